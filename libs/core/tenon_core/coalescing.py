@@ -1,0 +1,82 @@
+"""Many small questions of one moment, asked as one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+MAX_REMEMBERED = 100_000
+
+
+class Coalescer(Generic[K, V]):
+    """Answers by key. The keys wanted in one turn of the event loop are loaded together,
+    a key that is being loaded is not loaded twice, and an answer is reused for a while.
+
+    `load` returns the answers for all keys that it is given; what it raises reaches
+    everybody who waits for one of them.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]],
+        *,
+        reuse_seconds: float = 0.0,
+    ) -> None:
+        self._load = load
+        self._reuse_seconds = reuse_seconds
+        self._wanted: dict[K, asyncio.Future[V]] = {}
+        self._loading: dict[K, asyncio.Future[V]] = {}
+        self._known: dict[K, tuple[float, V]] = {}
+        self._batches: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: K) -> V:
+        loop = asyncio.get_running_loop()
+        known = self._known.get(key)
+        if known is not None and known[0] > loop.time():
+            return known[1]
+        future = self._loading.get(key) or self._wanted.get(key)
+        if future is None:
+            if not self._wanted:
+                loop.call_soon(self._start)
+            future = self._wanted[key] = loop.create_future()
+        return await asyncio.shield(future)
+
+    def forget(self, key: K) -> None:
+        """Let the next question for this key be asked anew, also past a load in flight."""
+        self._known.pop(key, None)
+        self._loading.pop(key, None)
+
+    def _start(self) -> None:
+        wanted, self._wanted = self._wanted, {}
+        self._loading.update(wanted)
+        task = asyncio.get_running_loop().create_task(self._answer(wanted))
+        self._batches.add(task)
+        task.add_done_callback(self._batches.discard)
+
+    async def _answer(self, wanted: dict[K, asyncio.Future[V]]) -> None:
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            answers = await self._load(list(wanted))
+        except Exception as error:  # noqa: BLE001 # handed to those who wait
+            for future in wanted.values():
+                future.set_exception(error)
+                future.exception()
+        else:
+            for key, future in wanted.items():
+                self._remember(
+                    key, answers[key], asked_at, still_valid=self._loading.get(key) is future
+                )
+                future.set_result(answers[key])
+        finally:
+            for key, future in wanted.items():
+                if self._loading.get(key) is future:
+                    del self._loading[key]
+
+    def _remember(self, key: K, answer: V, asked_at: float, *, still_valid: bool) -> None:
+        if not self._reuse_seconds or not still_valid:
+            return
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        self._known[key] = (asked_at + self._reuse_seconds, answer)

@@ -1,0 +1,122 @@
+"""What goes wrong, named once and told in the same words over gRPC and HTTP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+
+class Code(Enum):
+    """gRPC's status codes that an error of ours may have, by their numbers."""
+
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that is wrong: an RFC 6901 pointer into the request, and what to do."""
+
+    pointer: str
+    message: str
+
+
+class TenonError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[Code] = Code.INTERNAL
+    reason: ClassVar[str] = "internal"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        fields: Sequence[FieldError] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        """Take the message from the class unless `detail` is given; `retry_after` in seconds."""
+        super().__init__(detail or self.message())
+        self.fields = tuple(fields)
+        self.retry_after = retry_after
+
+    @classmethod
+    def message(cls) -> str:
+        """Return what the class's docstring says, on one line."""
+        return " ".join((cls.__doc__ or "").split())
+
+    @property
+    def detail(self) -> str:
+        return str(self)
+
+
+class InvalidArgument(TenonError):
+    """Some fields are not valid; `errors` names each."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "invalid_argument"
+
+
+class NotFound(TenonError):
+    """There is no such thing here, or it is not yours to see."""
+
+    code = Code.NOT_FOUND
+    reason = "not_found"
+
+
+class Unauthenticated(TenonError):
+    """Log in first."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "unauthenticated"
+
+
+class SessionEnded(TenonError):
+    """This session has ended. Log in again."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "session_ended"
+
+
+class RoleTooLow(TenonError):
+    """Your role in this organization does not allow it. Ask an admin."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "role_too_low"
+
+
+class PeerNotAllowed(TenonError):
+    """This method is for other services, and not for the one that called."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "peer_not_allowed"
+
+
+class Overloaded(TenonError):
+    """Too much at once. Try again a little later."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "overloaded"
+
+
+class Unavailable(TenonError):
+    """A part of the system that this needs does not answer. Try again soon."""
+
+    code = Code.UNAVAILABLE
+    reason = "unavailable"
+
+
+class DeadlineExceeded(TenonError):
+    """It took longer than the caller was ready to wait."""
+
+    code = Code.DEADLINE_EXCEEDED
+    reason = "deadline_exceeded"

@@ -1,0 +1,39 @@
+"""What an operator may set: environment variables with the prefix of the process."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ProcessSettings(BaseSettings):
+    """Settings that every process has, the gateway too."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    environment: Literal["development", "production"] = "production"
+    log_level: str = "info"
+    listen: str = "127.0.0.1:0"
+    """`host:port` to serve on; port 0 takes a free one."""
+    operations_listen: str = "127.0.0.1:0"
+    """`host:port` for /metrics, /healthz and /readyz."""
+    tls_ca: Path
+    tls_cert: Path
+    tls_key: Path
+    redis_url: SecretStr
+    """Redis `state`: sessions, limits, cache versions, the jobs' doorbell."""
+    peers: dict[str, str]
+    """Where each service listens: `{"auth": "host:port", …}`."""
+
+
+class ServiceSettings(ProcessSettings):
+    """Settings of a service with a database."""
+
+    database_url: SecretStr
+    """PostgreSQL as the application role."""
+    migration_database_url: SecretStr | None = None
+    """PostgreSQL as the owner role; only `migrate` needs it."""
+    database_pool_size: int = 10
+    drain_seconds: float = 10.0
+    """How long a stopping server waits for calls in flight."""

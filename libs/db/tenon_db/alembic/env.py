@@ -1,0 +1,17 @@
+"""Alembic's entry: one connection as the owner role, one transaction, one run at a time."""
+
+from alembic import context
+from sqlalchemy import create_engine, pool, text
+
+config = context.config
+schema = config.attributes["schema"]
+engine = create_engine(config.attributes["url"], poolclass=pool.NullPool)
+
+with engine.begin() as connection:
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+        {"name": f"migrate {schema}"},
+    )
+    context.configure(connection=connection, version_table_schema=schema)
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,105 @@
+"""Migrations: Alembic per service and schema, and the operations that they share.
+
+A service keeps its revisions in `migrations/versions/`; `run` finds and applies them as the owner
+role. `op` helpers: every table is declared tenant, user or global, and gets its row level
+security, its grants and a comment with its kind in the same breath.
+"""
+
+from pathlib import Path
+
+from alembic import command, op
+from alembic.config import Config
+from sqlalchemy.engine import make_url
+
+SCRIPTS = Path(__file__).parent / "alembic"
+
+
+def run(url: str, *, schema: str, versions: Path, revision: str = "head") -> None:
+    """Bring the schema to a revision, as the owner role; nothing happens if it is there already."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(versions))
+    config.attributes["url"] = make_url(url).set(drivername="postgresql+psycopg")
+    config.attributes["schema"] = schema
+    command.upgrade(config, revision)
+
+
+def schema() -> str:
+    """Return the schema that is being migrated."""
+    name: str = op.get_context().opts["version_table_schema"]
+    return name
+
+
+def app_role() -> str:
+    return f"tenon_{schema()}_app"
+
+
+def tenant_table(name: str, *, column: str = "org_id") -> None:
+    """Hold a new table's rows to the organization of the transaction."""
+    _secure(name, "tenant", column, "app.org_id")
+
+
+def user_table(name: str, *, column: str = "user_id") -> None:
+    """Hold a new table's rows to the person of the transaction."""
+    _secure(name, "user", column, "app.user_id")
+
+
+def global_table(name: str) -> None:
+    """Let every transaction see a new table; it must hold nothing of a tenant's or a person's."""
+    op.execute(f"COMMENT ON TABLE {schema()}.{name} IS 'kind: global'")
+    _grant(name)
+
+
+def readable_by_user(name: str, *, column: str) -> None:
+    """Let a person's transaction read their own rows of a tenant table."""
+    own = _equals(column, "app.user_id")
+    op.execute(f"CREATE POLICY own ON {schema()}.{name} FOR SELECT USING ({own})")
+
+
+def readable_for(name: str, purpose: str) -> None:
+    """Let `database.system(purpose)` read all rows of a tenant's or user's table."""
+    policy = purpose.replace(" ", "_")
+    op.execute(
+        f"CREATE POLICY {policy} ON {schema()}.{name} FOR SELECT"
+        f" USING (current_setting('app.purpose', true) = '{purpose}')"
+    )
+
+
+def create_outbox() -> None:
+    """Make the tables of published events."""
+    op.execute(
+        f"CREATE TABLE {schema()}.outbox (id uuid PRIMARY KEY, position bigint UNIQUE,"
+        " type text NOT NULL, org_id uuid, user_id uuid, event_time timestamptz NOT NULL,"
+        " payload bytea NOT NULL)"
+    )
+    op.execute(f"CREATE INDEX outbox_fresh ON {schema()}.outbox (id) WHERE position IS NULL")
+    op.execute(f"CREATE TABLE {schema()}.outbox_head (position bigint NOT NULL)")
+    op.execute(f"INSERT INTO {schema()}.outbox_head VALUES (0)")  # noqa: S608 # our own name
+    global_table("outbox")
+    global_table("outbox_head")
+
+
+def create_cursors() -> None:
+    """Make the table of how far the feeds of others were consumed."""
+    op.execute(
+        f"CREATE TABLE {schema()}.cursors (source text PRIMARY KEY, position bigint NOT NULL)"
+    )
+    global_table("cursors")
+
+
+def _secure(name: str, kind: str, column: str, setting: str) -> None:
+    table = f"{schema()}.{name}"
+    condition = _equals(column, setting)
+    op.execute(f"COMMENT ON TABLE {table} IS 'kind: {kind}'")
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY of_{kind} ON {table} USING ({condition}) WITH CHECK ({condition})")
+    _grant(name)
+
+
+def _equals(column: str, setting: str) -> str:
+    return f"{column} = NULLIF(current_setting('{setting}', true), '')::uuid"
+
+
+def _grant(name: str) -> None:
+    op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {schema()}.{name} TO {app_role()}")

@@ -1,0 +1,39 @@
+"""The decision: may this caller use this method on this organization?
+
+The gateway asks first, to refuse early; the service asks again, as the authority.
+"""
+
+from tenon_core.errors import (
+    NotFound,
+    PeerNotAllowed,
+    RoleTooLow,
+    SessionEnded,
+    Unauthenticated,
+)
+from tenon_policy.policies import Access, MethodPolicy, Role
+
+
+def require_peer(policy: MethodPolicy, service: str) -> None:
+    """Refuse a service that the policy does not name; PeerNotAllowed."""
+    if policy.access is Access.SERVICE and not policy.admits_peer(service):
+        raise PeerNotAllowed
+
+
+def require_session(policy: MethodPolicy, *, authenticated: bool, live: bool) -> None:
+    """Refuse a caller without a live session where one is needed; Unauthenticated, SessionEnded."""
+    if policy.access not in (Access.USER, Access.ORG):
+        return
+    if not authenticated:
+        raise Unauthenticated
+    if not live:
+        raise SessionEnded
+
+
+def require_role(policy: MethodPolicy, role: Role) -> None:
+    """Refuse by role: NotFound for no member at all, so that nobody learns what exists."""
+    if policy.access is not Access.ORG:
+        return
+    if role is Role.NONE:
+        raise NotFound
+    if role < policy.min_role:
+        raise RoleTooLow

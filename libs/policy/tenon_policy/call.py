@@ -1,0 +1,75 @@
+"""One request as the services see it: who asks, in which organization, by what right."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tenon.events.v1.events_pb2 import AccessRecorded
+from tenon_core import clock
+from tenon_core.errors import NotFound, Unauthenticated
+from tenon_core.events import Event
+from tenon_policy.policies import MethodPolicy, Role
+
+
+@dataclass(slots=True)
+class Call:
+    """A request that was let in. `peer` is the service that sent it, by its certificate."""
+
+    request_id: str
+    policy: MethodPolicy
+    peer: str
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    org_id: UUID | None = None
+    role: Role = Role.NONE
+    audited: bool = field(default=False, init=False)
+
+    @property
+    def user(self) -> UUID:
+        """The caller's user id; Unauthenticated if a service called for itself."""
+        if self.user_id is None:
+            raise Unauthenticated
+        return self.user_id
+
+    @property
+    def org(self) -> UUID:
+        """The organization of the request; NotFound outside any."""
+        if self.org_id is None:
+            raise NotFound
+        return self.org_id
+
+    def had_no_effect(self) -> None:
+        """Say that this write changed nothing, so that there is nothing to record."""
+        self.audited = True
+
+    @property
+    def actor(self) -> str:
+        return f"users/{self.user_id}" if self.user_id else f"services/{self.peer}"
+
+    def access(
+        self,
+        resource: str,
+        *,
+        org_id: UUID | None = None,
+        user_id: UUID | None = None,
+        count: int = 1,
+    ) -> Event:
+        """Return the audit record of this call, to be published with what it did.
+
+        `org_id` and `user_id` are given where the call makes the organization or the user;
+        `count` where the record stands for several equal reads.
+        """
+        self.audited = True
+        moment = Timestamp()
+        moment.FromDatetime(clock.now())
+        record = AccessRecorded(
+            action=self.policy.audit or "",
+            actor=f"users/{user_id}" if user_id else self.actor,
+            session_id=str(self.session_id or ""),
+            resource=resource,
+            request_id=self.request_id,
+            count=count,
+            access_time=moment,
+        )
+        return Event.of(record, org_id=org_id or self.org_id, user_id=user_id or self.user_id)

@@ -1,0 +1,124 @@
+"""The policy of each RPC, read from the protos and checked before anything is served."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from google.api import annotations_pb2
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+from tenon.options.v1 import options_pb2
+from tenon.tenancy.v1 import role_pb2
+
+NO_AUDIT = "NONE"
+
+
+class Access(IntEnum):
+    PUBLIC = options_pb2.ACCESS_PUBLIC
+    USER = options_pb2.ACCESS_USER
+    ORG = options_pb2.ACCESS_ORG
+    SERVICE = options_pb2.ACCESS_SERVICE
+
+
+class Idempotency(IntEnum):
+    SAFE = options_pb2.IDEMPOTENCY_SAFE
+    NATURAL = options_pb2.IDEMPOTENCY_NATURAL
+    NONE = options_pb2.IDEMPOTENCY_NONE
+
+
+class Role(IntEnum):
+    """What a member may do; each role may do everything that a lesser one may."""
+
+    NONE = role_pb2.ROLE_UNSPECIFIED
+    VIEWER = role_pb2.ROLE_VIEWER
+    MEMBER = role_pb2.ROLE_MEMBER
+    ADMIN = role_pb2.ROLE_ADMIN
+    OWNER = role_pb2.ROLE_OWNER
+
+
+class BadPolicy(Exception):
+    """A method's policy is missing or says too little; the process must not start."""
+
+
+class MissingPolicy(BadPolicy):
+    """A method has no policy at all."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"{method} has no policy: add `option (tenon.options.v1.policy)` to it in its proto"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MethodPolicy:
+    """What a method says of itself; `method` is its path, `/package.Service/Method`."""
+
+    method: str
+    access: Access
+    permission: str
+    min_role: Role
+    peers: frozenset[str]
+    rate: str
+    invalidates: tuple[str, ...]
+    cache_tags: tuple[str, ...]
+    audit: str | None
+    idempotency: Idempotency
+    http_status: int
+
+    @property
+    def writes(self) -> bool:
+        return self.idempotency is not Idempotency.SAFE
+
+    def admits_peer(self, service: str) -> bool:
+        return "*" in self.peers or service in self.peers
+
+
+def load_policies(services: Iterable[ServiceDescriptor]) -> dict[str, MethodPolicy]:
+    """Return the policies of all methods by path; BadPolicy names the first bad one."""
+    return {
+        policy.method: policy
+        for service in services
+        for policy in (read_policy(method) for method in service.methods)
+    }
+
+
+def read_policy(method: MethodDescriptor) -> MethodPolicy:
+    """Read and check one method's policy."""
+    options = method.GetOptions()
+    if not options.HasExtension(options_pb2.policy):
+        raise MissingPolicy(method.full_name)
+    said = options.Extensions[options_pb2.policy]
+    _require_complete(method, said)
+    return MethodPolicy(
+        method=f"/{method.containing_service.full_name}/{method.name}",
+        access=Access(said.access),
+        permission=said.permission,
+        min_role=Role(said.min_role),
+        peers=frozenset(said.peers),
+        rate=said.rate,
+        invalidates=tuple(said.invalidates),
+        cache_tags=tuple(said.cache_tags),
+        audit=None if said.audit == NO_AUDIT else said.audit,
+        idempotency=Idempotency(said.idempotency),
+        http_status=said.http_status,
+    )
+
+
+def _require_complete(method: MethodDescriptor, said: options_pb2.Policy) -> None:
+    in_org = said.access == options_pb2.ACCESS_ORG
+    routed = method.GetOptions().HasExtension(annotations_pb2.http)
+    demands = {
+        "access": bool(said.access),
+        "audit (an action, or NONE)": bool(said.audit),
+        "idempotency": bool(said.idempotency),
+        "permission, since access is ORG": bool(said.permission) or not in_org,
+        "min_role, since access is ORG": bool(said.min_role) or not in_org,
+        "a request with org_id, since access is ORG": not in_org
+        or "org_id" in method.input_type.fields_by_name,
+        "peers, since access is SERVICE": bool(said.peers)
+        or said.access != options_pb2.ACCESS_SERVICE,
+        "rate, since it has a route": bool(said.rate) or not routed,
+    }
+    missing = [demand for demand, met in demands.items() if not met]
+    if missing:
+        raise BadPolicy(f"the policy of {method.full_name} lacks {'; '.join(missing)}")

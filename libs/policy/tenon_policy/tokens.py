@@ -1,0 +1,113 @@
+"""Access tokens: what they hold, and how everybody verifies them."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from tenon_core.errors import Unauthenticated
+
+ALGORITHM = "RS256"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 # RFC 9068's name of the type, no secret
+ISSUER = "tenon"
+AUDIENCE = "tenon"
+CACHED_TOKENS = 50_000
+MAX_TOKEN_CHARS = 4_096
+
+
+class BadToken(Unauthenticated):
+    """The access token is not valid. Refresh it or log in again."""
+
+    reason = "invalid_token"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a token speaks for; `expires` in seconds of the epoch."""
+
+    user_id: UUID
+    session_id: UUID
+    expires: float
+
+
+class KeySet:
+    """The public keys of auth, fetched when a key is unknown, at most every few seconds."""
+
+    RETRY_SECONDS = 5.0
+
+    def __init__(self, fetch: Callable[[], Awaitable[Mapping[str, RSAPublicKey]]]) -> None:
+        self._fetch = fetch
+        self._keys: Mapping[str, RSAPublicKey] = {}
+        self._fetched_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def get(self, kid: str) -> RSAPublicKey:
+        """Return the key of this id; BadToken if auth knows no such key."""
+        if kid not in self._keys:
+            await self._refresh(kid)
+        try:
+            return self._keys[kid]
+        except KeyError:
+            raise BadToken from None
+
+    async def _refresh(self, kid: str) -> None:
+        async with self._lock:
+            due = time.monotonic() - self._fetched_at > self.RETRY_SECONDS
+            if kid not in self._keys and (due or not self._keys):
+                self._keys = await self._fetch()
+                self._fetched_at = time.monotonic()
+
+
+class TokenVerifier:
+    """Verifies access tokens; a token once verified is known by its hash until it expires."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._keys = keys
+        self._known: OrderedDict[bytes, Identity] = OrderedDict()
+
+    async def verify(self, token: str) -> Identity:
+        """Return whom the token speaks for; BadToken. Says nothing about the session's life."""
+        if len(token) > MAX_TOKEN_CHARS:
+            raise BadToken
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        identity = self._known.get(digest)
+        if identity is None:
+            identity = await self._check(token)
+            self._remember(digest, identity)
+        if identity.expires <= time.time():
+            self._known.pop(digest, None)
+            raise BadToken
+        return identity
+
+    async def _check(self, token: str) -> Identity:
+        try:
+            key = await self._keys.get(_key_id(token))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": ["exp", "iat", "iss", "aud", "sub", "sid"]},
+            )
+            return Identity(UUID(claims["sub"]), UUID(claims["sid"]), float(claims["exp"]))
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
+            raise BadToken from None
+
+    def _remember(self, digest: bytes, identity: Identity) -> None:
+        self._known[digest] = identity
+        if len(self._known) > CACHED_TOKENS:
+            self._known.popitem(last=False)
+
+
+def _key_id(token: str) -> str:
+    header = jwt.get_unverified_header(token)
+    if header.get("alg") != ALGORITHM or header.get("typ") != TOKEN_TYPE or "crit" in header:
+        raise BadToken
+    return str(header["kid"])

@@ -1,0 +1,170 @@
+"""A service's methods behind the guard: wrapped once, when the server is made.
+
+(grpc's own server interceptors would wrap each handler anew for each call.)
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import grpc
+import structlog
+from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
+from prometheus_client import Histogram
+
+from tenon_core import deadlines
+from tenon_core.errors import DeadlineExceeded, InvalidArgument, TenonError
+from tenon_policy.policies import MethodPolicy, read_policy
+from tenon_rpc.guard import Guard
+from tenon_rpc.resources import Resource, resource_of
+from tenon_rpc.status import abort
+
+MAX_SECONDS = 30.0
+MAX_STREAM_SECONDS = 3_600.0
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Registration: TypeAlias = tuple[Callable[[Any, Any], None], object]
+"""A generated `add_…_to_server` and the servicer for it."""
+
+log = structlog.get_logger()
+
+latency = Histogram("tenon_rpc_seconds", "Time to serve a call", ["method"])
+
+
+class _Collector:
+    """Stands in for the server while a servicer is added, to get at its handlers."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, dict[str, Handler]] = {}
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[object]) -> None:
+        """Ignore the older way in; the registered handlers are the same ones."""
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: dict[str, Handler]
+    ) -> None:
+        self.handlers[service] = handlers
+
+
+def guarded_handlers(
+    registrations: Sequence[Registration], guard: Guard
+) -> Mapping[str, Mapping[str, Handler]]:
+    """Return the handlers by service and method, each behind the guard; BadPolicy."""
+    collector = _Collector()
+    for add, servicer in registrations:
+        add(servicer, collector)
+    return {
+        service: {
+            name: _guarded(handler, *_contract(service, name), guard)
+            for name, handler in handlers.items()
+        }
+        for service, handlers in collector.handlers.items()
+    }
+
+
+def _contract(service: str, name: str) -> tuple[MethodPolicy, Resource]:
+    method = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    return read_policy(method), resource_of(method.input_type)
+
+
+def _guarded(
+    handler: Handler, policy: MethodPolicy, resource: Resource, guard: Guard
+) -> Handler:
+    coding = {
+        "request_deserializer": handler.request_deserializer,
+        "response_serializer": handler.response_serializer,
+    }
+    if handler.request_streaming:
+        assert handler.stream_unary is not None
+        return grpc.stream_unary_rpc_method_handler(
+            _stream_unary(handler.stream_unary, policy, resource, guard), **coding
+        )
+    if handler.response_streaming:
+        assert handler.unary_stream is not None
+        return grpc.unary_stream_rpc_method_handler(
+            _unary_stream(handler.unary_stream, policy, resource, guard), **coding
+        )
+    assert handler.unary_unary is not None
+    return grpc.unary_unary_rpc_method_handler(
+        _unary_unary(handler.unary_unary, policy, resource, guard), **coding
+    )
+
+
+def _unary_unary(
+    behavior: Callable[..., Any], policy: MethodPolicy, resource: Resource, guard: Guard
+) -> Callable[[Message, Context], Awaitable[Message]]:
+    async def serve(request: Message, context: Context) -> Message:
+        async with (
+            _answering(policy, context, MAX_SECONDS),
+            guard.watched(policy, context, request, resource) as account,
+        ):
+            reply: Message = await behavior(request, context)
+            await account()
+            return reply
+
+    return serve
+
+
+def _unary_stream(
+    behavior: Callable[..., Any], policy: MethodPolicy, resource: Resource, guard: Guard
+) -> Callable[[Message, Context], AsyncIterator[Message]]:
+    async def serve(request: Message, context: Context) -> AsyncIterator[Message]:
+        async with (
+            _answering(policy, context, MAX_STREAM_SECONDS),
+            guard.watched(policy, context, request, resource) as account,
+        ):
+            accounted = False
+            async for reply in behavior(request, context):
+                if not accounted:
+                    await account()
+                    accounted = True
+                yield reply
+            if not accounted:
+                await account()
+
+    return serve
+
+
+def _stream_unary(
+    behavior: Callable[..., Any], policy: MethodPolicy, resource: Resource, guard: Guard
+) -> Callable[[AsyncIterator[Message], Context], Awaitable[Message]]:
+    async def serve(requests: AsyncIterator[Message], context: Context) -> Message:
+        async with _answering(policy, context, MAX_STREAM_SECONDS):
+            first = await anext(aiter(requests), None)
+            if first is None:
+                raise InvalidArgument("the stream is empty")
+            async with guard.watched(policy, context, first, resource) as account:
+                reply: Message = await behavior(_chain(first, requests), context)
+                await account()
+                return reply
+
+    return serve
+
+
+async def _chain(first: Message, rest: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    yield first
+    async for message in rest:
+        yield message
+
+
+@asynccontextmanager
+async def _answering(
+    policy: MethodPolicy, context: Context, max_seconds: float
+) -> AsyncIterator[None]:
+    """Hold the call to its deadline, and end it with an error of ours if it fails."""
+    with latency.labels(policy.method).time():
+        try:
+            left = context.time_remaining()
+            async with deadlines.limit(max_seconds if left is None else min(left, max_seconds)):
+                yield
+        except TenonError as error:
+            await abort(context, error)
+        except TimeoutError:
+            await abort(context, DeadlineExceeded())
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            log.exception("call failed", method=policy.method)
+            await abort(context, TenonError())

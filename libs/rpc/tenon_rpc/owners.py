@@ -1,0 +1,56 @@
+"""Auth and tenancy as those who know grants and keys for certain, asked over gRPC."""
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+import grpc
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from tenon.auth.v1.session_service_pb2 import CheckSessionsRequest
+from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
+from tenon.auth.v1.signing_key_service_pb2 import JsonWebKey, ListSigningKeysRequest
+from tenon.auth.v1.signing_key_service_pb2_grpc import SigningKeyServiceStub
+from tenon.tenancy.v1.member_service_pb2 import CheckMembershipsRequest, MembershipKey
+from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
+from tenon_policy.grants import MemberKey
+from tenon_policy.policies import Role
+
+
+class AuthOwner:
+    """Auth: live sessions and signing keys."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._sessions = SessionServiceStub(channel)
+        self._keys = SigningKeyServiceStub(channel)
+
+    async def live_sessions(self, session_ids: Sequence[UUID]) -> Collection[UUID]:
+        reply = await self._sessions.CheckSessions(
+            CheckSessionsRequest(ids=[str(session_id) for session_id in session_ids])
+        )
+        return {UUID(session_id) for session_id in reply.live_ids}
+
+    async def signing_keys(self) -> Mapping[str, RSAPublicKey]:
+        reply = await self._keys.ListSigningKeys(ListSigningKeysRequest())
+        return {key.kid: _public_key(key) for key in reply.keys}
+
+
+class TenancyOwner:
+    """Tenancy: memberships."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._members = MemberServiceStub(channel)
+
+    async def roles(self, members: Sequence[MemberKey]) -> Sequence[Role]:
+        keys = [
+            MembershipKey(org_id=str(member.org_id), user_id=str(member.user_id))
+            for member in members
+        ]
+        reply = await self._members.CheckMemberships(CheckMembershipsRequest(keys=keys))
+        return [Role(role) for role in reply.roles]
+
+
+def _public_key(key: JsonWebKey) -> RSAPublicKey:
+    parsed = jwt.PyJWK({"kty": key.kty, "alg": key.alg, "n": key.n, "e": key.e}).key
+    assert isinstance(parsed, RSAPublicKey)
+    return parsed

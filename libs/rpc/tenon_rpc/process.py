@@ -1,0 +1,182 @@
+"""`python -m tenon_<service> serve | worker | migrate | check`, the same for every service."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, NoReturn, TypeVar
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from tenon.events.v1.event_feed_service_pb2_grpc import add_EventFeedServiceServicer_to_server
+from tenon_core import logging
+from tenon_core.errors import TenonError
+from tenon_core.operations import OperationsServer
+from tenon_core.settings import ServiceSettings
+from tenon_db import migrations
+from tenon_db.accesses import AccessLog, current_minute
+from tenon_db.feed import Feed, Sequencer
+from tenon_policy.grants import Grants
+from tenon_policy.policies import BadPolicy
+from tenon_policy.tags import Tags
+from tenon_policy.tokens import KeySet, TokenVerifier
+from tenon_rpc.backbone import Backbone, open_backbone
+from tenon_rpc.feed import EventFeedServicer
+from tenon_rpc.guard import Guard
+from tenon_rpc.methods import Registration
+from tenon_rpc.owners import AuthOwner, TenancyOwner
+from tenon_rpc.server import RpcServer
+
+USAGE = "usage: python -m tenon_{name} serve | worker | migrate | check"
+
+log = structlog.get_logger()
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+@dataclass(frozen=True)
+class ServiceApp(Generic[S]):
+    """A service as its `app.py` wires it.
+
+    `servicers` builds what it serves; `work` runs its worker until it is told to stop.
+    """
+
+    name: str
+    settings: type[S]
+    migrations: Path
+    servicers: Callable[[Backbone[S]], Sequence[Registration]]
+    work: Callable[[S], None]
+
+
+def main(app: ServiceApp[S]) -> NoReturn:
+    """Do what the command line says; exit with 2 and a clear message if that cannot be."""
+    commands: dict[str, Callable[[ServiceApp[S]], None]] = {
+        "serve": _serve,
+        "worker": lambda app: app.work(app.settings()),
+        "migrate": _migrate,
+        "check": _check,
+    }
+    command = commands.get(" ".join(sys.argv[1:]))
+    if command is None:
+        sys.exit(USAGE.format(name=app.name))
+    try:
+        command(app)
+    except ValidationError as error:
+        sys.exit(f"tenon_{app.name}: the settings are not valid: {error}")
+    except BadPolicy as error:
+        sys.exit(f"tenon_{app.name}: {error}")
+    sys.exit(0)
+
+
+def _serve(app: ServiceApp[S]) -> None:
+    settings = app.settings()
+    logging.configure(app.name, settings.log_level)
+    uvloop.run(_until_stopped(app, settings))
+
+
+def _migrate(app: ServiceApp[S]) -> None:
+    settings = app.settings()
+    if settings.migration_database_url is None:
+        sys.exit(f"set TENON_{app.name.upper()}_MIGRATION_DATABASE_URL to the owner role's URL")
+    migrations.run(
+        settings.migration_database_url.get_secret_value(),
+        schema=app.name,
+        versions=app.migrations,
+    )
+
+
+def _check(app: ServiceApp[S]) -> None:
+    """Test the settings, the policies and the database without serving anything."""
+
+    async def check() -> None:
+        async with serving(app, app.settings()) as (_, backbone):
+            await backbone.database.check()
+
+    try:
+        asyncio.run(check())
+    except TenonError as error:
+        sys.exit(f"tenon_{app.name}: {error.detail}")
+
+
+async def _until_stopped(app: ServiceApp[S], settings: S) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    ready = False
+    operations = OperationsServer(settings.operations_listen, lambda: ready)
+    operations.start()
+    async with running(app, settings):
+        ready = True
+        await stop.wait()
+        ready = False
+    operations.stop()
+
+
+@asynccontextmanager
+async def running(app: ServiceApp[S], settings: S) -> AsyncIterator[int]:
+    """Serve the app; yields its port."""
+    async with serving(app, settings) as (server, backbone):
+        await backbone.database.check()
+        port = await server.start()
+        try:
+            yield port
+        finally:
+            await server.drain()
+
+
+@asynccontextmanager
+async def serving(app: ServiceApp[S], settings: S) -> AsyncIterator[tuple[RpcServer, Backbone[S]]]:
+    """Wire a server and what runs beside it: the sequencer and the audit of reads."""
+    async with AsyncExitStack() as stack:
+        backbone = await stack.enter_async_context(open_backbone(app.name, settings))
+        accesses = AccessLog(backbone.database)
+        feed = Feed(backbone.database)
+        server = RpcServer(
+            settings,
+            [
+                *app.servicers(backbone),
+                (add_EventFeedServiceServicer_to_server, EventFeedServicer(feed)),
+            ],
+            _guard(backbone, accesses),
+        )
+        stack.push_async_callback(_flush, accesses)
+        await stack.enter_async_context(
+            background(Sequencer(backbone.database).run(), accesses.run())
+        )
+        yield server, backbone
+
+
+def _guard(backbone: Backbone[S], accesses: AccessLog) -> Guard:
+    auth = AuthOwner(backbone.channels["auth"])
+    members = TenancyOwner(backbone.channels["tenancy"])
+    return Guard(
+        TokenVerifier(KeySet(auth.signing_keys)),
+        Grants(backbone.redis, sessions=auth, members=members),
+        accesses,
+        Tags(backbone.redis),
+    )
+
+
+async def _flush(accesses: AccessLog) -> None:
+    try:
+        await accesses.flush(before=current_minute() + 1)
+    except TenonError as error:
+        log.warning("counts of reads are lost", error=error.detail)
+
+
+@asynccontextmanager
+async def background(*loops: Awaitable[None]) -> AsyncIterator[None]:
+    """Run endless loops beside the body, and end them with it."""
+    tasks = [asyncio.ensure_future(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,110 @@
+"""Errors on the wire: google.rpc.Status with ErrorInfo, BadRequest and RetryInfo, both ways."""
+
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from tenon_core.errors import Code, DeadlineExceeded, FieldError, TenonError, Unavailable
+
+DOMAIN = "tenon"
+DETAILS_KEY = "grpc-status-details-bin"
+
+M = TypeVar("M", bound=Message)
+
+_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class PeerError(TenonError):
+    """Another service refused."""
+
+    def __init__(
+        self,
+        code: Code,
+        reason: str,
+        detail: str,
+        fields: tuple[FieldError, ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(detail, fields=fields, retry_after=retry_after)
+        self.code = code  # type: ignore[misc] # a peer's error has its own
+        self.reason = reason  # type: ignore[misc] # the same
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: TenonError) -> NoReturn:
+    """End the call with this error."""
+    await context.abort(
+        _STATUS_CODES[error.code.value],
+        error.detail,
+        ((DETAILS_KEY, packed(error).SerializeToString()),),
+    )
+
+
+def packed(error: TenonError) -> Status:
+    """Write an error as it travels."""
+    status = Status(code=error.code.value, message=error.detail)
+    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if error.fields:
+        violations = [
+            BadRequest.FieldViolation(field=field.pointer, description=field.message)
+            for field in error.fields
+        ]
+        details.append(BadRequest(field_violations=violations))
+    if error.retry_after is not None:
+        delay = Duration()
+        delay.FromMilliseconds(int(error.retry_after * 1000))
+        details.append(RetryInfo(retry_delay=delay))
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status
+
+
+def unpacked(error: grpc.aio.AioRpcError) -> TenonError:
+    """Read what a peer's call failed with."""
+    details = _details(error)
+    if details is None:
+        return _without_details(error)
+    info = _find(details, ErrorInfo())
+    bad = _find(details, BadRequest())
+    retry = _find(details, RetryInfo())
+    return PeerError(
+        Code(details.code),
+        info.reason if info else "internal",
+        details.message,
+        tuple(FieldError(v.field, v.description) for v in bad.field_violations) if bad else (),
+        retry.retry_delay.ToMilliseconds() / 1000 if retry else None,
+    )
+
+
+def _details(error: grpc.aio.AioRpcError) -> Status | None:
+    metadata: Any = error.trailing_metadata() or ()
+    value = dict(metadata).get(DETAILS_KEY)
+    if not isinstance(value, bytes):
+        return None
+    try:
+        return Status.FromString(value)
+    except DecodeError:
+        return None
+
+
+def _without_details(error: grpc.aio.AioRpcError) -> TenonError:
+    match error.code():
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
+            return Unavailable()
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceeded()
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return PeerError(Code.RESOURCE_EXHAUSTED, "too_large", error.details() or "")
+    return TenonError()
+
+
+def _find(details: Status, wanted: M) -> M | None:
+    for detail in details.details:
+        assert isinstance(detail, AnyMessage)
+        if detail.Unpack(wanted):
+            return wanted
+    return None

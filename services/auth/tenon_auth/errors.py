@@ -1,0 +1,35 @@
+"""Everything that can go wrong in auth."""
+
+from tenon_core.errors import Code, InvalidArgument, TenonError, Unauthenticated
+
+
+class EmailTaken(TenonError):
+    """There is an account with this address already. Log in instead."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "email_taken"
+
+
+class InvalidEmail(InvalidArgument):
+    """The address is not one that mail can be sent to."""
+
+    reason = "invalid_email"
+
+
+class WeakPassword(InvalidArgument):
+    """The password is too easy to guess."""
+
+    reason = "weak_password"
+
+
+class InvalidCredentials(Unauthenticated):
+    """The address or the password is wrong."""
+
+    reason = "invalid_credentials"
+
+
+class TooManyLogIns(TenonError):
+    """Too many people log in at this moment. Try again in a few seconds."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "too_many_log_ins"

@@ -1,0 +1,74 @@
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Uuid
+
+from tenon_auth.users.models import METADATA, User
+from tenon_db.tables import USER
+
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("family_key", LargeBinary, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("rotate_time", DateTime(timezone=True), nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("expire_time", DateTime(timezone=True), nullable=False),
+    Column("end_time", DateTime(timezone=True)),
+    info=USER,
+)
+
+
+class Presented(Enum):
+    """What a refresh token is to its session."""
+
+    CURRENT = "current"
+    PREDECESSOR = "predecessor"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A log-in on one device. Family key and generation make its refresh token."""
+
+    id: UUID
+    user_id: UUID
+    family_key: bytes
+    generation: int
+    rotate_time: datetime
+    create_time: datetime
+    expire_time: datetime
+    end_time: datetime | None
+
+    def is_live(self, at: datetime) -> bool:
+        return self.end_time is None and at < self.expire_time
+
+    def presented(self, generation: int, at: datetime, grace_seconds: float) -> Presented:
+        """Judge a token by its generation: tabs that refresh at once all hold the predecessor."""
+        if generation == self.generation:
+            return Presented.CURRENT
+        in_grace = (at - self.rotate_time).total_seconds() <= grace_seconds
+        if generation == self.generation - 1 and in_grace:
+            return Presented.PREDECESSOR
+        return Presented.STALE
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    access_token: str
+    access_expire_time: datetime
+    refresh_token: str
+    refresh_expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """A session with what its holder presents."""
+
+    user: User
+    session: Session
+    tokens: Tokens

@@ -1,0 +1,33 @@
+"""Users and sessions as they travel."""
+
+from tenon.auth.v1 import session_pb2, user_pb2
+from tenon_auth.sessions.models import Session, Tokens
+from tenon_auth.users.models import User
+from tenon_rpc.times import packed_time
+
+
+def packed_user(user: User) -> user_pb2.User:
+    return user_pb2.User(
+        id=str(user.id),
+        email=user.email,
+        name=user.name,
+        email_verified=user.email_verified,
+        create_time=packed_time(user.create_time),
+    )
+
+
+def packed_session(session: Session) -> session_pb2.Session:
+    return session_pb2.Session(
+        id=str(session.id),
+        create_time=packed_time(session.create_time),
+        expire_time=packed_time(session.expire_time),
+    )
+
+
+def packed_tokens(tokens: Tokens) -> session_pb2.Tokens:
+    return session_pb2.Tokens(
+        access_token=tokens.access_token,
+        access_expire_time=packed_time(tokens.access_expire_time),
+        refresh_token=tokens.refresh_token,
+        refresh_expire_time=packed_time(tokens.refresh_expire_time),
+    )

@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from pydantic_settings import SettingsConfigDict
+
+from tenon_core.settings import ServiceSettings
+
+
+class AuthSettings(ServiceSettings):
+    """Environment variables `TENON_AUTH_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="TENON_AUTH_", frozen=True, extra="ignore")
+
+    signing_keys_directory: Path
+    """RSA keys as `<kid>.pem`; the last by name signs, all verify."""
+    bcrypt_cost: int = 12

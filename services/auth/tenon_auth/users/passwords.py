@@ -1,0 +1,74 @@
+"""Passwords: bcrypt in a bounded pool of threads, never on the event loop."""
+
+import asyncio
+import base64
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import bcrypt
+
+from tenon_auth.errors import TooManyLogIns, WeakPassword
+from tenon_core.errors import FieldError
+
+T = TypeVar("T")
+
+MIN_CHARS = 8
+MAX_CHARS = 1_024
+WAITING_PER_THREAD = 8
+RETRY_SECONDS = 2.0
+
+
+def require_strong(password: str) -> None:
+    """Refuse what is too short to be safe or too long to be a password; WeakPassword."""
+    if len(password) < MIN_CHARS:
+        raise WeakPassword(fields=[FieldError("/password", f"must have {MIN_CHARS} characters")])
+    if len(password) > MAX_CHARS:
+        message = f"must have at most {MAX_CHARS} characters"
+        raise WeakPassword(fields=[FieldError("/password", message)])
+
+
+class PasswordHasher:
+    """Hashes and checks passwords with bcrypt at a cost (12 is 0.2 s of one core).
+
+    bcrypt releases the interpreter's lock, so there is a thread for each core; beyond a short
+    queue TooManyLogIns is raised at once, so that a flood of log-ins slows nothing else.
+    """
+
+    def __init__(self, cost: int) -> None:
+        self._cost = cost
+        self._threads = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="bcrypt")
+        self._waiting = 0
+        self._nobody = self._hash("nobody has this password")
+
+    async def hash(self, password: str) -> str:
+        return await self._run(lambda: self._hash(password))
+
+    async def matches(self, password: str, password_hash: str | None) -> bool:
+        """Check a password; without a hash it takes the same time and says no."""
+        against = (password_hash or self._nobody).encode()
+        same = await self._run(lambda: bcrypt.checkpw(_digest(password), against))
+        return same and password_hash is not None
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _hash(self, password: str) -> str:
+        return bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode()
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= self._threads * (1 + WAITING_PER_THREAD):
+            raise TooManyLogIns(retry_after=RETRY_SECONDS)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
+
+
+def _digest(password: str) -> bytes:
+    """Shorten a password to what bcrypt takes: 44 bytes of text, below its 72, without NUL."""
+    return base64.b64encode(hashlib.sha256(password.encode()).digest())

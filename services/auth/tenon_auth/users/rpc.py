@@ -1,0 +1,33 @@
+from tenon.auth.v1.user_service_pb2 import (
+    BatchGetUsersRequest,
+    BatchGetUsersResponse,
+    SignUpRequest,
+    SignUpResponse,
+)
+from tenon.auth.v1.user_service_pb2_grpc import UserServiceServicer
+from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user
+from tenon_auth.users.service import UserService
+from tenon_core.ids import parse_id
+from tenon_rpc.guard import current_call
+
+
+class UserServicer(UserServiceServicer):
+    def __init__(self, users: UserService) -> None:
+        self._users = users
+
+    async def SignUp(self, request: SignUpRequest, context: object) -> SignUpResponse:
+        log_in = await self._users.sign_up(
+            current_call(), request.email, request.password, request.name
+        )
+        return SignUpResponse(
+            user=packed_user(log_in.user),
+            session=packed_session(log_in.session),
+            tokens=packed_tokens(log_in.tokens),
+        )
+
+    async def BatchGetUsers(
+        self, request: BatchGetUsersRequest, context: object
+    ) -> BatchGetUsersResponse:
+        ids = [user_id for text in request.ids if (user_id := parse_id(text))]
+        users = [packed_user(user) for user in await self._users.batch_get(ids)]
+        return BatchGetUsersResponse(users=users)

@@ -1,0 +1,65 @@
+from collections.abc import Sequence
+from uuid import UUID
+
+from tenon_auth import events
+from tenon_auth.errors import EmailTaken
+from tenon_auth.sessions.models import LogIn
+from tenon_auth.sessions.service import SessionService
+from tenon_auth.users.addresses import address_hash, valid_address
+from tenon_auth.users.models import User
+from tenon_auth.users.passwords import PasswordHasher, require_strong
+from tenon_auth.users.repository import UserRepository
+from tenon_core import clock
+from tenon_core.errors import FieldError, InvalidArgument
+from tenon_core.ids import uuid7
+from tenon_db.database import Database
+from tenon_policy.call import Call
+
+MAX_NAME_CHARS = 100
+MAX_BATCH = 1_000
+
+
+class UserService:
+    """Accounts."""
+
+    def __init__(
+        self, database: Database, passwords: PasswordHasher, sessions: SessionService
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._sessions = sessions
+
+    async def sign_up(self, call: Call, email: str, password: str, name: str) -> LogIn:
+        """Make an account and log it in."""
+        user = User(
+            id=uuid7(),
+            email=valid_address(email),
+            name=_valid_name(name),
+            email_verified=False,
+            create_time=clock.now(),
+        )
+        require_strong(password)
+        password_hash = await self._passwords.hash(password)
+        async with self._database.user(user.id) as tx:
+            if not await UserRepository(tx).add(user, address_hash(user.email), password_hash):
+                raise EmailTaken
+            log_in = await self._sessions.start(tx, user)
+            await tx.publish(
+                events.user_signed_up(user.id),
+                call.access(f"users/{user.id}", user_id=user.id),
+            )
+        return log_in
+
+    async def batch_get(self, user_ids: Sequence[UUID]) -> list[User]:
+        if len(user_ids) > MAX_BATCH:
+            raise InvalidArgument(fields=[FieldError("/ids", f"must be at most {MAX_BATCH}")])
+        async with self._database.system("contacts") as tx:
+            return await UserRepository(tx).find_all(user_ids)
+
+
+def _valid_name(name: str) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
+        message = f"must be 1 to {MAX_NAME_CHARS} printable characters"
+        raise InvalidArgument(fields=[FieldError("/name", message)])
+    return name
