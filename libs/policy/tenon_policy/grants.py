@@ -2,13 +2,14 @@
 
 PostgreSQL (of auth and tenancy) is the record. Redis `state` holds hot copies:
 `session:{id}` is 1 while live and 0 once ended, `member:{org}:{user}` is the role's number.
-Who changes a grant marks its hot copy with `?` before the commit and overwrites it after;
+Who changes a grant marks its hot copy with `?…` before the commit and overwrites the mark after;
 whoever meets a mark or finds nothing asks the owner, and adds the answer only if there is still
 nothing (`SET NX`). So a crash in between leaves a mark, which expires, and a late reader cannot
 undo a revocation. A process reuses an answer for at most `REUSE_SECONDS`.
 """
 
 import asyncio
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -30,6 +31,13 @@ ENDED_SECONDS = 3_600
 LIVE_SECONDS = 7 * 24 * 3_600
 MEMBER_SECONDS = 24 * 3_600
 REDIS_TIMEOUT_SECONDS = 0.5
+
+# Overwrites one's own mark, and nothing that a later change has put there.
+_SETTLE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+end
+"""
 
 log = structlog.get_logger()
 
@@ -141,22 +149,32 @@ class GrantChanges:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def mark(self, *keys: GrantKey) -> None:
+    async def mark(self, *keys: GrantKey) -> str:
         """Call before the commit: from here on everybody asks the owner. Fails if Redis does not
-        answer, since a change that is not seen at once must not be confirmed.
+        answer, since a change that is not seen at once must not be confirmed. Returns the mark.
         """
+        mark = MARK + secrets.token_hex(8)
         async with self._redis.pipeline(transaction=False) as pipe:
             for key in keys:
-                pipe.set(str(key), MARK, ex=MARK_SECONDS)
+                pipe.set(str(key), mark, ex=MARK_SECONDS)
             async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
                 await pipe.execute()
+        return mark
 
-    async def settle(self, levels: Mapping[GrantKey, int]) -> None:
-        """Call after the commit with the new levels; if that fails, the marks expire."""
+    async def settle(self, levels: Mapping[GrantKey, int], mark: str | None = None) -> None:
+        """Call after the commit with the new levels; if that fails, the marks expire.
+
+        Levels that may rise again need their `mark`: a change that settles late must not
+        overwrite a later one, which would give a removed member their role back.
+        """
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for key, level in levels.items():
-                    pipe.set(str(key), level, ex=_seconds(key) if level else ENDED_SECONDS)
+                    seconds = _seconds(key) if level else ENDED_SECONDS
+                    if mark is None:
+                        pipe.set(str(key), level, ex=seconds)
+                    else:
+                        pipe.eval(_SETTLE, 1, str(key), mark, level, seconds)
                 async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
                     await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:

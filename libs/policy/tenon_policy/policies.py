@@ -1,5 +1,6 @@
 """The policy of each RPC, read from the protos and checked before anything is served."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -71,6 +72,16 @@ class MethodPolicy:
 
     def admits_peer(self, service: str) -> bool:
         return "*" in self.peers or service in self.peers
+
+
+def imported_services() -> list[ServiceDescriptor]:
+    """Return the services whose stubs this process has imported: all that it serves or calls."""
+    files = {
+        module.DESCRIPTOR
+        for name, module in list(sys.modules.items())
+        if name.startswith("tenon.") and hasattr(module, "DESCRIPTOR")
+    }
+    return [service for file in files for service in file.services_by_name.values()]
 
 
 def load_policies(services: Iterable[ServiceDescriptor]) -> dict[str, MethodPolicy]:

@@ -42,9 +42,7 @@ class _Collector:
     def add_generic_rpc_handlers(self, handlers: Sequence[object]) -> None:
         """Ignore the older way in; the registered handlers are the same ones."""
 
-    def add_registered_method_handlers(
-        self, service: str, handlers: dict[str, Handler]
-    ) -> None:
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Handler]) -> None:
         self.handlers[service] = handlers
 
 
@@ -69,9 +67,7 @@ def _contract(service: str, name: str) -> tuple[MethodPolicy, Resource]:
     return read_policy(method), resource_of(method.input_type)
 
 
-def _guarded(
-    handler: Handler, policy: MethodPolicy, resource: Resource, guard: Guard
-) -> Handler:
+def _guarded(handler: Handler, policy: MethodPolicy, resource: Resource, guard: Guard) -> Handler:
     coding = {
         "request_deserializer": handler.request_deserializer,
         "response_serializer": handler.response_serializer,

@@ -22,7 +22,7 @@ from tenon_db import migrations
 from tenon_db.accesses import AccessLog, current_minute
 from tenon_db.feed import Feed, Sequencer
 from tenon_policy.grants import Grants
-from tenon_policy.policies import BadPolicy
+from tenon_policy.policies import BadPolicy, imported_services, load_policies
 from tenon_policy.tags import Tags
 from tenon_policy.tokens import KeySet, TokenVerifier
 from tenon_rpc.backbone import Backbone, open_backbone
@@ -66,6 +66,7 @@ def main(app: ServiceApp[S]) -> NoReturn:
     if command is None:
         sys.exit(USAGE.format(name=app.name))
     try:
+        load_policies(imported_services())
         command(app)
     except ValidationError as error:
         sys.exit(f"tenon_{app.name}: the settings are not valid: {error}")
