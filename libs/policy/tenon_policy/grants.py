@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tenon_core.coalescing import Coalescer
+from tenon_core.errors import Unavailable
 from tenon_policy.policies import Role
 
 REUSE_SECONDS = 1.0
@@ -150,15 +151,20 @@ class GrantChanges:
         self._redis = redis
 
     async def mark(self, *keys: GrantKey) -> str:
-        """Call before the commit: from here on everybody asks the owner. Fails if Redis does not
-        answer, since a change that is not seen at once must not be confirmed. Returns the mark.
+        """Call before the commit: from here on everybody asks the owner. Returns the mark.
+
+        Unavailable if Redis does not answer: a change that is not seen at once must not be
+        confirmed.
         """
         mark = MARK + secrets.token_hex(8)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.set(str(key), mark, ex=MARK_SECONDS)
-            async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
-                await pipe.execute()
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.set(str(key), mark, ex=MARK_SECONDS)
+                async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
+                    await pipe.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable from error
         return mark
 
     async def settle(self, levels: Mapping[GrantKey, int], mark: str | None = None) -> None:
@@ -170,11 +176,12 @@ class GrantChanges:
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for key, level in levels.items():
-                    seconds = _seconds(key) if level else ENDED_SECONDS
+                    number = int(level)  # redis-py would write a Role as its repr
+                    seconds = _seconds(key) if number else ENDED_SECONDS
                     if mark is None:
-                        pipe.set(str(key), level, ex=seconds)
+                        pipe.set(str(key), number, ex=seconds)
                     else:
-                        pipe.eval(_SETTLE, 1, str(key), mark, level, seconds)
+                        pipe.eval(_SETTLE, 1, str(key), mark, number, seconds)
                 async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
                     await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:

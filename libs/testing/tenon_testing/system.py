@@ -69,16 +69,21 @@ class System:
         self.servers = servers
         self.database = database
         self.directory = servers.directory / database
-        self.ports = {service: free_port() for service in SERVICES}
+        self.ports = {process: free_port() for process in (*SERVICES, "gateway")}
         self._passwords = {service: _passwords(service) for service in SERVICES}
         self._processes: dict[str, ServiceProcess] = {}
         self._prepare()
+
+    @property
+    def url(self) -> str:
+        """Where the gateway listens."""
+        return f"http://127.0.0.1:{self.ports['gateway']}"
 
     def values(self, service: str, process: str = "") -> dict[str, str]:
         """Return the settings of a process by their names without prefix."""
         process = process or service
         certificate = self.servers.certificates.issue(process)
-        peers = {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        peers = {service: f"127.0.0.1:{self.ports[service]}" for service in SERVICES}
         return {
             "environment": "development",
             "log_level": "warning",
@@ -98,12 +103,21 @@ class System:
         name = f"{service}-{verb}"
         if name not in self._processes:
             values = self.values(service, service if verb == "serve" else f"{service}-worker")
-            self._migrate(service, values)
+            if service in SERVICES:
+                self._migrate(service, values)
             port = int(values["operations_listen"].rpartition(":")[2])
             process = ServiceProcess(self.directory / "logs", service, verb, port, values)
             process.start()
             self._processes[name] = process
         return self._processes[name]
+
+    def start_all(self) -> None:
+        """Run everything: services, workers and the gateway."""
+        for service in SERVICES:
+            self.start(service)
+        for service in SERVICES:
+            self.start(service, "worker")
+        self.start("gateway")
 
     def stop(self) -> None:
         for process in reversed(self._processes.values()):
@@ -160,7 +174,7 @@ class System:
         }
 
     def _own_values(self, service: str) -> dict[str, str]:
-        public_url = {"public_url": "http://localhost:8000"}
+        public_url = {"public_url": self.url}
         files, link_key = self.directory / "files", self.directory / "link.key"
         match service:
             case "auth":
@@ -171,6 +185,13 @@ class System:
             case "notifications":
                 mail_from = "Tenon <no-reply@tenon.test>"
                 return public_url | {"smtp_url": self.servers.mailsink.url, "mail_from": mail_from}
+            case "gateway":
+                return public_url | {
+                    "storage_directory": str(files),
+                    "link_key_file": str(link_key),
+                    "mailbox_directory": str(self.servers.mailsink.maildir),
+                    "rate_limit_mode": "shadow",
+                }
             case _:
                 return {}
 

@@ -1,0 +1,27 @@
+"""A measured figure beside its baseline and its goal."""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table; `ratio` is value to baseline."""
+
+    id: str
+    figure: str
+    value: float
+    unit: str
+    baseline: str
+    baseline_value: float
+    goal: str
+    met: bool
+
+    @property
+    def ratio(self) -> float:
+        return self.value / self.baseline_value
+
+    def as_json(self) -> dict[str, object]:
+        fields = asdict(self)
+        fields["value"] = round(self.value, 2)
+        fields["baseline_value"] = round(self.baseline_value, 2)
+        return {**fields, "ratio": round(self.ratio, 3)}

@@ -1,0 +1,145 @@
+"""A closed loop of HTTP requests over kept-alive connections, in a process of its own.
+
+The client is as thin as it can be (a protocol that counts bytes), so that on two cores it is not
+what is measured: it sends the same prepared request again as soon as the reply is whole.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+import uvloop
+
+HEAD_END = b"\r\n\r\n"
+CONTENT_LENGTH = b"content-length:"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What to send: `seconds` are measured, after `warmup` seconds that are not."""
+
+    url: str
+    headers: dict[str, str]
+    connections: int
+    seconds: float
+    warmup: float = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`rate` in requests a second; latencies in milliseconds; `statuses` counts by HTTP status."""
+
+    rate: float
+    p50: float
+    p99: float
+    statuses: dict[str, int]
+
+    @property
+    def failures(self) -> int:
+        return sum(count for status, count in self.statuses.items() if status != "200")
+
+
+class _Measurement:
+    def __init__(self) -> None:
+        self.counting = False
+        self.latencies: list[float] = []
+        self.statuses: Counter[str] = Counter()
+
+
+class _Client(asyncio.Protocol):
+    def __init__(self, request: bytes, measurement: _Measurement) -> None:
+        self._request = request
+        self._measurement = measurement
+        self._received = bytearray()
+        self._sent_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head_end = self._received.find(HEAD_END)
+        if head_end < 0:
+            return
+        head = bytes(self._received[:head_end])
+        if len(self._received) < head_end + len(HEAD_END) + _content_length(head):
+            return
+        self._count(head)
+        self._received.clear()
+        self._send()
+
+    def _send(self) -> None:
+        self._sent_at = time.perf_counter()
+        self._transport.write(self._request)
+
+    def _count(self, head: bytes) -> None:
+        if self._measurement.counting:
+            self._measurement.latencies.append(time.perf_counter() - self._sent_at)
+            self._measurement.statuses[head[9:12].decode()] += 1
+
+
+def _content_length(head: bytes) -> int:
+    lowered = head.lower()
+    start = lowered.find(CONTENT_LENGTH)
+    if start < 0:
+        return 0
+    return int(lowered[start + len(CONTENT_LENGTH) :].split(b"\r\n", 1)[0])
+
+
+async def measure(load: Load) -> Outcome:
+    """Run a load in a child process and return what it saw."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tenon_bench.load",
+        json.dumps(asdict(load)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return Outcome(**json.loads(output))
+
+
+async def _run(load: Load) -> Outcome:
+    address = urlsplit(load.url)
+    target = address.path + (f"?{address.query}" if address.query else "")
+    headers = {"Host": address.netloc, **load.headers}
+    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    request = "\r\n".join([*lines, "", ""]).encode()
+    measurement = _Measurement()
+    loop = asyncio.get_running_loop()
+    assert address.hostname
+    assert address.port
+    host, port = address.hostname, address.port
+    clients = [
+        await loop.create_connection(lambda: _Client(request, measurement), host, port)
+        for _ in range(load.connections)
+    ]
+    await asyncio.sleep(load.warmup)
+    measurement.counting = True
+    started = time.perf_counter()
+    await asyncio.sleep(load.seconds)
+    measurement.counting = False
+    elapsed = time.perf_counter() - started
+    for transport, _ in clients:
+        transport.close()
+    return _outcome(measurement, elapsed)
+
+
+def _outcome(measurement: _Measurement, elapsed: float) -> Outcome:
+    latencies = sorted(measurement.latencies) or [float("nan")]
+    return Outcome(
+        rate=len(measurement.latencies) / elapsed,
+        p50=latencies[len(latencies) // 2] * 1000,
+        p99=latencies[int(len(latencies) * 0.99)] * 1000,
+        statuses=dict(measurement.statuses),
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(uvloop.run(_run(Load(**json.loads(sys.argv[1])))))))
