@@ -6,12 +6,15 @@ from uuid import UUID
 
 
 def uuid7() -> UUID:
-    """Return a new id: 48 bits of milliseconds, 74 random bits (RFC 9562, section 5.7)."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return UUID(int=value)
+    """Return a new id that sorts after those this process made before.
+
+    48 bits of milliseconds, 12 bits of their fraction, 62 random bits (RFC 9562, section 5.7 with
+    method 3 of 6.2): a step is 244 ns, less than a call takes.
+    """
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    fraction = (nanoseconds << 12) // 1_000_000
+    random = int.from_bytes(os.urandom(8), "big") >> 2
+    return UUID(int=(milliseconds << 80) | (0x7 << 76) | (fraction << 64) | (0x2 << 62) | random)
 
 
 def parse_id(text: str) -> UUID | None:

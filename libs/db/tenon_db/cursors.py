@@ -72,7 +72,7 @@ class Consumer:
         events, next_position = await self._source.pull(
             position, sorted(self._handlers), PULL_LIMIT
         )
-        for scope, group in groupby(events, key=lambda event: (event.org_id, event.user_id)):
+        for scope, group in groupby(events, key=_scope):
             position = await self._handle(scope, list(group), position)
         if next_position > position:
             async with self._database.system("feed") as tx:
@@ -117,6 +117,10 @@ class Consumer:
         )
         if result.rowcount != 1:
             raise CursorMoved
+
+
+def _scope(event: FeedEvent) -> Scope:
+    return (event.org_id, None) if event.org_id else (None, event.user_id)
 
 
 class CursorMoved(TenonError):

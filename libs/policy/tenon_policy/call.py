@@ -1,6 +1,7 @@
 """One request as the services see it: who asks, in which organization, by what right."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -54,15 +55,16 @@ class Call:
         org_id: UUID | None = None,
         user_id: UUID | None = None,
         count: int = 1,
+        at: datetime | None = None,
     ) -> Event:
         """Return the audit record of this call, to be published with what it did.
 
         `org_id` and `user_id` are given where the call makes the organization or the user;
-        `count` where the record stands for several equal reads.
+        `count` and `at` where the record stands for several equal reads of an earlier time.
         """
         self.audited = True
         moment = Timestamp()
-        moment.FromDatetime(clock.now())
+        moment.FromDatetime(at or clock.now())
         record = AccessRecorded(
             action=self.policy.audit or "",
             actor=f"users/{user_id}" if user_id else self.actor,

@@ -1,5 +1,6 @@
 """What every call passes before and after a service's own code: identity, policy, audit."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ import grpc
 import structlog
 from google.protobuf.message import Message
 
+from tenon_core import clock
 from tenon_core.errors import NotFound, TenonError, Unauthenticated
 from tenon_core.events import Event
 from tenon_core.ids import parse_id, uuid7
@@ -69,6 +71,10 @@ class Guard:
             yield lambda: self._account(call, request, resource)
         finally:
             _current.reset(token)
+            if call.audited and policy.invalidates:
+                # Also when the caller has gone meanwhile: what is committed makes caches stale.
+                tags = expand(policy.invalidates, _tag_values(call, request))
+                await asyncio.shield(self._tags.invalidate(tags))
 
     async def _admit(
         self, policy: MethodPolicy, context: grpc.aio.ServicerContext[Any, Any], request: Message
@@ -113,12 +119,12 @@ class Guard:
             raise NotAudited
         if not policy.writes and policy.audit:
             await self._record_read(call, resource(request))
-        if policy.invalidates:
-            await self._tags.invalidate(expand(policy.invalidates, _tag_values(call, request)))
 
     async def _record_read(self, call: Call, resource: str) -> None:
+        at = clock.now()
+
         def record(count: int) -> Event:
-            return call.access(resource, count=count)
+            return call.access(resource, count=count, at=at)
 
         key = AccessKey(call.session_id, call.peer, call.policy.method, resource, current_minute())
         await self._accesses.record(key, record)

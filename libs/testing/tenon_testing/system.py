@@ -125,31 +125,32 @@ class System:
 
     @asynccontextmanager
     async def serving(self, app: ServiceApp[S]) -> AsyncIterator[grpc.aio.Channel]:
-        """Serve an app in this process, with the services it needs beside it.
+        """Serve an app in this process, as one more replica, with what it needs beside it.
 
         Yields a channel as the gateway has it: through mTLS and every interceptor; what the
         service refuses is raised as PeerError.
         """
         for service in EVERYBODY_NEEDS:
-            if service != app.name:
-                self.start(service)
+            self.start(service)
         settings = self.settings(app)
         owner = settings.migration_database_url
         assert owner is not None
         migrations.run(owner.get_secret_value(), schema=app.name, versions=app.migrations)
-        async with running(app, settings):
-            channel = self.channel(app.name)
+        async with running(app, settings) as port:
+            channel = self.channel(app.name, at=f"127.0.0.1:{port}")
             yield channel
             await channel.close(None)
 
     def settings(self, app: ServiceApp[S]) -> S:
         """Return the settings that an app gets in this system."""
-        return app.settings.model_validate(_decoded(self.values(app.name)))
+        values = {**_decoded(self.values(app.name)), "listen": "127.0.0.1:0"}
+        return app.settings.model_validate(values)
 
-    def channel(self, service: str, caller: str = "gateway") -> grpc.aio.Channel:
-        """Open a channel to a service with the certificate of `caller`."""
-        values = _decoded(self.values("gateway", caller))
-        return open_channel(ProcessSettings.model_validate(values), service)
+    def channel(self, service: str, *, caller: str = "gateway", at: str = "") -> grpc.aio.Channel:
+        """Open a channel to a service with the certificate of `caller`, to its process or `at`."""
+        settings = ProcessSettings.model_validate(_decoded(self.values("gateway", caller)))
+        peers = {**settings.peers, service: at or settings.peers[service]}
+        return open_channel(settings.model_copy(update={"peers": peers}), service)
 
     def admin_url(self) -> str:
         """Return the URL of the database's superuser, past all row level security."""

@@ -143,8 +143,8 @@ class SessionService:
         key = SessionKey(session.id)
         await SessionRepository(tx).end(session, clock.now())
         await tx.publish(events.session_ended(session.user_id, session.id))
-        await self._grants.mark(key)
-        tx.after_commit(lambda: self._grants.settle({key: 0}))
+        mark = await self._grants.mark(key)
+        tx.after_commit(lambda: self._grants.settle({key: 0}, mark))
 
     def _tokens(self, session: Session) -> Tokens:
         access_token, access_expire_time = self._signing_keys.sign(session.user_id, session.id)

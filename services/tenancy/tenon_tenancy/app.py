@@ -1,0 +1,65 @@
+"""The only place where tenancy is wired."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
+from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
+from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
+from tenon_db.cursors import Consumer
+from tenon_jobs import CeleryDoorbell, JobQueue, Worker, run_worker
+from tenon_rpc.backbone import Backbone, open_backbone
+from tenon_rpc.feed import PeerFeed
+from tenon_rpc.methods import Registration
+from tenon_rpc.process import ServiceApp
+from tenon_tenancy.audit_events import subscriptions
+from tenon_tenancy.audit_events.rpc import AuditEventServicer
+from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.members.rpc import MemberServicer
+from tenon_tenancy.members.service import MemberService
+from tenon_tenancy.organizations.rpc import OrganizationServicer
+from tenon_tenancy.organizations.service import OrganizationService
+from tenon_tenancy.settings import TenancySettings
+
+NAME = "tenancy"
+
+
+def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
+    database = backbone.database
+    directory = AuthDirectory(backbone.channels["auth"])
+    members = MemberService(database, backbone.grant_changes, directory)
+    organizations = OrganizationService(database, members)
+    audit_events = AuditEventService(database)
+    return [
+        (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
+        (add_MemberServiceServicer_to_server, MemberServicer(members)),
+        (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
+    ]
+
+
+def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
+    """Make the audit log's consumers, one for each service's feed."""
+    handlers = subscriptions.handlers(AuditEventService(backbone.database))
+    return [
+        Consumer(backbone.database, PeerFeed(source, backbone.channels[source]), handlers)
+        for source in subscriptions.SOURCES
+    ]
+
+
+@asynccontextmanager
+async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
+    async with open_backbone(NAME, settings) as backbone:
+        queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+        beside = [consumer.run for consumer in consumers(backbone)]
+        yield Worker(backbone.database, queue, [], beside=beside)
+
+
+APP = ServiceApp(
+    name=NAME,
+    settings=TenancySettings,
+    migrations=Path(__file__).parents[1] / "migrations" / "versions",
+    servicers=servicers,
+    work=lambda settings: run_worker(NAME, settings, worker),
+)

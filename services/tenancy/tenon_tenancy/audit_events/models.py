@@ -1,0 +1,87 @@
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, Integer, Table, Text, Uuid
+
+from tenon_db.tables import GLOBAL, TENANT, USER
+from tenon_tenancy.organizations.models import METADATA
+
+
+def _record() -> list[Column[object]]:
+    return [
+        Column("action", Text, nullable=False),
+        Column("actor", Text, nullable=False),
+        Column("resource", Text, nullable=False),
+        Column("session_id", Uuid),
+        Column("request_id", Text, nullable=False),
+        Column("count", Integer, nullable=False),
+        Column("event_time", DateTime(timezone=True), nullable=False),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The tables of the logs of one kind of owner: dense positions from 1 on for each `owner`.
+
+    The head's row holds an owner's last position, and locks the log while it grows.
+    """
+
+    owner: str
+    heads: Table
+    events: Table
+
+
+def _log(prefix: str, owner: str, info: dict[str, str]) -> Log:
+    heads = Table(
+        f"{prefix}_heads",
+        METADATA,
+        Column(owner, Uuid, primary_key=True),
+        Column("position", BigInteger, nullable=False),
+        info=info,
+    )
+    events = Table(
+        f"{prefix}_events",
+        METADATA,
+        Column(owner, Uuid, primary_key=True),
+        Column("position", BigInteger, primary_key=True),
+        Column("id", Uuid, nullable=False),
+        *_record(),
+        info=info,
+    )
+    return Log(owner, heads, events)
+
+
+ORGANIZATIONS = _log("audit", "org_id", TENANT)
+PERSONS = _log("personal_audit", "user_id", USER)
+
+# What services did for themselves; no tenant's and no person's.
+service_events = Table(
+    "service_audit_events",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    *_record(),
+    info=GLOBAL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who did what, as a service reported it; `count` equal reads within a minute are one."""
+
+    id: UUID
+    action: str
+    actor: str
+    resource: str
+    session_id: UUID | None
+    request_id: str
+    count: int
+    event_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """A line of a log."""
+
+    position: int
+    access: Access

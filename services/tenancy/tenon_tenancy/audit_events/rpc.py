@@ -1,0 +1,36 @@
+from tenon.tenancy.v1 import audit_event_pb2
+from tenon.tenancy.v1.audit_event_service_pb2 import (
+    ListAuditEventsRequest,
+    ListAuditEventsResponse,
+)
+from tenon.tenancy.v1.audit_event_service_pb2_grpc import AuditEventServiceServicer
+from tenon_rpc.guard import current_call
+from tenon_rpc.times import packed_time
+from tenon_tenancy.audit_events.models import AuditEvent
+from tenon_tenancy.audit_events.service import AuditEventService
+
+
+class AuditEventServicer(AuditEventServiceServicer):
+    def __init__(self, audit_events: AuditEventService) -> None:
+        self._audit_events = audit_events
+
+    async def ListAuditEvents(
+        self, request: ListAuditEventsRequest, context: object
+    ) -> ListAuditEventsResponse:
+        page = await self._audit_events.list(current_call(), request.page_size, request.page_token)
+        return ListAuditEventsResponse(
+            items=map(_packed, page.items), next_page_token=page.next_page_token
+        )
+
+
+def _packed(event: AuditEvent) -> audit_event_pb2.AuditEvent:
+    access = event.access
+    return audit_event_pb2.AuditEvent(
+        id=str(access.id),
+        action=access.action,
+        actor=access.actor,
+        resource=access.resource,
+        request_id=access.request_id,
+        count=access.count,
+        event_time=packed_time(access.event_time),
+    )

@@ -1,0 +1,25 @@
+from tenon_db.database import Database
+from tenon_db.pages import clamp
+from tenon_db.transaction import Transaction
+from tenon_policy.call import Call
+from tenon_tenancy.audit_events.models import Access, AuditEvent
+from tenon_tenancy.audit_events.repository import AuditEventRepository
+from tenon_tenancy.pages import Page, cut, read_position
+
+
+class AuditEventService:
+    """The audit logs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, tx: Transaction, access: Access) -> None:
+        """Append an access to the log that the transaction's scope says."""
+        await AuditEventRepository(tx).append(access)
+
+    async def list(self, call: Call, page_size: int, page_token: str) -> Page[AuditEvent]:
+        """List an organization's log, newest first."""
+        size, before = clamp(page_size), read_position(page_token)
+        async with self._database.tenant(call.org) as tx:
+            rows = await AuditEventRepository(tx).page(call.org, size + 1, before)
+        return cut(rows, size, lambda event: (event.position,))

@@ -1,0 +1,31 @@
+"""Everything that can go wrong in tenancy."""
+
+from tenon_core.errors import Code, TenonError
+
+
+class SlugTaken(TenonError):
+    """Another organization has this slug. Choose a different one."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "slug_taken"
+
+
+class MemberNotFound(TenonError):
+    """There is no such member."""
+
+    code = Code.NOT_FOUND
+    reason = "member_not_found"
+
+
+class RoleAboveOwn(TenonError):
+    """A role above your own is not yours to give or to change. Ask an owner."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "role_above_own"
+
+
+class LastOwner(TenonError):
+    """An organization keeps at least one owner. Make somebody else an owner first."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "last_owner"

@@ -1,0 +1,25 @@
+"""What tenancy tells the others."""
+
+from uuid import UUID
+
+from tenon.tenancy.v1 import role_pb2
+from tenon.tenancy.v1.events_pb2 import MemberRemoved, MemberUpdated, OrganizationCreated
+from tenon_core.events import Event
+from tenon_policy.policies import Role
+
+
+def organization_created(org_id: UUID, owner_id: UUID) -> Event:
+    payload = OrganizationCreated(org_id=str(org_id), owner_id=str(owner_id))
+    return Event.of(payload, org_id=org_id)
+
+
+def member_updated(org_id: UUID, user_id: UUID, role: Role) -> Event:
+    payload = MemberUpdated(
+        org_id=str(org_id), user_id=str(user_id), role=role_pb2.Role.ValueType(role)
+    )
+    return Event.of(payload, org_id=org_id)
+
+
+def member_removed(org_id: UUID, user_id: UUID) -> Event:
+    payload = MemberRemoved(org_id=str(org_id), user_id=str(user_id))
+    return Event.of(payload, org_id=org_id)

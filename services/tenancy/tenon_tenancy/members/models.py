@@ -1,0 +1,42 @@
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Column, DateTime, SmallInteger, Table, Uuid
+
+from tenon_db.tables import TENANT
+from tenon_policy.policies import Role
+from tenon_tenancy.errors import RoleAboveOwn
+from tenon_tenancy.organizations.models import METADATA
+
+memberships = Table(
+    "memberships",
+    METADATA,
+    Column("org_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, primary_key=True),
+    Column("role", SmallInteger, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    info=TENANT,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    user_id: UUID
+    role: Role
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMember:
+    """A member with what auth knows of them; empty if it knows nobody of this id any more."""
+
+    member: Member
+    email: str
+    name: str
+
+
+def require_reach(own: Role, *roles: Role) -> None:
+    """Refuse to give or to touch a role above one's own; RoleAboveOwn."""
+    if max(roles) > own:
+        raise RoleAboveOwn

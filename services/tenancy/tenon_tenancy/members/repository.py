@@ -1,0 +1,85 @@
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Row, Uuid, delete, func, insert, literal, select, tuple_, update
+
+from tenon_db.transaction import Transaction
+from tenon_policy.grants import MemberKey
+from tenon_policy.policies import Role
+from tenon_tenancy.members.models import Member, memberships
+from tenon_tenancy.organizations.models import organizations
+from tenon_tenancy.pages import TimeAndId
+
+
+class MemberRepository:
+    """The members of one organization."""
+
+    def __init__(self, tx: Transaction, org_id: UUID) -> None:
+        self._tx = tx
+        self._of_org = memberships.c.org_id == org_id
+        self._org_id = org_id
+
+    async def lock(self) -> None:
+        """Keep everybody else from changing who is what in this organization until the commit."""
+        await self._tx.execute(
+            select(organizations.c.id).where(organizations.c.id == self._org_id).with_for_update()
+        )
+
+    async def add(self, member: Member) -> None:
+        await self._tx.execute(
+            insert(memberships).values(
+                org_id=self._org_id,
+                user_id=member.user_id,
+                role=member.role,
+                create_time=member.create_time,
+            )
+        )
+
+    async def find(self, user_id: UUID) -> Member | None:
+        row = await self._tx.row(
+            select(memberships).where(self._of_org, memberships.c.user_id == user_id)
+        )
+        return _member(row) if row else None
+
+    async def has_other_owner(self, user_id: UUID) -> bool:
+        """Say whether somebody else than this user owns the organization."""
+        others = select(memberships.c.user_id).where(
+            self._of_org, memberships.c.role == Role.OWNER, memberships.c.user_id != user_id
+        )
+        return bool(await self._tx.scalar(select(others.exists())))
+
+    async def set_role(self, user_id: UUID, role: Role) -> None:
+        await self._tx.execute(
+            update(memberships)
+            .where(self._of_org, memberships.c.user_id == user_id)
+            .values(role=role)
+        )
+
+    async def remove(self, user_id: UUID) -> None:
+        await self._tx.execute(
+            delete(memberships).where(self._of_org, memberships.c.user_id == user_id)
+        )
+
+    async def page(self, limit: int, after: TimeAndId | None) -> Sequence[Member]:
+        """Return the members, oldest first."""
+        order = (memberships.c.create_time, memberships.c.user_id)
+        statement = select(memberships).where(self._of_org).order_by(*order).limit(limit)
+        if after:
+            statement = statement.where(tuple_(*order) > after)
+        return [_member(row) for row in await self._tx.rows(statement)]
+
+
+async def find_roles(tx: Transaction, keys: Sequence[MemberKey]) -> dict[MemberKey, Role]:
+    """Return the roles of those that are members, in a system transaction for `grants`."""
+    asked = select(
+        func.unnest(literal([key.org_id for key in keys], ARRAY(Uuid))).label("org_id"),
+        func.unnest(literal([key.user_id for key in keys], ARRAY(Uuid))).label("user_id"),
+    ).subquery()
+    same = (memberships.c.org_id == asked.c.org_id) & (memberships.c.user_id == asked.c.user_id)
+    rows = await tx.rows(select(memberships).join(asked, same))
+    return {MemberKey(row.org_id, row.user_id): Role(row.role) for row in rows}
+
+
+def _member(row: Row[Any]) -> Member:
+    return Member(row.user_id, Role(row.role), row.create_time)

@@ -1,0 +1,129 @@
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from tenon_core.errors import FieldError, InvalidArgument, TenonError
+from tenon_db.database import Database
+from tenon_db.pages import clamp
+from tenon_db.transaction import Transaction
+from tenon_policy.authorization import require_role
+from tenon_policy.call import Call
+from tenon_policy.grants import GrantChanges, MemberKey
+from tenon_policy.policies import Role
+from tenon_tenancy import events
+from tenon_tenancy.clients import Directory
+from tenon_tenancy.errors import LastOwner, MemberNotFound
+from tenon_tenancy.members.models import Member, NamedMember, require_reach
+from tenon_tenancy.members.repository import MemberRepository, find_roles
+from tenon_tenancy.pages import Page, cut, read_time_and_id
+
+MAX_CHECKED = 1_000
+
+log = structlog.get_logger()
+
+
+class MemberService:
+    """Who belongs to an organization, and as what."""
+
+    def __init__(self, database: Database, grants: GrantChanges, directory: Directory) -> None:
+        self._database = database
+        self._grants = grants
+        self._directory = directory
+
+    async def add_owner(
+        self, tx: Transaction, org_id: UUID, user_id: UUID, create_time: datetime
+    ) -> None:
+        """Make a user the owner of a new organization; to be the last in its transaction."""
+        await MemberRepository(tx, org_id).add(Member(user_id, Role.OWNER, create_time))
+        await self._grant(tx, MemberKey(org_id, user_id), Role.OWNER)
+
+    async def list(self, call: Call, page_size: int, page_token: str) -> Page[NamedMember]:
+        """List the members, oldest first."""
+        size, after = clamp(page_size), read_time_and_id(page_token)
+        async with self._database.tenant(call.org) as tx:
+            rows = await MemberRepository(tx, call.org).page(size + 1, after)
+        page = cut(rows, size, lambda member: (member.create_time, member.user_id))
+        return Page(await self._named(page.items), page.next_page_token)
+
+    async def update(self, call: Call, user_id: UUID | None, role: Role) -> NamedMember:
+        """Give a member another role; MemberNotFound, RoleAboveOwn, LastOwner."""
+        async with self._database.tenant(call.org) as tx:
+            member = await self._lock(tx, call, user_id, role)
+            if member.role is role:
+                call.had_no_effect()
+            else:
+                await MemberRepository(tx, call.org).set_role(member.user_id, role)
+                await tx.publish(
+                    events.member_updated(call.org, member.user_id, role),
+                    call.access(f"members/{member.user_id}"),
+                )
+                await self._grant(tx, MemberKey(call.org, member.user_id), role)
+        return await self._named_if_possible(Member(member.user_id, role, member.create_time))
+
+    async def remove(self, call: Call, user_id: UUID | None) -> None:
+        """Remove a member; MemberNotFound, RoleAboveOwn, LastOwner."""
+        async with self._database.tenant(call.org) as tx:
+            member = await self._lock(tx, call, user_id, Role.NONE)
+            await MemberRepository(tx, call.org).remove(member.user_id)
+            await tx.publish(
+                events.member_removed(call.org, member.user_id),
+                call.access(f"members/{member.user_id}"),
+            )
+            await self._grant(tx, MemberKey(call.org, member.user_id), Role.NONE)
+
+    async def check(self, keys: Sequence[MemberKey | None]) -> Sequence[Role]:
+        """Return the roles of these keys in their order; `Role.NONE` for None and no member."""
+        if len(keys) > MAX_CHECKED:
+            raise InvalidArgument(fields=[FieldError("/keys", f"must be at most {MAX_CHECKED}")])
+        async with self._database.system("grants") as tx:
+            roles = await find_roles(tx, [key for key in keys if key])
+        return [roles.get(key, Role.NONE) if key else Role.NONE for key in keys]
+
+    async def _lock(self, tx: Transaction, call: Call, user_id: UUID | None, role: Role) -> Member:
+        """Return the member who is to get this role, once the caller may give it.
+
+        The caller's own role is read anew under the lock: two owners who lower each other at
+        once do not both succeed.
+        """
+        members = MemberRepository(tx, call.org)
+        await members.lock()
+        caller = await members.find(call.user)
+        own = caller.role if caller else Role.NONE
+        require_role(call.policy, own)
+        member = await members.find(user_id) if user_id else None
+        if member is None:
+            raise MemberNotFound
+        require_reach(own, member.role, role)
+        if member.role is Role.OWNER and role is not Role.OWNER:
+            await _require_other_owner(members, member)
+        return member
+
+    async def _grant(self, tx: Transaction, key: MemberKey, role: Role) -> None:
+        """Let the hot copy follow; called just before the commit, while the lock is held."""
+        mark = await self._grants.mark(key)
+        tx.after_commit(lambda: self._grants.settle({key: role}, mark))
+
+    async def _named(self, members: Sequence[Member]) -> Sequence[NamedMember]:
+        profiles = await self._directory.profiles([member.user_id for member in members])
+        return [
+            NamedMember(member, profile.email, profile.name)
+            if (profile := profiles.get(member.user_id))
+            else NamedMember(member, "", "")
+            for member in members
+        ]
+
+    async def _named_if_possible(self, member: Member) -> NamedMember:
+        """A change that is committed does not fail any more because auth does not answer."""
+        try:
+            (named,) = await self._named([member])
+        except TenonError as error:
+            log.warning("auth does not answer; a name is left out", error=error.detail)
+            named = NamedMember(member, "", "")
+        return named
+
+
+async def _require_other_owner(members: MemberRepository, owner: Member) -> None:
+    if not await members.has_other_owner(owner.user_id):
+        raise LastOwner

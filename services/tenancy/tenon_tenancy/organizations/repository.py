@@ -1,0 +1,74 @@
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, insert, select, tuple_
+from sqlalchemy.dialects import postgresql
+
+from tenon_core.errors import NotFound
+from tenon_db.transaction import Transaction
+from tenon_policy.policies import Role
+from tenon_tenancy.members.models import memberships
+from tenon_tenancy.organizations.models import Organization, organizations, slugs
+from tenon_tenancy.pages import TimeAndId
+
+
+class OrganizationRepository:
+    """The organization of a tenant's transaction, or all those of a person's."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def add(self, org_id: UUID, name: str, create_time: datetime) -> None:
+        await self._tx.execute(
+            insert(organizations).values(id=org_id, name=name, create_time=create_time)
+        )
+
+    async def claim_slug(self, org_id: UUID, slug: str) -> bool:
+        """Give an organization its slug; False if another has it."""
+        claimed = await self._tx.scalar(
+            postgresql.insert(slugs)
+            .values(slug=slug, org_id=org_id)
+            .on_conflict_do_nothing()
+            .returning(slugs.c.slug)
+        )
+        return claimed is not None
+
+    async def get(self, org_id: UUID, user_id: UUID) -> Organization:
+        """Return an organization as this member sees it; NotFound."""
+        row = await self._tx.row(_as_seen_by(user_id).where(memberships.c.org_id == org_id))
+        if row is None:
+            raise NotFound
+        return _organization(row)
+
+    async def page(
+        self, user_id: UUID, limit: int, after: TimeAndId | None
+    ) -> Sequence[Organization]:
+        """Return the organizations of a member, oldest membership first."""
+        order = (memberships.c.create_time, memberships.c.org_id)
+        statement = _as_seen_by(user_id).order_by(*order).limit(limit)
+        if after:
+            statement = statement.where(tuple_(*order) > after)
+        return [_organization(row) for row in await self._tx.rows(statement)]
+
+
+def _as_seen_by(user_id: UUID) -> Select[Any]:
+    return (
+        select(
+            organizations.c.id,
+            organizations.c.name,
+            slugs.c.slug,
+            organizations.c.create_time,
+            memberships.c.role,
+            memberships.c.create_time.label("join_time"),
+        )
+        .select_from(memberships)
+        .join(organizations, organizations.c.id == memberships.c.org_id)
+        .join(slugs, slugs.c.org_id == memberships.c.org_id)
+        .where(memberships.c.user_id == user_id)
+    )
+
+
+def _organization(row: Row[Any]) -> Organization:
+    return Organization(**{**row._mapping, "role": Role(row.role)})  # noqa: SLF001 # SQLAlchemy's public name begins with _

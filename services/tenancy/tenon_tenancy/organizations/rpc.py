@@ -1,0 +1,49 @@
+from tenon.tenancy.v1 import organization_pb2, role_pb2
+from tenon.tenancy.v1.organization_service_pb2 import (
+    CreateOrganizationRequest,
+    CreateOrganizationResponse,
+    GetOrganizationRequest,
+    GetOrganizationResponse,
+    ListOrganizationsRequest,
+    ListOrganizationsResponse,
+)
+from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceServicer
+from tenon_rpc.guard import current_call
+from tenon_rpc.times import packed_time
+from tenon_tenancy.organizations.models import Organization
+from tenon_tenancy.organizations.service import OrganizationService
+
+
+class OrganizationServicer(OrganizationServiceServicer):
+    def __init__(self, organizations: OrganizationService) -> None:
+        self._organizations = organizations
+
+    async def CreateOrganization(
+        self, request: CreateOrganizationRequest, context: object
+    ) -> CreateOrganizationResponse:
+        organization = await self._organizations.create(current_call(), request.name, request.slug)
+        return CreateOrganizationResponse(organization=_packed(organization))
+
+    async def ListOrganizations(
+        self, request: ListOrganizationsRequest, context: object
+    ) -> ListOrganizationsResponse:
+        page = await self._organizations.list(current_call(), request.page_size, request.page_token)
+        return ListOrganizationsResponse(
+            items=map(_packed, page.items), next_page_token=page.next_page_token
+        )
+
+    async def GetOrganization(
+        self, request: GetOrganizationRequest, context: object
+    ) -> GetOrganizationResponse:
+        organization = await self._organizations.get(current_call())
+        return GetOrganizationResponse(organization=_packed(organization))
+
+
+def _packed(organization: Organization) -> organization_pb2.Organization:
+    return organization_pb2.Organization(
+        id=str(organization.id),
+        name=organization.name,
+        slug=organization.slug,
+        role=role_pb2.Role.ValueType(organization.role),
+        create_time=packed_time(organization.create_time),
+    )

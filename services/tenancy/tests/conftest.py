@@ -1,0 +1,76 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import grpc
+import psycopg
+import pytest
+from google.protobuf.message import Message
+
+from tenon_core import clock
+from tenon_policy.policies import Role
+from tenon_rpc.backbone import Backbone, open_backbone
+from tenon_rpc.feed import PeerFeed
+from tenon_tenancy.app import APP
+from tenon_tenancy.members.models import Member
+from tenon_tenancy.members.repository import MemberRepository
+from tenon_tenancy.settings import TenancySettings
+from tenon_testing.callers import Caller, Callers, Tenant
+from tenon_testing.system import System
+from tenon_testing.waiting import eventually
+
+Join: TypeAlias = Callable[[Tenant, Role], Awaitable[Caller]]
+Published: TypeAlias = Callable[[UUID, type[Message]], Awaitable[list[Any]]]
+
+
+@pytest.fixture(scope="session")
+async def tenancy(system: System) -> AsyncIterator[grpc.aio.Channel]:
+    """Tenancy as the gateway reaches it."""
+    system.start("tenancy")
+    channel = system.channel("tenancy")
+    yield channel
+    await channel.close(None)
+
+
+@pytest.fixture(scope="session")
+async def backbone(system: System) -> AsyncIterator[Backbone[TenancySettings]]:
+    """What a further process of tenancy stands on, as its application role."""
+    async with open_backbone(APP.name, system.settings(APP)) as backbone:
+        yield backbone
+
+
+@pytest.fixture
+def join(backbone: Backbone[TenancySettings], callers: Callers) -> Join:
+    """Let somebody new join an organization in a role, as an accepted invitation will."""
+
+    async def join(tenant: Tenant, role: Role) -> Caller:
+        caller = await callers.user()
+        member = Member(caller.user_id, role, clock.now())
+        async with backbone.database.tenant(tenant.org_id) as tx:
+            await MemberRepository(tx, tenant.org_id).add(member)
+        return caller
+
+    return join
+
+
+@pytest.fixture
+def published(tenancy: grpc.aio.Channel) -> Published:
+    """Wait for what the feed tells of an organization: payloads of one kind, oldest first."""
+    feed = PeerFeed("tenancy", tenancy)
+
+    async def published(org_id: UUID, kind: type[Message]) -> list[Any]:
+        async def payloads() -> list[Any]:
+            events, _ = await feed.pull(0, [kind.DESCRIPTOR.full_name], 1_000)
+            return [kind.FromString(event.payload) for event in events if event.org_id == org_id]
+
+        return await eventually(payloads)
+
+    return published
+
+
+@pytest.fixture(scope="session")
+async def admin(system: System) -> AsyncIterator[psycopg.AsyncConnection]:
+    """The database past all row level security."""
+    connection = await psycopg.AsyncConnection.connect(system.admin_url(), autocommit=True)
+    async with connection:
+        yield connection
