@@ -21,7 +21,7 @@ BROKEN = [
     b'2026-01-01T06:00:00Z,"two\nlines",2\n',
     "2026-01-01T07:00:00Z,André,\n".encode(),
 ]
-REASONS = {3: "time", 4: "number", 5: "column", 6: "NUL", 7: "long", 8: "UTF-8"}
+REASONS = {3: "time", 4: "number", 5: "cells", 6: "NUL", 7: "long", 8: "UTF-8"}
 
 
 def test_the_same_file_again_is_all_duplicates(loaded: Flights) -> None:

@@ -30,6 +30,10 @@ class Doorbell:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def close(self) -> None:
+        """Wait for rings on their way, so that none finds the connection closed."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def _publish(self, name: str) -> None:
         self._ringing.discard(name)
         try:

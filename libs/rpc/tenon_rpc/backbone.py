@@ -39,6 +39,7 @@ async def open_backbone(service: str, settings: S) -> AsyncIterator[Backbone[S]]
         )
         stack.push_async_callback(redis.aclose)
         doorbell = Doorbell(redis)
+        stack.push_async_callback(doorbell.close)
         database = Database(
             settings.database_url.get_secret_value(),
             schema=service,

@@ -38,7 +38,7 @@ def open_channel(settings: ProcessSettings, service: str) -> grpc.aio.Channel:
         settings.peers[service],
         channel_credentials(settings),
         options=[*OPTIONS, ("grpc.ssl_target_name_override", service)],
-        interceptors=[_PeerCalls()],  # type: ignore[list-item] # typeshed wants a stub here
+        interceptors=[_PeerCalls()],
     )
 
 
@@ -48,7 +48,7 @@ def seconds_left() -> float:
     return DEFAULT_SECONDS if left is None else max(0.0, left - MARGIN_SECONDS)
 
 
-class _PeerCalls(UnaryUnaryClientInterceptor):  # type: ignore[type-arg] # not generic at run time
+class _PeerCalls(UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(
         self,
         continuation: Callable[[ClientCallDetails, Any], Any],

@@ -1,0 +1,25 @@
+"""Background work: rows that PostgreSQL owns; Celery only says that there are some."""
+
+from tenon_jobs.celery_doorbell import CeleryDoorbell
+from tenon_jobs.doorbell import Doorbell, SilentDoorbell
+from tenon_jobs.job import GiveUp, Handler, Job, JobType, LeaseLost, OnFailed, RetryLater, Scope
+from tenon_jobs.process import run_worker
+from tenon_jobs.queue import JobQueue
+from tenon_jobs.worker import Worker
+
+__all__ = [
+    "CeleryDoorbell",
+    "Doorbell",
+    "GiveUp",
+    "Handler",
+    "Job",
+    "JobQueue",
+    "JobType",
+    "LeaseLost",
+    "OnFailed",
+    "RetryLater",
+    "Scope",
+    "SilentDoorbell",
+    "Worker",
+    "run_worker",
+]

@@ -1,0 +1,105 @@
+"""A job as its handler sees it, and what a service says about each type of job."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from tenon_db.transaction import Transaction
+from tenon_jobs.repository import Claim, JobRepository
+
+
+class RetryLater(Exception):
+    """The handler cannot finish now, which is no surprise; it counts as an attempt.
+
+    It is tried again after `seconds`, or after the type's own delay.
+    """
+
+    def __init__(self, seconds: float | None = None, why: str = "it could not finish yet") -> None:
+        super().__init__(why)
+        self.seconds = seconds
+
+
+class GiveUp(Exception):
+    """Trying again will not help: the job has failed. The message is kept with it."""
+
+
+class LeaseLost(Exception):
+    """Another worker may own this job by now: this one must not write anything more."""
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One claimed job. `attempt` is 1 at first; `lost` turns true when its lease is gone."""
+
+    id: UUID
+    type: str
+    payload: dict[str, Any]
+    org_id: UUID | None
+    user_id: UUID | None
+    attempt: int
+    token: int
+    table: sa.Table = field(repr=False)
+    lost: bool = False
+    completed: bool = False
+
+    @classmethod
+    def of(cls, claim: Claim, table: sa.Table) -> "Job":
+        return cls(
+            id=claim.id,
+            type=claim.type,
+            payload=claim.payload,
+            org_id=claim.org_id,
+            user_id=claim.user_id,
+            attempt=claim.attempts + 1,
+            token=claim.token,
+            table=table,
+        )
+
+    async def complete(self, tx: Transaction) -> None:
+        """Record the success in the handler's own transaction, together with its effects.
+
+        Raises LeaseLost, and so rolls the transaction back, if the job is no longer ours.
+        """
+        if not await JobRepository(tx, self.table).succeed(self.id, self.token):
+            raise LeaseLost(str(self.id))
+        tx.after_commit(self._note_completed)
+
+    async def _note_completed(self) -> None:
+        self.completed = True
+
+
+class Scope(Enum):
+    """Whose rows `on_failed` writes."""
+
+    ORGANIZATION = "organization"
+    USER = "user"
+    SYSTEM = "system"
+
+
+Handler = Callable[[Job], Awaitable[None]]
+OnFailed = Callable[[Transaction, Job, str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobType:
+    """How jobs of one name are done. Times are in seconds.
+
+    `concurrency` gives the type slots of its own; without it, it shares the worker's.
+    `on_failed` runs in the transaction that records the final failure, which is one of the
+    job's organization or what else `scope` says.
+    """
+
+    name: str
+    handler: Handler
+    lease_seconds: float = 30.0
+    max_attempts: int = 5
+    first_delay: float = 2.0
+    longest_delay: float = 600.0
+    timeout_seconds: float = 3600.0
+    concurrency: int | None = None
+    on_failed: OnFailed | None = None
+    scope: Scope = Scope.ORGANIZATION

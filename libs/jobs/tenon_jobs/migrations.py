@@ -1,0 +1,32 @@
+"""The migration operation that gives a service its jobs table."""
+
+from alembic import op
+
+from tenon_db.migrations import global_table, schema
+
+
+def create_jobs() -> None:
+    """Make the table of jobs: first version, never to be edited."""
+    table = f"{schema()}.jobs"
+    op.execute(
+        f"CREATE TABLE {table} (id uuid PRIMARY KEY, type text NOT NULL, payload jsonb NOT NULL,"
+        " org_id uuid, user_id uuid, lane bigint NOT NULL, run_at timestamptz NOT NULL,"
+        " priority smallint NOT NULL, dedupe_key text, state text NOT NULL DEFAULT 'queued'"
+        " CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'quarantined')),"
+        " claims integer NOT NULL DEFAULT 0, attempts integer NOT NULL DEFAULT 0,"
+        " lease_until timestamptz, token bigint NOT NULL DEFAULT 0, last_error text,"
+        " create_time timestamptz NOT NULL DEFAULT now(), finish_time timestamptz,"
+        " CHECK ((state = 'running') = (lease_until IS NOT NULL)))"
+        # Every job is updated at least twice: clean up long before a fifth of a big table is dead.
+        " WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_insert_scale_factor = 0.1)"
+    )
+    op.execute(
+        f"CREATE INDEX jobs_queued ON {table} (type, lane, priority, run_at) WHERE state = 'queued'"
+    )
+    op.execute(f"CREATE INDEX jobs_due ON {table} (run_at) WHERE state = 'queued'")
+    op.execute(f"CREATE INDEX jobs_running ON {table} (lane) WHERE state = 'running'")
+    op.execute(
+        f"CREATE UNIQUE INDEX jobs_dedupe ON {table} (type, dedupe_key)"
+        " WHERE dedupe_key IS NOT NULL"
+    )
+    global_table("jobs")

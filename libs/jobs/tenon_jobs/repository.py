@@ -1,0 +1,213 @@
+"""Every statement about jobs. Outcomes are guarded by the token of the claim they belong to."""
+
+import random
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from tenon_core.ids import uuid7
+from tenon_db.transaction import Transaction
+from tenon_jobs.tables import State, lane
+
+LANES_PER_CLAIM = 100
+MAX_CLAIMS = 3
+SWEEP_LIMIT = 500
+LONGEST_ERROR = 2000
+NO_OUTCOME = "its worker stopped without an outcome"
+
+_CLAIM = files("tenon_jobs").joinpath("claim.sql").read_text()
+_SECOND = sa.text("interval '1 second'")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that this worker now holds."""
+
+    id: UUID
+    type: str
+    payload: dict[str, Any]
+    org_id: UUID | None
+    user_id: UUID | None
+    token: int
+    attempts: int
+
+
+class JobRepository:
+    def __init__(self, tx: Transaction, table: sa.Table) -> None:
+        self._tx = tx
+        self._jobs = table
+
+    async def add(
+        self,
+        job_type: str,
+        payload: Mapping[str, Any],
+        *,
+        org_id: UUID | None,
+        user_id: UUID | None,
+        run_at: datetime | None,
+        priority: int,
+        dedupe_key: str | None,
+    ) -> UUID:
+        """Insert a job, or join the one of the same key that has not begun; return its id.
+
+        Joining updates the waiting row even if nothing changes: the lock keeps it from being
+        claimed before this transaction's effects can be seen.
+        """
+        statement = insert(self._jobs).values(
+            id=uuid7(),
+            type=job_type,
+            payload=payload,
+            org_id=org_id,
+            user_id=user_id,
+            lane=lane(org_id),
+            run_at=sa.func.now() if run_at is None else run_at,
+            priority=priority,
+            dedupe_key=dedupe_key,
+        )
+        earlier = sa.func.least(self._jobs.c.run_at, statement.excluded.run_at)
+        joining = statement.on_conflict_do_update(
+            index_elements=["type", "dedupe_key"],
+            index_where=self._jobs.c.dedupe_key.is_not(None),
+            set_={"run_at": earlier},
+        )
+        job_id: UUID = await self._tx.scalar(joining.returning(self._jobs.c.id))
+        return job_id
+
+    async def claim(self, leases: Mapping[str, float], slots: int) -> list[Claim]:
+        """Take up to `slots` due jobs of the types in `leases` (seconds by type)."""
+        rows = await self._tx.rows(
+            sa.text(_CLAIM.format(jobs=self._jobs.fullname)),
+            {
+                "types": list(leases),
+                "leases": list(leases.values()),
+                "start": random.randrange(-(2**63), -(2**62)),  # noqa: S311 # no secret
+                "lanes": LANES_PER_CLAIM,
+                "slots": slots,
+                "depth": 2 * slots,
+            },
+        )
+        return [_claim(row) for row in rows]
+
+    async def extend(self, job_id: UUID, token: int, seconds: float) -> bool:
+        return await self._write(job_id, token, lease_until=_after(seconds))
+
+    async def succeed(self, job_id: UUID, token: int) -> bool:
+        return await self._write(
+            job_id, token, state=State.SUCCEEDED, lease_until=None, finish_time=sa.func.now()
+        )
+
+    async def retry(self, job_id: UUID, token: int, seconds: float, error: str) -> bool:
+        return await self._write(
+            job_id,
+            token,
+            state=State.QUEUED,
+            lease_until=None,
+            run_at=_after(seconds),
+            claims=0,
+            attempts=self._jobs.c.attempts + 1,
+            last_error=error[:LONGEST_ERROR],
+        )
+
+    async def fail(self, job_id: UUID, token: int, error: str) -> bool:
+        return await self._write(
+            job_id,
+            token,
+            state=State.FAILED,
+            lease_until=None,
+            claims=0,
+            attempts=self._jobs.c.attempts + 1,
+            last_error=error[:LONGEST_ERROR],
+            finish_time=sa.func.now(),
+        )
+
+    async def release(self, job_id: UUID, token: int) -> bool:
+        """Give the job back as if it had not been claimed."""
+        return await self._write(
+            job_id, token, state=State.QUEUED, lease_until=None, claims=self._jobs.c.claims - 1
+        )
+
+    async def quarantine(self, job_id: UUID, token: int, error: str) -> bool:
+        return await self._write(
+            job_id,
+            token,
+            state=State.QUARANTINED,
+            lease_until=None,
+            last_error=error,
+            finish_time=sa.func.now(),
+        )
+
+    async def expire(self) -> int:
+        """Take jobs back from workers that no longer extend their leases; return how many.
+
+        A job comes back later the more often it was lost.
+        """
+        expired = (
+            sa.select(self._jobs.c.id)
+            .where(*self._expired(), self._jobs.c.claims < MAX_CLAIMS)
+            .limit(SWEEP_LIMIT)
+            .with_for_update(skip_locked=True)
+            .cte("expired")
+        )
+        statement = (
+            sa.update(self._jobs)
+            .where(self._jobs.c.id == expired.c.id)
+            .values(
+                state=State.QUEUED,
+                lease_until=None,
+                run_at=sa.func.now() + self._jobs.c.claims * _SECOND,
+                last_error=NO_OUTCOME,
+            )
+        )
+        return (await self._tx.execute(statement)).rowcount
+
+    async def poison(self, types: Collection[str]) -> list[Claim]:
+        """Return jobs of these types that were lost MAX_CLAIMS times in a row: they probably
+        kill their workers.
+        """
+        columns = [self._jobs.c[field.name] for field in fields(Claim)]
+        statement = (
+            sa.select(*columns)
+            .where(*self._expired(), self._jobs.c.claims >= MAX_CLAIMS)
+            .where(self._jobs.c.type.in_(types))
+            .limit(SWEEP_LIMIT)
+        )
+        return [_claim(row) for row in await self._tx.rows(statement)]
+
+    async def oldest_due_seconds(self) -> float:
+        """Return for how long the oldest due job has been waiting; 0 if none is."""
+        oldest = sa.select(sa.func.min(self._jobs.c.run_at)).where(
+            self._jobs.c.state == State.QUEUED, self._jobs.c.run_at <= sa.func.now()
+        )
+        age = sa.extract("epoch", sa.func.now() - oldest.scalar_subquery())
+        return float(await self._tx.scalar(sa.select(sa.func.coalesce(age, 0))))
+
+    def _expired(self) -> tuple[sa.ColumnElement[bool], ...]:
+        return self._jobs.c.state == State.RUNNING, self._jobs.c.lease_until < sa.func.now()
+
+    async def _write(self, job_id: UUID, token: int, **values: Any) -> bool:
+        """Update a job that is still ours; False if it is not."""
+        statement = (
+            sa.update(self._jobs)
+            .where(
+                self._jobs.c.id == job_id,
+                self._jobs.c.token == token,
+                self._jobs.c.state == State.RUNNING,
+            )
+            .values(**values)
+        )
+        return (await self._tx.execute(statement)).rowcount == 1
+
+
+def _claim(row: sa.Row[Any]) -> Claim:
+    return Claim(**row._mapping)  # noqa: SLF001 # SQLAlchemy's public name begins with _
+
+
+def _after(seconds: float) -> sa.ColumnElement[datetime]:
+    """Return the moment `seconds` from now, by the database's clock."""
+    return sa.func.now() + sa.literal(timedelta(seconds=seconds))

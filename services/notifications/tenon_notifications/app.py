@@ -1,0 +1,57 @@
+"""The only place where notifications is wired."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tenon_db.cursors import Consumer
+from tenon_jobs import CeleryDoorbell, JobQueue, Worker, run_worker
+from tenon_notifications.clients import AuthPeople, ReportsRuns
+from tenon_notifications.emails.postman import Postman, SmtpServer
+from tenon_notifications.emails.rendering import Envelope, Renderer
+from tenon_notifications.emails.service import EmailService
+from tenon_notifications.emails.tasks import job_types
+from tenon_notifications.settings import NotificationsSettings
+from tenon_notifications.subscriptions import subscriptions
+from tenon_rpc.backbone import open_backbone
+from tenon_rpc.feed import PeerFeed
+from tenon_rpc.process import ServiceApp
+
+NAME = "notifications"
+
+
+@asynccontextmanager
+async def worker(settings: NotificationsSettings) -> AsyncIterator[Worker]:
+    async with open_backbone(NAME, settings) as backbone:
+        queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+        postman = Postman(SmtpServer.parse(settings.smtp_url.get_secret_value()))
+        emails = EmailService(
+            backbone.database,
+            queue,
+            AuthPeople(backbone.channels["auth"]),
+            ReportsRuns(backbone.channels["reports"]),
+            Renderer(settings.public_url),
+            Envelope(settings.mail_from),
+            postman,
+        )
+        consumers = [
+            Consumer(backbone.database, PeerFeed(peer, backbone.channels[peer]), handlers)
+            for peer, handlers in subscriptions(emails).items()
+        ]
+        yield Worker(
+            backbone.database,
+            queue,
+            job_types(emails),
+            concurrency=settings.mail_concurrency,
+            beside=[consumer.run for consumer in consumers],
+        )
+        postman.close()
+
+
+APP = ServiceApp(
+    name=NAME,
+    settings=NotificationsSettings,
+    migrations=Path(__file__).parents[1] / "migrations" / "versions",
+    servicers=lambda _: [],
+    work=lambda settings: run_worker(NAME, settings, worker),
+)

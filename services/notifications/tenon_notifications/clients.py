@@ -1,0 +1,107 @@
+"""What notifications asks of other services when it writes a mail; none of it is kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+import grpc
+
+from tenon.auth.v1.user_service_pb2 import BatchGetUsersRequest
+from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
+from tenon.reports.v1.run_pb2 import Format
+from tenon.reports.v1.run_service_pb2 import GetRunNoticeRequest, GetRunNoticeResponse
+from tenon.reports.v1.run_service_pb2_grpc import RunServiceStub
+from tenon_core.coalescing import Coalescer
+from tenon_core.errors import Code
+from tenon_rpc.status import PeerError
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """To whom a mail goes."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunNotice:
+    """What a mail says about a run that has ended."""
+
+    dataset_name: str
+    format: str
+    rows: int
+    size_bytes: int
+    file_url: str
+    failure: str
+    expire_time: datetime | None
+
+
+class People(Protocol):
+    async def find(self, user_id: UUID) -> Person | None: ...
+
+
+class Runs(Protocol):
+    async def find_notice(self, org_id: UUID, run_id: UUID) -> RunNotice | None: ...
+
+
+class AuthPeople:
+    """Auth's users; those wanted at one moment are asked for in one call."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = UserServiceStub(channel)
+        self._people = Coalescer[UUID, Person | None](self._load)
+
+    async def find(self, user_id: UUID) -> Person | None:
+        return await self._people.get(user_id)
+
+    async def _load(self, user_ids: Sequence[UUID]) -> Mapping[UUID, Person | None]:
+        request = BatchGetUsersRequest(ids=[str(user_id) for user_id in user_ids])
+        reply = await self._stub.BatchGetUsers(request)
+        found = {
+            UUID(user.id): Person(user.name, _ascii_domain(user.email)) for user in reply.users
+        }
+        return {user_id: found.get(user_id) for user_id in user_ids}
+
+
+class ReportsRuns:
+    """Runs of reports."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = RunServiceStub(channel)
+
+    async def find_notice(self, org_id: UUID, run_id: UUID) -> RunNotice | None:
+        try:
+            reply = await self._stub.GetRunNotice(
+                GetRunNoticeRequest(org_id=str(org_id), run_id=str(run_id))
+            )
+        except PeerError as error:
+            if error.code is Code.NOT_FOUND:
+                return None
+            raise
+        return _notice(reply)
+
+
+def _ascii_domain(address: str) -> str:
+    """Write an international domain as every mail server understands it."""
+    local, at, domain = address.rpartition("@")
+    try:
+        return f"{local}{at}{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return address
+
+
+def _notice(reply: GetRunNoticeResponse) -> RunNotice:
+    run = reply.run
+    expires = run.expire_time.ToDatetime(tzinfo=UTC) if run.HasField("expire_time") else None
+    return RunNotice(
+        dataset_name=reply.dataset_name,
+        format=Format.Name(run.format).removeprefix("FORMAT_"),
+        rows=run.progress.rows,
+        size_bytes=run.size_bytes,
+        file_url=run.file_url,
+        failure=run.failure,
+        expire_time=expires,
+    )

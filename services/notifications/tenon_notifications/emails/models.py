@@ -1,0 +1,84 @@
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+from uuid import UUID, uuid5
+
+from sqlalchemy import Column, DateTime, Table, Text, Uuid, func
+
+from tenon_db.tables import USER, metadata
+
+METADATA = metadata("notifications")
+
+emails = Table(
+    "emails",
+    METADATA,
+    Column("user_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("org_id", Uuid),
+    Column("run_id", Uuid),
+    Column("state", Text, nullable=False, server_default="queued"),
+    Column("failure", Text),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("finish_time", DateTime(timezone=True)),
+    info=USER,
+)
+
+
+class Kind(StrEnum):
+    """What a mail is about; also the name of its templates."""
+
+    WELCOME = "welcome"
+    RUN_SUCCEEDED = "run_succeeded"
+    RUN_FAILED = "run_failed"
+
+
+class State(StrEnum):
+    """queued → sent | failed"""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """A mail to a user, known by ids only: address, name and content are asked for when it is
+    sent, and forgotten.
+    """
+
+    id: UUID
+    user_id: UUID
+    kind: Kind
+    org_id: UUID | None = None
+    run_id: UUID | None = None
+
+    @classmethod
+    def because_of(
+        cls,
+        event_id: UUID,
+        kind: Kind,
+        user_id: UUID,
+        *,
+        org_id: UUID | None = None,
+        run_id: UUID | None = None,
+    ) -> Self:
+        """Make the mail of this kind about an event: the same event gives the same id."""
+        return cls(uuid5(event_id, kind), user_id, kind, org_id, run_id)
+
+    def to_payload(self) -> dict[str, Any]:
+        ids = {"id": self.id, "user_id": self.user_id, "org_id": self.org_id, "run_id": self.run_id}
+        return {"kind": self.kind, **{name: str(value) for name, value in ids.items() if value}}
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, str]) -> Self:
+        def read(name: str) -> UUID | None:
+            return UUID(payload[name]) if name in payload else None
+
+        return cls(
+            UUID(payload["id"]),
+            UUID(payload["user_id"]),
+            Kind(payload["kind"]),
+            read("org_id"),
+            read("run_id"),
+        )

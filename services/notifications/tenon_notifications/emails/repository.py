@@ -1,0 +1,39 @@
+from uuid import UUID
+
+from sqlalchemy import func, update
+from sqlalchemy.dialects.postgresql import insert
+
+from tenon_db.transaction import Transaction
+from tenon_notifications.emails.models import Email, State, emails
+
+
+class EmailRepository:
+    """The mails of one user, in that user's transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def add(self, email: Email) -> State:
+        """Insert the mail unless it is there; return its state."""
+        statement = insert(emails).values(
+            user_id=email.user_id,
+            id=email.id,
+            kind=email.kind,
+            org_id=email.org_id,
+            run_id=email.run_id,
+        )
+        # An update that changes nothing, because DO NOTHING would return nothing.
+        known = statement.on_conflict_do_update(
+            index_elements=["user_id", "id"], set_={"kind": statement.excluded.kind}
+        )
+        return State(await self._tx.scalar(known.returning(emails.c.state)))
+
+    async def finish(
+        self, user_id: UUID, email_id: UUID, state: State, failure: str | None = None
+    ) -> None:
+        await self._tx.execute(
+            update(emails)
+            .where(emails.c.user_id == user_id, emails.c.id == email_id)
+            .where(emails.c.state == State.QUEUED)
+            .values(state=state, failure=failure, finish_time=func.now())
+        )

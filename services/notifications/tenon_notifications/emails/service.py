@@ -1,0 +1,103 @@
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from typing import Any, TypeAlias
+
+from prometheus_client import Counter
+
+from tenon_core import clock
+from tenon_db.database import Database
+from tenon_db.transaction import Transaction
+from tenon_jobs import JobQueue
+from tenon_notifications.clients import People, Person, Runs
+from tenon_notifications.emails.models import Email, Kind, State
+from tenon_notifications.emails.postman import Postman
+from tenon_notifications.emails.rendering import Envelope, Renderer
+from tenon_notifications.emails.repository import EmailRepository
+from tenon_notifications.errors import Undeliverable
+
+SEND = "emails.send"
+
+Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
+
+FINISHED = Counter("tenon_emails_finished", "Mails sent or given up.", ["kind", "state"])
+
+
+class EmailService:
+    """Mails to users. Who and what about is asked of its owner at the moment of sending."""
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: JobQueue,
+        people: People,
+        runs: Runs,
+        renderer: Renderer,
+        envelope: Envelope,
+        postman: Postman,
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._people = people
+        self._runs = runs
+        self._renderer = renderer
+        self._envelope = envelope
+        self._postman = postman
+
+    async def request(self, tx: Transaction, email: Email) -> None:
+        """Have the mail sent once the transaction, of whatever kind, has committed."""
+        await self._jobs.enqueue(
+            tx, SEND, email.to_payload(), org_id=email.org_id, user_id=email.user_id
+        )
+
+    async def send(self, email: Email, complete: Complete) -> None:
+        """Send a mail that was not sent yet, and record it together with `complete`.
+
+        Only a crash between the server's taking it and this record repeats a mail; the repeat
+        has the same Message-ID. Raises MailDelayed, or what the owners' services fail with.
+        """
+        async with self._database.user(email.user_id) as tx:
+            state = await EmailRepository(tx).add(email)
+        if state is State.QUEUED:
+            state, failure = await self._hand_over(email)
+            await self._finish(email, state, failure, complete)
+
+    async def fail(self, tx: Transaction, email: Email, failure: str) -> None:
+        """Record, in the user's transaction, that it was tried long enough."""
+        mails = EmailRepository(tx)
+        await mails.add(email)
+        await mails.finish(email.user_id, email.id, State.FAILED, failure)
+        FINISHED.labels(email.kind, State.FAILED).inc()
+
+    async def _finish(
+        self, email: Email, state: State, failure: str | None, complete: Complete
+    ) -> None:
+        async with self._database.user(email.user_id) as tx:
+            await EmailRepository(tx).finish(email.user_id, email.id, state, failure)
+            await complete(tx)
+        FINISHED.labels(email.kind, state).inc()
+
+    async def _hand_over(self, email: Email) -> tuple[State, str | None]:
+        try:
+            person = await self._recipient(email)
+            words = self._renderer.render(email.kind, await self._facts(email, person))
+            message = self._envelope.message(email.id, person, words, clock.now())
+            await self._postman.hand_over(self._envelope.sender, person.email, message)
+        except Undeliverable as error:
+            return State.FAILED, str(error)
+        return State.SENT, None
+
+    async def _recipient(self, email: Email) -> Person:
+        person = await self._people.find(email.user_id)
+        if person is None:
+            raise Undeliverable("the user is gone")
+        return person
+
+    async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
+        if email.kind is Kind.WELCOME:
+            return {"name": person.name}
+        assert email.org_id is not None
+        assert email.run_id is not None
+        notice = await self._runs.find_notice(email.org_id, email.run_id)
+        if notice is None:
+            raise Undeliverable("the run is gone")
+        return {"name": person.name, **asdict(notice)}

@@ -1,0 +1,22 @@
+from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from tenon_core.settings import ServiceSettings
+
+
+class NotificationsSettings(ServiceSettings):
+    """Environment variables `TENON_NOTIFICATIONS_…`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TENON_NOTIFICATIONS_", frozen=True, extra="ignore"
+    )
+
+    public_url: str
+    """Where people reach the product; mails link to it."""
+    smtp_url: SecretStr
+    """`smtp://`, `smtp+starttls://` or `smtps://`, then `user:password@host:port`; `?ca=<file>`
+    names the authority of a private server, `?timeout=<seconds>` is 10 unless said."""
+    mail_from: str
+    """The sender, as `Name <address>`."""
+    mail_concurrency: int = 16
+    """Mails that one worker hands over at once, each on a connection of its own."""

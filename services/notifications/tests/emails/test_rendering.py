@@ -1,0 +1,134 @@
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage, Message
+from email.policy import default
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from tenon_notifications.clients import Person
+from tenon_notifications.emails.models import Email, Kind
+from tenon_notifications.emails.rendering import Envelope, Rendered, Renderer, size
+from tenon_notifications.errors import Undeliverable
+
+ID = UUID("01890000-0000-7000-8000-000000000001")
+DATE = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
+ADA = Person("Ada", "ada@example.com")
+RUN: dict[str, Any] = {
+    "dataset_name": "Flights",
+    "format": "CSV",
+    "rows": 336776,
+    "size_bytes": 23_456_789,
+    "file_url": "https://tenon.test/api/orgs/o/runs/r/file?a=1&b=2",
+    "failure": "the dataset was deleted",
+    "expire_time": datetime(2026, 12, 7, tzinfo=UTC),
+}
+
+
+def rendered(kind: Kind, **facts: Any) -> Rendered:
+    return Renderer("https://tenon.test").render(kind, {"name": "Ada", **RUN, **facts})
+
+
+def sent(to: Person = ADA, words: Rendered | None = None) -> EmailMessage:
+    """Compose a message, and read it as its recipient's program would."""
+    words = words or rendered(Kind.WELCOME, name=to.name)
+    message = Envelope("Tenon <no-reply@tenon.test>").message(ID, to, words, DATE)
+    read: Message = message_from_bytes(message.as_bytes(), policy=default)
+    return cast("EmailMessage", read)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_has_its_templates(kind: Kind) -> None:
+    words = rendered(kind)
+    assert words.subject
+    assert "Hello Ada," in words.text
+    assert "<p>Hello Ada,</p>" in words.html
+
+
+def test_a_finished_run_says_what_is_in_the_file_and_where_it_is() -> None:
+    words = rendered(Kind.RUN_SUCCEEDED)
+    assert words.subject == "Your export of Flights is ready"
+    assert "336,776 rows, CSV, 23.5 MB" in words.text
+    assert "\nhttps://tenon.test/api/orgs/o/runs/r/file?a=1&b=2\n" in words.text
+    assert "until 7 December 2026" in words.text
+    assert 'href="https://tenon.test/api/orgs/o/runs/r/file?a=1&amp;b=2"' in words.html
+
+
+def test_a_failed_run_says_why() -> None:
+    words = rendered(Kind.RUN_FAILED)
+    assert words.subject == "Your export of Flights failed"
+    assert "the dataset was deleted" in words.text
+    assert "the dataset was deleted" in words.html
+
+
+def test_names_are_no_markup() -> None:
+    words = rendered(Kind.RUN_SUCCEEDED, name="<b>Ada</b>", dataset_name="<script>x</script>")
+    assert "<b>" not in words.html
+    assert "<script>" not in words.html
+    assert "&lt;b&gt;Ada&lt;/b&gt;" in words.html
+
+
+@pytest.mark.parametrize(
+    "evil", ["x\r\nBcc: eve@evil.test", "x\nBcc: eve@evil.test", "x\r\n\r\nbody", "x\u2028y\x00z"]
+)
+def test_a_name_cannot_add_a_header_or_a_line(evil: str) -> None:
+    words = rendered(Kind.RUN_SUCCEEDED, name=evil, dataset_name=evil)
+    message = sent(Person(evil, "ada@example.com"), words)
+    plain = sent(ADA, rendered(Kind.RUN_SUCCEEDED))
+    assert message.keys() == plain.keys()
+    assert [address.addr_spec for address in message["To"].addresses] == ["ada@example.com"]
+    assert len(words.text.splitlines()) == len(rendered(Kind.RUN_SUCCEEDED).text.splitlines())
+
+
+def test_names_of_any_script_arrive_whole() -> None:
+    message = sent(Person("Ægir Þórsson 🦊", "aegir@example.com"))
+    assert message["To"].addresses[0].display_name == "Ægir Þórsson 🦊"
+    assert message["Subject"] == "Welcome to Tenon, Ægir Þórsson 🦊"
+
+
+def test_the_message_id_is_that_of_the_mail() -> None:
+    message = sent()
+    assert message["Message-ID"] == f"<{ID}@tenon.test>"
+    assert message["Date"].datetime == DATE
+
+
+def test_a_mail_has_text_and_html() -> None:
+    message = sent()
+    parts = [part.get_content_type() for part in message.iter_parts()]
+    assert parts == ["text/plain", "text/html"]
+
+
+@pytest.mark.parametrize("address", ["", "nobody", "a@b@c", "x@example.com\r\nBcc: eve@evil.test"])
+def test_an_address_that_cannot_be_written_is_undeliverable(address: str) -> None:
+    with pytest.raises(Undeliverable) as refused:
+        sent(Person("Ada", address))
+    assert "example.com" not in str(refused.value)
+
+
+def test_one_event_makes_one_mail_of_a_kind() -> None:
+    def mail(kind: Kind) -> UUID:
+        return Email.because_of(ID, kind, ID).id
+
+    assert mail(Kind.WELCOME) == mail(Kind.WELCOME) != mail(Kind.RUN_FAILED)
+
+
+def test_a_mail_survives_its_payload() -> None:
+    email = Email.because_of(ID, Kind.RUN_FAILED, ID, org_id=ID, run_id=ID)
+    assert Email.from_payload(email.to_payload()) == email
+    welcome = Email.because_of(ID, Kind.WELCOME, ID)
+    assert Email.from_payload(welcome.to_payload()) == welcome
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (23_456_789, "23.5 MB"),
+        (5e15, "5000.0 TB"),
+    ],
+)
+def test_sizes_are_read_easily(number: float, text: str) -> None:
+    assert size(number) == text

@@ -1,0 +1,110 @@
+"""From an event of a real service to a mail at a real SMTP server."""
+
+from uuid import uuid4
+
+from services.notifications.tests.mail_bench import MailBench
+from services.notifications.tests.smtp_inbox import HANG_UP, smtp_inbox
+from tenon_embedded.ports import free_port
+from tenon_testing.callers import Callers
+
+
+async def test_a_new_user_is_welcomed(bench: MailBench, callers: Callers) -> None:
+    async with bench.working():
+        ada = await callers.user("Ada")
+        (mail,) = await bench.mails_to(ada.email)
+        await bench.until_row(ada.user_id, state="sent", job="succeeded")
+    assert mail["Subject"] == "Welcome to Tenon, Ada"
+    assert mail["From"] == "Tenon <no-reply@tenon.test>"
+    assert mail["To"] == f"Ada <{ada.email}>"
+
+
+async def test_what_happened_while_no_worker_ran_is_mailed_later(
+    bench: MailBench, callers: Callers
+) -> None:
+    ada = await callers.user()
+    async with bench.working():
+        assert len(await bench.mails_to(ada.email)) == 1
+
+
+async def test_an_event_that_comes_again_makes_no_second_mail(
+    bench: MailBench, callers: Callers
+) -> None:
+    async with bench.working():
+        ada = await callers.user()
+        await bench.mails_to(ada.email)
+        await bench.until_row(ada.user_id, state="sent")
+    await bench.admin.execute("UPDATE notifications.cursors SET position = 0")
+    await bench.admin.execute("DELETE FROM notifications.jobs")
+    async with bench.working():
+        await bench.until_row(ada.user_id, job="succeeded")
+    assert len(await bench.mails_to(ada.email)) == 1
+
+
+async def test_a_mail_waits_for_an_smtp_server_that_is_away(
+    bench: MailBench, callers: Callers
+) -> None:
+    port = free_port()
+    async with bench.working(port):
+        ada = await callers.user()
+        await bench.until_row(ada.user_id, state="queued", job="queued", attempts=1)
+        async with smtp_inbox(port=port) as inbox:
+            await bench.retry_now()
+            await bench.until_row(ada.user_id, state="sent", job="succeeded")
+    assert [envelope.rcpt_tos for envelope in inbox.taken] == [[ada.email]]
+
+
+async def test_a_mail_that_may_have_been_taken_is_repeated_under_the_same_id(
+    bench: MailBench, callers: Callers
+) -> None:
+    async with smtp_inbox(replies={"DATA": HANG_UP}) as inbox, bench.working(inbox.port):
+        ada = await callers.user()
+        await bench.until_row(ada.user_id, job="queued", attempts=1)
+        inbox.replies.clear()
+        await bench.retry_now()
+        await bench.until_row(ada.user_id, state="sent")
+    ids = {line for mail in inbox.taken for line in lines(mail.content) if b"Message-ID" in line}
+    assert (len(inbox.taken), len(ids)) == (2, 1)
+
+
+async def test_a_refused_address_fails_the_mail(bench: MailBench, callers: Callers) -> None:
+    refusal = {"RCPT": "550 no such user"}
+    async with smtp_inbox(replies=refusal) as inbox, bench.working(inbox.port):
+        ada = await callers.user()
+        await bench.until_row(ada.user_id, state="failed", job="succeeded")
+    assert (await bench.row(ada.user_id))["failure"] == "the SMTP server said 550"
+
+
+async def test_a_mail_reaches_an_international_domain(bench: MailBench) -> None:
+    async with smtp_inbox() as inbox, bench.working(inbox.port):
+        user_id = await bench.sign_up(f"ada@{uuid4()}.bücher.example")
+        await bench.until_row(user_id, state="sent")
+    assert inbox.taken[-1].rcpt_tos[0].endswith(".xn--bcher-kva.example")
+
+
+async def test_nothing_personal_is_kept(bench: MailBench, callers: Callers) -> None:
+    async with smtp_inbox() as inbox, bench.working(inbox.port):
+        inbox.replies["RCPT"] = "451 not now"
+        ada = await callers.user("Ada Lovelace")
+        await bench.until_row(ada.user_id, attempts=1)
+        inbox.replies.clear()
+        await bench.retry_now()
+        await bench.until_row(ada.user_id, state="sent")
+    for table in ("emails", "jobs", "outbox", "cursors"):
+        rows = await bench.everything(table)
+        assert ada.email not in rows
+        assert "Lovelace" not in rows
+
+
+async def test_the_service_and_its_worker_run_as_processes(
+    bench: MailBench, callers: Callers
+) -> None:
+    bench.system.start("notifications")
+    worker = bench.system.start("notifications", "worker")
+    ada = await callers.user()
+    assert len(await bench.mails_to(ada.email)) == 1
+    worker.stop()
+
+
+def lines(content: bytes | str | None) -> list[bytes]:
+    assert isinstance(content, bytes)
+    return content.splitlines()
