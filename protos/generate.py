@@ -5,6 +5,7 @@ Runs as a build hook at each install, and by hand after a proto was edited:
 """
 
 import sys
+import sysconfig
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def generate() -> None:
             f"--proto_path={annotations}",
             f"--python_out={ROOT}",
             f"--grpc_python_out={ROOT}",
+            f"--plugin=protoc-gen-mypy={_plugin('protoc-gen-mypy')}",
+            f"--plugin=protoc-gen-mypy_grpc={_plugin('protoc-gen-mypy_grpc')}",
             f"--mypy_out=quiet:{ROOT}",
             f"--mypy_grpc_out=quiet:{ROOT}",
             f"--descriptor_set_out={ROOT / 'tenon' / 'descriptors.binpb'}",
@@ -40,6 +43,11 @@ def generate() -> None:
     )
     if status != 0:
         sys.exit(f"protoc failed with status {status}; its messages are above")
+
+
+def _plugin(name: str) -> Path:
+    """Return a plugin of the interpreter that runs this, whatever is on the path."""
+    return Path(sysconfig.get_path("scripts")) / name
 
 
 class StubsBuildHook(BuildHookInterface):  # type: ignore[type-arg]

@@ -18,7 +18,6 @@ from tenon_core import logging
 from tenon_core.errors import TenonError
 from tenon_core.operations import OperationsServer
 from tenon_core.settings import ServiceSettings
-from tenon_db import migrations
 from tenon_db.accesses import AccessLog, current_minute
 from tenon_db.feed import Feed, Sequencer
 from tenon_policy.grants import Grants
@@ -82,6 +81,8 @@ def _serve(app: ServiceApp[S]) -> None:
 
 
 def _migrate(app: ServiceApp[S]) -> None:
+    from tenon_db import migrations  # Alembic is large, and only this needs it
+
     settings = app.settings()
     if settings.migration_database_url is None:
         sys.exit(f"set TENON_{app.name.upper()}_MIGRATION_DATABASE_URL to the owner role's URL")

@@ -1,0 +1,3 @@
+from tenon_launcher.command import main
+
+main()

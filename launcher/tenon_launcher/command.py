@@ -1,0 +1,178 @@
+"""The `tenon` command."""
+
+import asyncio
+import errno
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from tenon_embedded.errors import EmbeddedError
+from tenon_launcher.data_directory import DataDirectory
+from tenon_launcher.errors import LauncherError
+
+ROOT = Path(__file__).parents[2]
+DEFAULT_DATA = ROOT / ".tenon"
+ANY_ARGUMENTS = {"ignore_unknown_options": True, "help_option_names": []}
+
+
+class Commands(click.Group):
+    """Turns what may go wrong into one clear message and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (LauncherError, EmbeddedError) as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+                raise
+            raise click.ClickException(f"{error.strerror}: {error.filename}") from error
+
+
+def to_data_directory(_context: object, _parameter: object, value: Path) -> DataDirectory:
+    return DataDirectory(value.expanduser().absolute())
+
+
+data_option = click.option(
+    "--data-dir",
+    "data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_DATA,
+    callback=to_data_directory,
+    help="Where the system keeps its data, secrets and logs.  [default: .tenon]",
+)
+
+
+@click.group(cls=Commands)
+def main() -> None:
+    """Run the whole of Tenon on this machine."""
+
+
+@main.command()
+@click.option("--detach", is_flag=True, help="Return when it is ready, and leave it running.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--background", is_flag=True, hidden=True)
+@data_option
+def up(data: DataDirectory, port: int, *, detach: bool, background: bool) -> None:
+    """Start the system and keep it running.
+
+    On embedded servers, unless TENON_DATABASE_URL, TENON_REDIS_URL or TENON_SMTP_URL name others.
+    """
+    from tenon_embedded.ports import free_port
+    from tenon_launcher.background import start_in_background
+
+    port = port or free_port()
+    if detach:
+        sys.exit(start_in_background([f"--data-dir={data.path}", f"--port={port}"], data))
+    bring_up(data, port, background=background)
+
+
+def bring_up(data: DataDirectory, port: int, *, background: bool) -> None:
+    from tenon_launcher.background import let_go
+    from tenon_launcher.backing import Backing
+    from tenon_launcher.panel import ready_panel
+    from tenon_launcher.run import Run
+
+    def on_ready(url: str, backing: Backing) -> None:
+        click.echo(ready_panel(url, data, DEFAULT_DATA, mailbox=backing.keeps_mail))
+        if background:
+            let_go(data.log("launcher"))
+
+    was_ready = asyncio.run(Run(data, port, os.environ).until_stopped(on_ready))
+    sys.exit(0 if was_ready else 130)
+
+
+@main.command()
+@data_option
+def down(data: DataDirectory) -> None:
+    """Stop the system; no process of it is left."""
+    from tenon_launcher.run import stop_run
+
+    started = time.monotonic()
+    if stop_run(data):
+        click.echo(f"Stopped ({time.monotonic() - started:.1f} s)")
+    else:
+        click.echo(f"Nothing runs on {data.path}")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@data_option
+def status(data: DataDirectory, *, as_json: bool) -> None:
+    """Show its processes; exit code 1 if nothing runs."""
+    from tenon_launcher.panel import status_table
+    from tenon_launcher.status import system_status
+
+    found = system_status(data)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    elif found.url is None:
+        click.echo(f"Nothing runs on {data.path}")
+    else:
+        click.echo(f"{found.url}  ({data.path})\n\n{status_table(found.processes)}")
+    sys.exit(1 if found.url is None else 0)
+
+
+@main.command()
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on until interrupted.")
+@click.argument("process", required=False)
+@data_option
+def logs(data: DataDirectory, process: str | None, *, following: bool) -> None:
+    """Show the end of the logs."""
+    from tenon_launcher.logs import show, tails
+
+    for line in show(tails(data, process), following=following):
+        click.echo(line)
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Fail if ROUTES.md or openapi.json is not current.")
+@click.option("--write", is_flag=True, help="Write both files.")
+def routes(*, check: bool, write: bool) -> None:
+    """Print every route and its rules."""
+    from tenon_launcher.routes import check_files, documents, write_files
+
+    if check:
+        check_files(ROOT)
+    elif write:
+        write_files(ROOT)
+    else:
+        click.echo(documents()["ROUTES.md"], nl=False)
+
+
+@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def test(arguments: tuple[str, ...]) -> None:
+    """Run the tests; arguments are pytest's."""
+    require_tools("pytest")
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606 (ours)
+
+
+@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench(arguments: tuple[str, ...]) -> None:
+    """Measure: --json, --only P1,P3."""
+    from tenon_bench.command import main as measure
+
+    measure(list(arguments))
+
+
+@main.command()
+def check() -> None:
+    """Run linters, types, import rules."""
+    from tenon_launcher.checks import run_checks
+
+    require_tools("ruff")
+    run_checks(ROOT)
+
+
+def require_tools(module: str) -> None:
+    if find_spec(module) is None:
+        raise LauncherError("The tools for this are not installed. Run it as ./tenon, once.")

@@ -1,0 +1,22 @@
+class LauncherError(Exception):
+    """A command cannot be done; the message says what to do."""
+
+
+class AlreadyRunning(LauncherError):
+    """A system runs on this data directory."""
+
+
+class PortTaken(LauncherError):
+    """Another program listens on the port that was asked for."""
+
+
+class UnusableData(LauncherError):
+    """The data directory cannot be used."""
+
+
+class ProcessFailed(LauncherError):
+    """A process ended or did not get ready; the message ends with its last log lines."""
+
+
+class Interrupted(LauncherError):
+    """The start was ended by a signal."""

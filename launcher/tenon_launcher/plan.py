@@ -1,0 +1,145 @@
+"""Which processes make a system, and with which settings. Nothing here does anything."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from signal import SIGTERM
+
+from tenon_embedded.certificate import Certificate
+from tenon_embedded.command import Command, Stop
+from tenon_embedded.server import Server
+from tenon_launcher.data_directory import DataDirectory
+from tenon_launcher.database_roles import Role, role_url
+from tenon_launcher.readiness import Probe, answers_ready
+
+SERVICES = ("auth", "tenancy", "reports", "notifications")
+WORKERS = tuple(f"{service}-worker" for service in SERVICES)
+ADMIN_URL = "TENON_LAUNCHER_ADMIN_URL"
+PROCESSES = (*SERVICES, *WORKERS, "gateway")
+
+# A little longer than a process gives its own calls in flight.
+STOPS = (Stop(SIGTERM, 12.0),)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process that is to run: how it is started, and how it is asked whether it is ready."""
+
+    name: str
+    command: Command
+    port: int
+    is_ready: Probe
+
+
+@dataclass(frozen=True)
+class System:
+    """All that the settings of the processes are made from."""
+
+    data: DataDirectory
+    url: str
+    port: int
+    admin_url: str  # of the database server
+    redis_url: str
+    smtp_url: str
+    rpc_ports: Mapping[str, int]  # by service
+    operations_ports: Mapping[str, int]  # by process
+    environment: Mapping[str, str]  # what every process needs of the launcher's own
+    overrides: Mapping[str, str] = field(default_factory=dict)  # TENON_… as the user set them
+    keeps_mail: bool = True
+
+
+def server_program(server: Server) -> Program:
+    return Program(server.name, server.command(), server.port, server.is_ready)
+
+
+def foundation(system: System) -> Command:
+    """Ends by itself. The URL holds a password, and arguments are for all to see."""
+    arguments = (sys.executable, "-P", "-m", "tenon_launcher.foundation", str(system.data.path))
+    environment = {**system.environment, ADMIN_URL: system.admin_url}
+    return Command(arguments, environment, system.data.path, STOPS)
+
+
+def services(system: System) -> list[Program]:
+    return [program(system, service, module(system, service, "serve")) for service in SERVICES]
+
+
+def workers(system: System) -> list[Program]:
+    return [
+        program(system, worker, module(system, worker.removesuffix("-worker"), "worker", worker))
+        for worker in WORKERS
+    ]
+
+
+def gateway(system: System) -> Program:
+    return program(system, "gateway", module(system, "gateway", "serve"))
+
+
+def program(system: System, process: str, command: Command) -> Program:
+    port = system.operations_ports[process]
+    return Program(process, command, port, partial(answers_ready, port))
+
+
+def module(system: System, package: str, verb: str, process: str = "") -> Command:
+    """`python -m tenon_<package> <verb>`, with the settings of `process`."""
+    arguments = (sys.executable, "-P", "-m", f"tenon_{package}", verb)
+    settings = gateway_settings if package == "gateway" else service_settings
+    prefix = f"TENON_{package.upper()}_"
+    named = {
+        f"{prefix}{name}": value
+        for name, value in settings(system, package, process or package).items()
+    }
+    chosen = {name: value for name, value in system.overrides.items() if name.startswith(prefix)}
+    return Command(arguments, {**system.environment, **named, **chosen}, system.data.path, STOPS)
+
+
+def process_settings(system: System, process: str) -> dict[str, str]:
+    certificate = Certificate.within(system.data.certificates, process)
+    peers = {service: f"127.0.0.1:{port}" for service, port in system.rpc_ports.items()}
+    return {
+        "ENVIRONMENT": "development",
+        "OPERATIONS_LISTEN": f"127.0.0.1:{system.operations_ports[process]}",
+        "TLS_CA": str(certificate.ca),
+        "TLS_CERT": str(certificate.cert),
+        "TLS_KEY": str(certificate.key),
+        "REDIS_URL": system.redis_url,
+        "PEERS": json.dumps(peers),
+        "PUBLIC_URL": system.url,
+    }
+
+
+def service_settings(system: System, service: str, process: str) -> dict[str, str]:
+    return {
+        **process_settings(system, process),
+        "LISTEN": f"127.0.0.1:{system.rpc_ports[service]}",
+        "DATABASE_URL": role_url(system.data, system.admin_url, Role(service, "app")),
+        **own_settings(system, service),
+    }
+
+
+def own_settings(system: System, service: str) -> dict[str, str]:
+    """What only this one service has."""
+    match service:
+        case "auth":
+            return {"SIGNING_KEYS_DIRECTORY": str(system.data.signing_keys)}
+        case "reports":
+            return {
+                "STORAGE_URL": system.data.files.as_uri(),
+                "LINK_KEY_FILE": str(system.data.link_key),
+            }
+        case "notifications":
+            return {"SMTP_URL": system.smtp_url, "MAIL_FROM": "Tenon <no-reply@tenon.test>"}
+        case _:
+            return {}
+
+
+def gateway_settings(system: System, _package: str, process: str) -> dict[str, str]:
+    mailbox = {"MAILBOX_DIRECTORY": str(system.data.mail / "maildir")} if system.keeps_mail else {}
+    return {
+        **process_settings(system, process),
+        "LISTEN": f"127.0.0.1:{system.port}",
+        "STORAGE_DIRECTORY": str(system.data.files),
+        "LINK_KEY_FILE": str(system.data.link_key),
+        **mailbox,
+    }
