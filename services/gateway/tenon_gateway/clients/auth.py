@@ -1,0 +1,118 @@
+"""Accounts and sessions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tenon.auth.v1.session_pb2 import Device, Session, Tokens
+from tenon.auth.v1.session_service_pb2 import (
+    GetSessionRequest,
+    LogInResponse,
+    LogOutRequest,
+    RefreshSessionRequest,
+    RefreshSessionResponse,
+)
+from tenon.auth.v1.user_pb2 import User
+from tenon.auth.v1.user_service_pb2 import SignUpResponse
+from tenon_core.errors import FieldError, InvalidArgument
+from tenon_gateway.clients.rpcs import (
+    GET_SESSION,
+    LOG_IN,
+    LOG_OUT,
+    REFRESH_SESSION,
+    SIGN_UP,
+    Caller,
+    Q,
+    R,
+    Rpc,
+    routeless,
+)
+from tenon_gateway.transcoding.decoders import compile_decoder
+from tenon_gateway.transcoding.encoders import Encoders
+from tenon_gateway.transcoding.routes import WHOLE_BODY
+from tenon_gateway.transcoding.stubs import Headers
+from tenon_policy.policies import MethodPolicy
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session that began or went on, with what its holder presents."""
+
+    user: JsonObject
+    session: JsonObject
+    access_token: str
+    access_expires: datetime
+    refresh_token: str
+    refresh_expires: datetime
+
+
+class AuthClient:
+    def __init__(
+        self, caller: Caller, encoders: Encoders, policies: Mapping[str, MethodPolicy]
+    ) -> None:
+        self._caller = caller
+        self._user = encoders.message(User.DESCRIPTOR)
+        self._session = encoders.message(Session.DESCRIPTOR)
+        self._read_sign_up = _body_reader(SIGN_UP, policies)
+        self._read_log_in = _body_reader(LOG_IN, policies)
+
+    async def sign_up(
+        self, body: bytes, address: str, user_agent: str, metadata: Headers
+    ) -> SignedIn:
+        """Make an account from a JSON body and log it in."""
+        request = self._read_sign_up(body)
+        request.device.CopyFrom(Device(ip_address=address, user_agent=user_agent))
+        reply = await self._caller.call(SIGN_UP, request, metadata)
+        return self._signed_in(reply)
+
+    async def log_in(
+        self, body: bytes, address: str, user_agent: str, metadata: Headers
+    ) -> SignedIn:
+        """Log in by what a JSON body says."""
+        request = self._read_log_in(body)
+        request.device.CopyFrom(Device(ip_address=address, user_agent=user_agent))
+        reply = await self._caller.call(LOG_IN, request, metadata)
+        return self._signed_in(reply)
+
+    async def refresh(self, token: str, metadata: Headers) -> SignedIn:
+        request = RefreshSessionRequest(refresh_token=token)
+        reply = await self._caller.call(REFRESH_SESSION, request, metadata)
+        return self._signed_in(reply)
+
+    async def log_out(self, token: str, metadata: Headers) -> None:
+        await self._caller.call(LOG_OUT, LogOutRequest(refresh_token=token), metadata)
+
+    async def session(self, metadata: Headers) -> JsonObject:
+        """Return `{user, session}` of the caller."""
+        reply = await self._caller.call(GET_SESSION, GetSessionRequest(), metadata)
+        return {"user": self._user(reply.user), "session": self._session(reply.session)}
+
+    def _signed_in(
+        self, reply: SignUpResponse | LogInResponse | RefreshSessionResponse
+    ) -> SignedIn:
+        tokens: Tokens = reply.tokens
+        return SignedIn(
+            user=self._user(reply.user),
+            session=self._session(reply.session),
+            access_token=tokens.access_token,
+            access_expires=tokens.access_expire_time.ToDatetime(UTC),
+            refresh_token=tokens.refresh_token,
+            refresh_expires=tokens.refresh_expire_time.ToDatetime(UTC),
+        )
+
+
+def _body_reader(rpc: Rpc[Q, R], policies: Mapping[str, MethodPolicy]) -> Callable[[bytes], Q]:
+    """Return the reader of a JSON body that holds all of a request but the device."""
+    decode = compile_decoder(routeless(rpc, policies, rpc.request, body=WHOLE_BODY))
+
+    def read(body: bytes) -> Q:
+        message = decode({}, b"", body)
+        assert isinstance(message, rpc.request)
+        if message.HasField("device"):
+            raise InvalidArgument(fields=[FieldError("/device", "is not a known field")])
+        return message
+
+    return read

@@ -1,0 +1,111 @@
+"""The RPCs that hand-written routes call, and how they are called."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from tenon.auth.v1.session_service_pb2 import (
+    GetSessionRequest,
+    GetSessionResponse,
+    LogInRequest,
+    LogInResponse,
+    LogOutRequest,
+    LogOutResponse,
+    RefreshSessionRequest,
+    RefreshSessionResponse,
+)
+from tenon.auth.v1.user_service_pb2 import SignUpRequest, SignUpResponse
+from tenon.reports.v1.run_service_pb2 import GetRunFileRequest, GetRunFileResponse
+from tenon.reports.v1.upload_pb2 import Upload
+from tenon.reports.v1.upload_service_pb2 import (
+    CreateUploadRequest,
+    CreateUploadResponse,
+    ReadRejectedRowsRequest,
+    ReadRejectedRowsResponse,
+)
+from tenon.tenancy.v1.organization_service_pb2 import (
+    ListOrganizationsRequest,
+    ListOrganizationsResponse,
+)
+from tenon_gateway.transcoding.routes import Route
+from tenon_gateway.transcoding.stubs import Headers, Stubs
+from tenon_policy.policies import MethodPolicy
+
+Q = TypeVar("Q", bound=Message)
+R = TypeVar("R", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc(Generic[Q, R]):
+    """An RPC by its gRPC path, with its messages; `shown` is what becomes the reply's body."""
+
+    path: str
+    request: type[Q]
+    response: type[R]
+    shown: type[Message] | None = None
+
+
+SIGN_UP = Rpc("/tenon.auth.v1.UserService/SignUp", SignUpRequest, SignUpResponse)
+LOG_IN = Rpc("/tenon.auth.v1.SessionService/LogIn", LogInRequest, LogInResponse)
+REFRESH_SESSION = Rpc(
+    "/tenon.auth.v1.SessionService/RefreshSession", RefreshSessionRequest, RefreshSessionResponse
+)
+LOG_OUT = Rpc("/tenon.auth.v1.SessionService/LogOut", LogOutRequest, LogOutResponse)
+GET_SESSION = Rpc("/tenon.auth.v1.SessionService/GetSession", GetSessionRequest, GetSessionResponse)
+LIST_ORGANIZATIONS = Rpc(
+    "/tenon.tenancy.v1.OrganizationService/ListOrganizations",
+    ListOrganizationsRequest,
+    ListOrganizationsResponse,
+)
+CREATE_UPLOAD = Rpc(
+    "/tenon.reports.v1.UploadService/CreateUpload",
+    CreateUploadRequest,
+    CreateUploadResponse,
+    Upload,
+)
+READ_REJECTED_ROWS = Rpc(
+    "/tenon.reports.v1.UploadService/ReadRejectedRows",
+    ReadRejectedRowsRequest,
+    ReadRejectedRowsResponse,
+)
+GET_RUN_FILE = Rpc("/tenon.reports.v1.RunService/GetRunFile", GetRunFileRequest, GetRunFileResponse)
+
+
+class Caller:
+    """Calls RPCs with one time limit."""
+
+    def __init__(self, stubs: Stubs, seconds: float) -> None:
+        self._stubs = stubs
+        self._seconds = seconds
+
+    async def call(self, rpc: Rpc[Q, R], message: Q, metadata: Headers) -> R:
+        reply: R = await self._stubs.call(
+            rpc.path, message, timeout=self._seconds, metadata=metadata
+        )
+        return reply
+
+
+def routeless(
+    rpc: Rpc[Q, R],
+    policies: Mapping[str, MethodPolicy],
+    request: type[Message],
+    *,
+    parameters: tuple[str, ...] = (),
+    body: str = "",
+) -> Route:
+    """Return a route for the decoder's sake, so that hand-written routes read as strictly."""
+    return Route(
+        method="POST",
+        path="",
+        parameters=parameters,
+        rpc=rpc.path,
+        service="",
+        request=request,
+        response=rpc.response,
+        body=body,
+        response_body="",
+        policy=policies[rpc.path],
+        status=200,
+    )

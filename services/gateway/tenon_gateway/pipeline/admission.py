@@ -1,0 +1,134 @@
+"""Who is let in: identity, the gate, and the policies of what the route calls."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from tenon_core.coalescing import Coalescer
+from tenon_core.errors import Unauthenticated
+from tenon_core.ids import parse_id
+from tenon_gateway.errors import RateLimited
+from tenon_gateway.metrics import RATE_LIMITED, WITHOUT_REDIS
+from tenon_gateway.pipeline.credentials import Credentials
+from tenon_gateway.pipeline.entries import Entry
+from tenon_gateway.pipeline.exchange import Exchange
+from tenon_gateway.pipeline.gate import Answer, Gate, Question, RedisAway
+from tenon_gateway.pipeline.limits import SECOND_US, LocalCounters, Rules, limit_headers, site
+from tenon_policy.authorization import require_role, require_session
+from tenon_policy.grants import REUSE_SECONDS, GrantKey, Grants, MemberKey, SessionKey
+from tenon_policy.policies import Role
+from tenon_policy.tags import expand
+from tenon_policy.tokens import TokenVerifier
+
+
+class Admission:
+    """Lets a request in or raises why not; nothing of its body has been read by then."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        verifier: TokenVerifier,
+        gate: Gate,
+        grants: Grants,
+        mode: Literal["enforce", "shadow"],
+    ) -> None:
+        self._credentials = credentials
+        self._verifier = verifier
+        self._gate = gate
+        self._grants = grants
+        self._mode = mode
+        self._counters = LocalCounters()
+        self._owned = Coalescer[GrantKey, int](self._ask_owners, reuse_seconds=REUSE_SECONDS)
+
+    async def admit(self, exchange: Exchange, entry: Entry) -> Sequence[bytes] | None:
+        """Set the exchange's identity and role.
+
+        Returns the versions of the entry's tags; None if they are not known, so that nothing may
+        be taken from a cache.
+        """
+        if entry.rules is None:
+            return None
+        token = self._credentials.token(exchange)
+        refusal = await self._identify(exchange, token) if entry.in_session else None
+        answer = await self._ask(exchange, entry, entry.rules)
+        self._charge(exchange, entry.rules, answer)
+        if refusal is not None:
+            raise refusal
+        if entry.in_session:
+            await self._authorize(exchange, entry, answer.levels)
+        return answer.versions
+
+    async def _identify(self, exchange: Exchange, token: str | None) -> Unauthenticated | None:
+        """Set the identity, or return why there is none: the request is counted all the same."""
+        if token is None:
+            return Unauthenticated()
+        try:
+            exchange.identity = await self._verifier.verify(token)
+        except Unauthenticated as refusal:
+            return refusal
+        exchange.access_token = token
+        return None
+
+    async def _ask(self, exchange: Exchange, entry: Entry, rules: Rules) -> Answer:
+        question = _question(exchange, entry, rules)
+        try:
+            return await self._gate.ask(question)
+        except RedisAway:
+            WITHOUT_REDIS.inc()
+            wait = self._charge_here(exchange, rules)
+            return Answer(wait, (), dict.fromkeys(question.grants), None)
+
+    def _charge_here(self, exchange: Exchange, rules: Rules) -> int:
+        if rules.away is None:
+            return 0
+        return self._counters.charge(rules.away, f"{rules.name}:{site(exchange.address)}")
+
+    def _charge(self, exchange: Exchange, rules: Rules, answer: Answer) -> None:
+        exchange.notes += limit_headers(answer.backlogs)
+        if answer.wait_us == 0:
+            return
+        RATE_LIMITED.labels(rules.name, self._mode).inc()
+        if self._mode == "enforce":
+            raise RateLimited(retry_after=answer.wait_us / SECOND_US)
+
+    async def _authorize(
+        self, exchange: Exchange, entry: Entry, levels: Mapping[GrantKey, int | None]
+    ) -> None:
+        known = await self._complete(levels)
+        identity = exchange.identity
+        assert identity is not None
+        live = known[SessionKey(identity.session_id)] > 0
+        if exchange.org_id is not None:
+            exchange.role = Role(known[MemberKey(exchange.org_id, identity.user_id)])
+        for policy in entry.policies:
+            require_session(policy, authenticated=True, live=live)
+            require_role(policy, exchange.role)
+
+    async def _complete(self, levels: Mapping[GrantKey, int | None]) -> Mapping[GrantKey, int]:
+        """Ask the owners for what Redis does not know; Unavailable."""
+        missing = [key for key, level in levels.items() if level is None]
+        answers = await asyncio.gather(*map(self._owned.get, missing)) if missing else ()
+        known = {key: level for key, level in levels.items() if level is not None}
+        return known | dict(zip(missing, answers, strict=True))
+
+    async def _ask_owners(self, keys: Sequence[GrantKey]) -> Mapping[GrantKey, int]:
+        answers = await self._grants.ask_owners(keys)
+        if not self._gate.is_away:
+            await self._grants.remember(answers)
+        return answers
+
+
+def _question(exchange: Exchange, entry: Entry, rules: Rules) -> Question:
+    identity = exchange.identity
+    if identity is None:
+        return Question(rules.for_address(exchange.address))
+    grants: list[GrantKey] = [SessionKey(identity.session_id)]
+    member = None
+    if entry.in_org:
+        exchange.org_id = parse_id(exchange.parameters["org_id"])
+    if exchange.org_id is not None:
+        member = MemberKey(exchange.org_id, identity.user_id)
+        grants.append(member)
+    scope = {"user_id": str(identity.user_id), "org_id": str(exchange.org_id)}
+    limits = rules.for_user(identity.user_id, member)
+    return Question(limits, grants, expand(entry.tags, scope))

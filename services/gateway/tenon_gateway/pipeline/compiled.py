@@ -1,0 +1,33 @@
+"""Answers the routes that are compiled from the protos: decode, call, encode."""
+
+from tenon_gateway.pipeline.body import read_json
+from tenon_gateway.pipeline.entries import Run
+from tenon_gateway.pipeline.exchange import Exchange
+from tenon_gateway.pipeline.reply import Reply, json_reply
+from tenon_gateway.settings import GatewaySettings
+from tenon_gateway.transcoding.decoders import compile_decoder
+from tenon_gateway.transcoding.encoders import Encoders
+from tenon_gateway.transcoding.routes import Route
+from tenon_gateway.transcoding.stubs import Stubs
+
+INGEST = "ingest"
+SLOW_CLASSES = frozenset({INGEST, "query"})
+
+
+def compiled(route: Route, stubs: Stubs, encoders: Encoders, settings: GatewaySettings) -> Run:
+    """Return what answers a compiled route."""
+    decode = compile_decoder(route)
+    encode = encoders.response(route)
+    rate = route.policy.rate
+    max_bytes = settings.max_ingest_bytes if rate == INGEST else settings.max_body_bytes
+    seconds = settings.query_seconds if rate in SLOW_CLASSES else settings.request_seconds
+
+    async def run(exchange: Exchange) -> Reply:
+        body = b""
+        if not exchange.reads:
+            body = await read_json(exchange, max_bytes=max_bytes, seconds=settings.body_seconds)
+        message = decode(exchange.parameters, exchange.scope["query_string"], body)
+        reply = await stubs.call(route, message, timeout=seconds, metadata=exchange.metadata())
+        return json_reply(route.status, encode(reply))
+
+    return run

@@ -1,0 +1,103 @@
+"""One HTTP request on its way through the gateway, and its reply."""
+
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from starlette.types import Message, Receive, Scope, Send
+
+from tenon_core.ids import uuid7
+from tenon_gateway.cookies import read_cookies
+from tenon_gateway.pipeline.reply import Header, Reply, with_defaults
+from tenon_policy.policies import Role
+from tenon_policy.tokens import Identity
+
+if TYPE_CHECKING:
+    from tenon_gateway.pipeline.entries import Entry
+
+SCOPE_KEY = "tenon.exchange"
+"""Where routers find the exchange in their scope."""
+READING_METHODS = frozenset({"GET", "HEAD"})
+
+
+class Exchange:
+    """What is known of a request so far; each step of the pipeline adds its part."""
+
+    entry: "Entry | None" = None
+    identity: Identity | None = None
+    access_token: str | None = None
+    org_id: UUID | None = None
+    role: Role = Role.NONE
+    status: int = 0
+    complete: bool = False
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self._send = send
+        self.request_id = str(uuid7())
+        self.started_at = time.perf_counter()
+        self.parameters: Mapping[str, str] = {}
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.notes: list[Header] = [(b"x-request-id", self.request_id.encode())]
+        """Headers of the reply that belong to this exchange alone."""
+
+    @property
+    def method(self) -> str:
+        return str(self.scope["method"])
+
+    @property
+    def reads(self) -> bool:
+        return self.method in READING_METHODS
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was sent, percent-encoded, without the query."""
+        return bytes(self.scope["raw_path"]).decode("ascii", "replace")
+
+    @property
+    def address(self) -> str:
+        """The client's IP address."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    def header(self, name: bytes) -> str:
+        """Return a request header by its lower-case name; "" if it is not there."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    @cached_property
+    def cookies(self) -> Mapping[str, str]:
+        return read_cookies(self.header(b"cookie"))
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return what goes along with a call to a service: nothing that the client chose but
+        its own verified token.
+        """
+        request = ("x-tenon-request-id", self.request_id)
+        if self.access_token is None:
+            return (request,)
+        return (("authorization", f"Bearer {self.access_token}"), request)
+
+    async def reply(self, reply: Reply) -> None:
+        self.status = reply.status
+        self.complete = True
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": reply.status,
+                "headers": [*reply.headers, *self.notes],
+            }
+        )
+        await self._send({"type": "http.response.body", "body": reply.body})
+
+    async def send(self, message: Message) -> None:
+        """Pass on what a router sends, with the headers that every reply has."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*with_defaults(message.get("headers", ())), *self.notes]
+            message = {**message, "headers": headers}
+        elif not message.get("more_body", False):
+            self.complete = True
+        await self._send(message)

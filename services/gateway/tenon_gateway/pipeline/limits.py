@@ -1,0 +1,139 @@
+"""Rate limits: which rules a request is charged to, and what its headers say of them.
+
+The headers are those of draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
+
+from tenon_gateway.pipeline.reply import Header
+from tenon_gateway.settings import Rate, RateClass
+from tenon_policy.grants import MemberKey
+
+SECOND_US = 1_000_000
+IPV6_SITE_BITS = 64
+"""One subscriber holds a whole /64, so that is what is counted."""
+LOCAL_COUNTERS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A GCRA in microseconds: one request per interval, a backlog up to the capacity."""
+
+    name: str
+    count: int
+    seconds: int
+    interval_us: int
+    capacity_us: int
+
+    @classmethod
+    def of(cls, name: str, rate: Rate) -> "Rule":
+        interval_us = max(1, rate.seconds * SECOND_US // rate.count)
+        return cls(name, rate.count, rate.seconds, interval_us, rate.count * interval_us)
+
+    @property
+    def policy(self) -> str:
+        return f'"{self.name}";q={self.count};w={self.seconds}'
+
+    def state(self, backlog_us: int) -> str:
+        """Say how many requests are left now, and in how many seconds all will be again."""
+        left = max(0, (self.capacity_us - backlog_us) // self.interval_us)
+        return f'"{self.name}";r={left};t={math.ceil(backlog_us / SECOND_US)}'
+
+
+class Limit(NamedTuple):
+    """A rule applied to somebody; `key` is the Redis key of their counter.
+
+    With `member` it is charged only where that is known to be a member: nobody uses up the
+    requests of an organization that they do not belong to.
+    """
+
+    rule: Rule
+    key: str
+    member: MemberKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of one class, by whom they count."""
+
+    name: str
+    ip: Rule
+    user: Rule | None
+    org: Rule | None
+    away: Rule | None
+
+    @classmethod
+    def of(cls, name: str, numbers: RateClass) -> "Rules":
+        def rule(by: str, rate: Rate | None) -> Rule | None:
+            return None if rate is None else Rule.of(f"{name}-{by}", rate)
+
+        return cls(
+            name,
+            Rule.of(f"{name}-ip", numbers.ip),
+            rule("user", numbers.user),
+            rule("org", numbers.org),
+            rule("ip", numbers.away),
+        )
+
+    def for_address(self, address: str) -> list[Limit]:
+        return [Limit(self.ip, f"limit:{self.ip.name}:{site(address)}")]
+
+    def for_user(self, user: object, member: MemberKey | None) -> list[Limit]:
+        limits = []
+        if self.user:
+            limits.append(Limit(self.user, f"limit:{self.user.name}:{user}"))
+        if self.org and member:
+            limits.append(Limit(self.org, f"limit:{self.org.name}:{member.org_id}", member))
+        return limits
+
+
+class LocalCounters:
+    """GCRA counters of this process, for limits that must hold while Redis is away."""
+
+    def __init__(self) -> None:
+        self._free_at: OrderedDict[str, float] = OrderedDict()
+
+    def charge(self, rule: Rule, key: str) -> int:
+        """Return the microseconds to wait; 0 if the request was let in and charged."""
+        now = time.monotonic_ns() // 1_000
+        free_at = max(now, self._free_at.get(key, now)) + rule.interval_us
+        wait = free_at - now - rule.capacity_us
+        if wait > 0:
+            return int(wait)
+        self._free_at[key] = free_at
+        self._free_at.move_to_end(key)
+        if len(self._free_at) > LOCAL_COUNTERS:
+            self._free_at.popitem(last=False)
+        return 0
+
+
+def limit_headers(backlogs: Sequence[tuple[Limit, int]]) -> list[Header]:
+    """Return RateLimit-Policy and RateLimit for these limits and their backlogs (µs)."""
+    if not backlogs:
+        return []
+    return [
+        (b"ratelimit-policy", _list(limit.rule.policy for limit, _ in backlogs)),
+        (b"ratelimit", _list(limit.rule.state(backlog) for limit, backlog in backlogs)),
+    ]
+
+
+def _list(items: Iterable[str]) -> bytes:
+    return ", ".join(items).encode("ascii")
+
+
+def site(address: str) -> str:
+    """Return what is counted of an address: all of IPv4, the /64 of IPv6."""
+    if ":" not in address:
+        return address
+    parsed = ip_address(address.partition("%")[0])
+    assert isinstance(parsed, IPv6Address)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    network = int(parsed) >> IPV6_SITE_BITS << IPV6_SITE_BITS
+    return f"{IPv6Address(network)}/{IPV6_SITE_BITS}"

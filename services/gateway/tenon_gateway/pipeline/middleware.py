@@ -1,0 +1,128 @@
+"""The path of every request: route, admission, cache, answer; and whatever goes wrong."""
+
+import time
+from collections.abc import Hashable, Iterable, Sequence
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tenon_core.errors import TenonError
+from tenon_gateway.errors import ClientGone, method_not_allowed, no_such_path
+from tenon_gateway.pipeline.admission import Admission
+from tenon_gateway.pipeline.cache import ReplyCache
+from tenon_gateway.pipeline.entries import Entry
+from tenon_gateway.pipeline.exchange import SCOPE_KEY, Exchange
+from tenon_gateway.pipeline.reply import Header, Reply, recorded, refusing
+from tenon_gateway.pipeline.request_log import RequestLog
+from tenon_gateway.problems import Refusal
+from tenon_gateway.transcoding.table import MethodNotAllowed, RouteTable
+
+SECONDS_A_MINUTE = 60
+STRICT_TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000")
+
+log = structlog.get_logger()
+
+
+class Pipeline:
+    """The gateway as an ASGI application; `routers` answers the hand-written routes."""
+
+    def __init__(
+        self,
+        routers: ASGIApp,
+        *,
+        entries: Iterable[Entry],
+        admission: Admission,
+        cache: ReplyCache,
+        request_log: RequestLog,
+        secure: bool,
+    ) -> None:
+        self._routers = routers
+        self._table = RouteTable(entries)
+        self._admission = admission
+        self._cache = cache
+        self._request_log = request_log
+        self._notes = (STRICT_TRANSPORT,) if secure else ()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http", "the server is set to serve nothing else"
+        exchange = Exchange(scope, receive, send)
+        exchange.notes += self._notes
+        try:
+            await self._serve(exchange)
+        finally:
+            self._request_log.add(exchange)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        try:
+            reply = await self._answer(exchange)
+        except ClientGone:
+            return
+        except (TenonError, Refusal) as error:
+            reply = _refused(exchange, error)
+        except Exception as error:
+            log.exception("request failed", request_id=exchange.request_id)
+            reply = _refused(exchange, error)
+        if reply is not None:
+            await exchange.reply(reply)
+
+    async def _answer(self, exchange: Exchange) -> Reply | None:
+        entry = self._find(exchange)
+        versions = await self._admission.admit(exchange, entry)
+        if not entry.tags or versions is None:
+            return await self._run(exchange, entry)
+        key = _cache_key(exchange, entry, versions)
+        kept = self._cache.find(key)
+        return kept or await self._cache.make(key, lambda: self._run_whole(exchange, entry))
+
+    def _find(self, exchange: Exchange) -> Entry:
+        method = "GET" if exchange.reads else exchange.method  # the server drops HEAD's body
+        found = self._table.match(method, exchange.raw_path)
+        if found is None:
+            raise no_such_path()
+        if isinstance(found, MethodNotAllowed):
+            raise method_not_allowed(found.allowed)
+        exchange.entry, exchange.parameters = found
+        return exchange.entry
+
+    async def _run(self, exchange: Exchange, entry: Entry) -> Reply | None:
+        if entry.run is not None:
+            return await entry.run(exchange)
+        await self._routers(_routers_scope(exchange), exchange.receive, exchange.send)
+        return None
+
+    async def _run_whole(self, exchange: Exchange, entry: Entry) -> Reply:
+        if entry.run is not None:
+            return await entry.run(exchange)
+        return await recorded(self._routers, _routers_scope(exchange), exchange.receive)
+
+
+def _routers_scope(exchange: Exchange) -> Scope:
+    return {**exchange.scope, SCOPE_KEY: exchange}
+
+
+def _refused(exchange: Exchange, error: Exception) -> Reply | None:
+    """Return the reply that tells the error, if it was not told yet. Where a reply has begun, only
+    cutting it off still tells.
+    """
+    if exchange.complete:
+        return None
+    if exchange.status:
+        raise error
+    return refusing(error, exchange.request_id)
+
+
+def _cache_key(exchange: Exchange, entry: Entry, versions: Sequence[bytes]) -> Hashable:
+    """Name a reply by all that it depends on.
+
+    The service records a read once for each session and minute, so what it audits is asked for
+    anew in each minute: no read of a kept reply goes without its record.
+    """
+    assert exchange.identity is not None
+    return (
+        entry.name,
+        exchange.identity.session_id,
+        int(time.time()) // SECONDS_A_MINUTE if entry.audited else None,
+        tuple(exchange.parameters.items()),
+        exchange.scope["query_string"],
+        tuple(versions),
+    )

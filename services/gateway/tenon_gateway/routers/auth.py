@@ -1,0 +1,160 @@
+"""Log-in and log-out: where tokens become cookies, and cookies tokens."""
+
+import asyncio
+from typing import Any
+
+from fastapi import Request, Response
+
+from tenon_core.errors import TenonError, Unauthenticated
+from tenon_gateway.clients.auth import AuthClient, SignedIn
+from tenon_gateway.clients.rpcs import (
+    GET_SESSION,
+    LIST_ORGANIZATIONS,
+    LOG_IN,
+    LOG_OUT,
+    REFRESH_SESSION,
+    SIGN_UP,
+)
+from tenon_gateway.clients.tenancy import TenancyClient
+from tenon_gateway.cookies import CookieNames
+from tenon_gateway.pipeline.body import read_json
+from tenon_gateway.pipeline.exchange import Exchange
+from tenon_gateway.routers.endpoints import Endpoint, exchange_of
+from tenon_gateway.settings import GatewaySettings
+from tenon_gateway.transcoding.encoders import to_json
+from tenon_gateway.transcoding.manual import JSON, Content, ManualOperation
+
+DEVICE = frozenset({"device"})
+TOKENS = frozenset({"tokens"})
+ORGANIZATION_FIELDS = ("id", "slug", "name", "role")
+ORGANIZATIONS = {
+    "type": "array",
+    "description": "The caller's organizations, oldest membership first.",
+    "items": {
+        "type": "object",
+        "required": list(ORGANIZATION_FIELDS),
+        "properties": {
+            "id": {"type": "string"},
+            "slug": {"type": "string"},
+            "name": {"type": "string"},
+            "role": {"type": "string", "enum": ["viewer", "member", "admin", "owner"]},
+        },
+    },
+}
+
+SIGN_UP_OPERATION = ManualOperation(
+    "POST",
+    "/api/auth/signup",
+    rpcs=(SIGN_UP.path,),
+    body=Content(SIGN_UP.request, omit=DEVICE),
+    status=201,
+    reply=Content(SIGN_UP.response, omit=TOKENS),
+)
+LOG_IN_OPERATION = ManualOperation(
+    "POST",
+    "/api/auth/login",
+    rpcs=(LOG_IN.path,),
+    body=Content(LOG_IN.request, omit=DEVICE),
+    reply=Content(LOG_IN.response, omit=TOKENS),
+)
+REFRESH_OPERATION = ManualOperation(
+    "POST",
+    "/api/auth/refresh",
+    rpcs=(REFRESH_SESSION.path,),
+    reply=Content(REFRESH_SESSION.response, omit=TOKENS),
+)
+LOG_OUT_OPERATION = ManualOperation("POST", "/api/auth/logout", rpcs=(LOG_OUT.path,), status=204)
+SESSION_OPERATION = ManualOperation(
+    "GET",
+    "/api/auth/session",
+    rpcs=(GET_SESSION.path, LIST_ORGANIZATIONS.path),
+    reply=Content(GET_SESSION.response, extra={"orgs": ORGANIZATIONS}),
+)
+OPERATIONS = (
+    SIGN_UP_OPERATION,
+    LOG_IN_OPERATION,
+    REFRESH_OPERATION,
+    LOG_OUT_OPERATION,
+    SESSION_OPERATION,
+)
+
+
+class AuthRouter:
+    def __init__(self, auth: AuthClient, tenancy: TenancyClient, settings: GatewaySettings) -> None:
+        self._auth = auth
+        self._tenancy = tenancy
+        self._settings = settings
+        self._cookies = CookieNames.of(settings)
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint(SIGN_UP_OPERATION, self.sign_up),
+            Endpoint(LOG_IN_OPERATION, self.log_in),
+            Endpoint(REFRESH_OPERATION, self.refresh),
+            Endpoint(LOG_OUT_OPERATION, self.log_out),
+            Endpoint(SESSION_OPERATION, self.session),
+        ]
+
+    async def sign_up(self, request: Request) -> Response:
+        exchange = exchange_of(request)
+        body = await self._read(exchange)
+        signed_in = await self._auth.sign_up(body, *_device(exchange), exchange.metadata())
+        return self._welcome(exchange, signed_in, 201)
+
+    async def log_in(self, request: Request) -> Response:
+        exchange = exchange_of(request)
+        body = await self._read(exchange)
+        signed_in = await self._auth.log_in(body, *_device(exchange), exchange.metadata())
+        return self._welcome(exchange, signed_in, 200)
+
+    async def refresh(self, request: Request) -> Response:
+        """Exchange the refresh cookie; one that is no longer good is cleared with its fellow."""
+        exchange = exchange_of(request)
+        token = exchange.cookies.get(self._cookies.refresh)
+        try:
+            if not token:
+                raise Unauthenticated
+            signed_in = await self._auth.refresh(token, exchange.metadata())
+        except TenonError as error:
+            if error.code is Unauthenticated.code:
+                exchange.notes += self._cookies.drop()
+            raise
+        return self._welcome(exchange, signed_in, 200)
+
+    async def log_out(self, request: Request) -> Response:
+        exchange = exchange_of(request)
+        token = exchange.cookies.get(self._cookies.refresh)
+        if token:
+            await self._auth.log_out(token, exchange.metadata())
+        exchange.notes += self._cookies.drop()
+        return Response(status_code=204)
+
+    async def session(self, request: Request) -> Response:
+        metadata = exchange_of(request).metadata()
+        session, organizations = await asyncio.gather(
+            self._auth.session(metadata), self._tenancy.organizations(metadata)
+        )
+        orgs = [{name: org[name] for name in ORGANIZATION_FIELDS} for org in organizations]
+        return _json({**session, "orgs": orgs})
+
+    async def _read(self, exchange: Exchange) -> bytes:
+        settings = self._settings
+        return await read_json(
+            exchange, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds
+        )
+
+    def _welcome(self, exchange: Exchange, signed_in: SignedIn, status: int) -> Response:
+        cookies = self._cookies
+        exchange.notes += [
+            cookies.keep(cookies.access, signed_in.access_token, signed_in.access_expires),
+            cookies.keep(cookies.refresh, signed_in.refresh_token, signed_in.refresh_expires),
+        ]
+        return _json({"user": signed_in.user, "session": signed_in.session}, status)
+
+
+def _device(exchange: Exchange) -> tuple[str, str]:
+    return exchange.address, exchange.header(b"user-agent")
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(to_json(value), status, media_type=JSON)

@@ -1,0 +1,12 @@
+"""Every hand-written route, for the API's description and ROUTES.md."""
+
+from tenon_gateway.routers import auth, docs, files, health, mailbox, uploads
+
+OPERATIONS = (
+    *auth.OPERATIONS,
+    *uploads.OPERATIONS,
+    *files.OPERATIONS,
+    *mailbox.OPERATIONS,
+    *docs.OPERATIONS,
+    *health.OPERATIONS,
+)

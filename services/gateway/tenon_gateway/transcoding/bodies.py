@@ -1,0 +1,115 @@
+"""JSON bodies of requests, checked as documents and then by their fields."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import orjson
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from tenon_core.errors import FieldError
+from tenon_gateway.transcoding.converters import field_converter, object_converter
+from tenon_gateway.transcoding.fields import descriptor_of, is_map, map_value
+from tenon_gateway.transcoding.mismatch import MAX_FAULTS, NUL, Convert, Mismatch, pointer, refusal
+from tenon_gateway.transcoding.routes import UPDATE_MASK, WHOLE_BODY, Route
+
+MAX_DEPTH = 32
+
+_FREE_FORM = {"google.protobuf.ListValue", "google.protobuf.Struct", "google.protobuf.Value"}
+
+
+def body_reader(route: Route) -> Callable[[Any], dict[str, Any]]:
+    if not route.body:
+        return _no_body
+    descriptor = descriptor_of(route.request)
+    if route.body == WHOLE_BODY:
+        given = set(route.parameters)
+        convert = _whole_converter(descriptor, given)
+        parse = _parser(field for field in descriptor.fields if field.name not in given)
+        if UPDATE_MASK in descriptor.fields_by_name:
+            return lambda body: _with_mask(convert, parse(body))
+        return lambda body: dict(convert(parse(body)))
+    field = descriptor.fields_by_name[route.body]
+    convert_field = field_converter(field)
+    parse_field = _parser([field])
+    return lambda body: {field.name: convert_field(parse_field(body))}
+
+
+def _no_body(body: bytes) -> dict[str, Any]:
+    if body.strip() not in {b"", b"{}"}:
+        raise Mismatch.of("this request takes no body")
+    return {}
+
+
+def _whole_converter(descriptor: Descriptor, given: set[str]) -> Convert:
+    members = {
+        field.name: field_converter(field)
+        for field in descriptor.fields
+        if field.name not in given and field.name != UPDATE_MASK
+    }
+    refused = {name: refusal("is given by the path") for name in given}
+    return object_converter(descriptor, members | refused)
+
+
+def _with_mask(convert: Convert, document: Any) -> dict[str, Any]:
+    """Add the mask: the members that are present, a null among them, which clears its field."""
+    return {**convert(document), UPDATE_MASK: FieldMask(paths=list(document))}
+
+
+def _parser(fields: Iterable[FieldDescriptor]) -> Callable[[bytes], Any]:
+    """Return the function from a body to its JSON value; an absent body is an empty object."""
+    free_form = any(_holds_free_form(field) for field in fields)
+
+    def parse(body: bytes) -> Any:
+        document = _parsed(body)
+        has_nul = b"\\u0000" in body  # JSON can spell it in no other way
+        # Where nothing is free-form, what is deeper than the messages does not fit them anyway.
+        if (free_form or has_nul) and _deeper(document, MAX_DEPTH):
+            raise Mismatch.of(f"must not be nested deeper than {MAX_DEPTH} levels")
+        if has_nul:
+            _require_no_nul(document)
+        return document
+
+    return parse
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise Mismatch.of(f"the body is not valid JSON: {error}") from None
+
+
+def _holds_free_form(field: FieldDescriptor) -> bool:
+    kind = (map_value(field) if is_map(field) else field).message_type
+    if kind is None:
+        return False
+    return kind.full_name in _FREE_FORM or any(_holds_free_form(part) for part in kind.fields)
+
+
+def _deeper(document: Any, levels: int) -> bool:
+    if isinstance(document, dict):
+        document = document.values()
+    elif not isinstance(document, list):
+        return False
+    return levels == 0 or any(_deeper(item, levels - 1) for item in document)
+
+
+def _require_no_nul(document: Any) -> None:
+    faults = [FieldError(place, NUL) for place in islice(_nul_places(document), MAX_FAULTS)]
+    if faults:
+        raise Mismatch(faults)
+
+
+def _nul_places(value: Any) -> Iterator[str]:
+    """Yield the pointer to each string with a NUL; for a member's name, that of its object."""
+    if isinstance(value, str):
+        if "\0" in value:
+            yield ""
+    elif isinstance(value, dict):
+        yield from ("" for name in value if "\0" in name)
+        yield from (pointer(name) + rest for name in value for rest in _nul_places(value[name]))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from (pointer(index) + rest for rest in _nul_places(item))

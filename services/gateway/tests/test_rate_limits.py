@@ -1,0 +1,107 @@
+"""Rate limits as clients meet them."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from services.gateway.tests.browsing import Gateway, Serve, bearer, problem
+from tenon_gateway.metrics import RATE_LIMITED
+from tenon_testing.callers import PASSWORD, Callers
+from tenon_testing.servers import Servers
+
+WRONG = {"email": f"{uuid4()}@example.com", "password": PASSWORD}
+FEW = {"ip": {"count": 3, "seconds": 3_600}, "user": {"count": 3, "seconds": 3_600}}
+
+pytestmark = pytest.mark.usefixtures("callers")  # auth and tenancy run
+
+
+@pytest.fixture
+async def own_redis(servers: Servers) -> AsyncIterator[str]:
+    """A Redis database whose counters no other test has used."""
+    url = servers.valkey.url(database=2)
+    client = Redis.from_url(url)
+    await client.flushdb()
+    yield url
+    await client.aclose()
+
+
+async def guess(gateway: Gateway, count: int) -> list[int]:
+    responses = [await gateway.client.post("/api/auth/login", json=WRONG) for _ in range(count)]
+    return [response.status for response in responses]
+
+
+async def test_guesses_are_bounded_and_told_when_to_come_back(serve: Serve, own_redis: str) -> None:
+    async with serve(
+        redis_url=own_redis, rate_limit_mode="enforce", rate_classes={"login": FEW}
+    ) as gateway:
+        assert await guess(gateway, 5) == [401] * 3 + [429] * 2
+        response = await gateway.client.post("/api/auth/login", json=WRONG)
+        assert (await problem(response))["code"] == "rate_limited"
+        assert 0 < int(response.headers["retry-after"]) <= 1_200
+        assert response.headers["ratelimit-policy"] == '"login-ip";q=3;w=3600'
+        assert response.headers["ratelimit"].startswith('"login-ip";r=0;t=')
+
+
+async def test_users_are_counted_apart(serve: Serve, own_redis: str, callers: Callers) -> None:
+    busy, other = await callers.user(), await callers.user()
+    async with serve(
+        redis_url=own_redis, rate_limit_mode="enforce", rate_classes={"read": FEW}
+    ) as gateway:
+        asked = [busy] * 5 + [other]
+        responses = [await gateway.client.get("/api/orgs", headers=bearer(one)) for one in asked]
+        assert [response.status for response in responses] == [200] * 3 + [429] * 2 + [200]
+
+
+async def test_a_forwarded_address_is_not_believed(serve: Serve, own_redis: str) -> None:
+    async with serve(
+        redis_url=own_redis, rate_limit_mode="enforce", rate_classes={"login": FEW}
+    ) as gateway:
+        statuses = []
+        for number in range(5):
+            headers = {"x-forwarded-for": f"192.0.2.{number}"}
+            response = await gateway.client.post("/api/auth/login", json=WRONG, headers=headers)
+            statuses.append(response.status)
+        assert statuses == [401] * 3 + [429] * 2
+
+
+async def test_a_trusted_proxys_word_on_the_address_is_taken(serve: Serve, own_redis: str) -> None:
+    async with serve(
+        redis_url=own_redis,
+        rate_limit_mode="enforce",
+        rate_classes={"login": FEW},
+        trusted_proxies=["127.0.0.1"],
+    ) as gateway:
+        for number in range(5):
+            headers = {"x-forwarded-for": f"192.0.2.{number}"}
+            response = await gateway.client.post("/api/auth/login", json=WRONG, headers=headers)
+            assert response.status == 401
+
+
+async def test_shadow_counts_and_refuses_nothing(serve: Serve, own_redis: str) -> None:
+    counted = RATE_LIMITED.labels("login", "shadow")
+    before = counted._value.get()
+    async with serve(
+        redis_url=own_redis, rate_limit_mode="shadow", rate_classes={"login": FEW}
+    ) as gateway:
+        assert await guess(gateway, 5) == [401] * 5
+    assert counted._value.get() == before + 2
+
+
+async def test_without_redis_guesses_are_bounded_more_strictly(serve: Serve) -> None:
+    numbers = {"login": {**FEW, "away": {"count": 2, "seconds": 3_600}}}
+    async with serve(
+        redis_url="redis://127.0.0.1:1/0", rate_limit_mode="enforce", rate_classes=numbers
+    ) as gateway:
+        assert await guess(gateway, 4) == [401] * 2 + [429] * 2
+
+
+async def test_without_redis_everything_else_is_open(serve: Serve, callers: Callers) -> None:
+    caller = await callers.user()
+    async with serve(
+        redis_url="redis://127.0.0.1:1/0", rate_limit_mode="enforce", rate_classes={"read": FEW}
+    ) as gateway:
+        for _ in range(5):
+            response = await gateway.client.get("/api/orgs", headers=bearer(caller))
+            assert response.status == 200
