@@ -1,27 +1,59 @@
 """A service's database: three kinds of transaction, and no other way in."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
+import psycopg
+from psycopg import sql
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.types import Text
 
 from tenon_core import deadlines
-from tenon_core.errors import DeadlineExceeded, Unavailable
+from tenon_core.errors import DeadlineExceeded, Overloaded, Unavailable
 from tenon_db.doorbell import Doorbell
 from tenon_db.transaction import Transaction
 
-DEFAULT_TIMEOUT_SECONDS = 30.0
-QUERY_CANCELED = "57014"
+DEFAULT_SECONDS = 30.0
+POOL_WAIT_SECONDS = 5.0
+RETRY_SECONDS = 1.0
 
-_SCOPE = text(
-    "SELECT set_config('app.org_id', :org_id, true), set_config('app.user_id', :user_id, true),"
-    " set_config('app.purpose', :purpose, true), set_config('statement_timeout', :timeout, true)"
-).bindparams(*(bindparam(name, type_=Text) for name in ("org_id", "user_id", "purpose", "timeout")))
+# One message to the server, so that a transaction costs two round trips beside its statements.
+BEGIN = sql.SQL(
+    "BEGIN{mode}; SELECT set_config('app.org_id', {org_id}, true),"
+    " set_config('app.user_id', {user_id}, true), set_config('app.purpose', {purpose}, true),"
+    " set_config('statement_timeout', {timeout}, true)"
+)
+SNAPSHOT = sql.SQL(" ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose rows a transaction sees, and how it sees them; `seconds` bound each statement."""
+
+    org_id: UUID | None = None
+    user_id: UUID | None = None
+    purpose: str = ""
+    snapshot: bool = False
+    seconds: float = DEFAULT_SECONDS
+
+    def begin(self) -> sql.Composed:
+        """Write the statements that open the transaction."""
+        left = deadlines.remaining()
+        seconds = self.seconds if left is None else min(self.seconds, left)
+        return BEGIN.format(
+            mode=SNAPSHOT if self.snapshot else sql.SQL(""),
+            org_id=sql.Literal(str(self.org_id or "")),
+            user_id=sql.Literal(str(self.user_id or "")),
+            purpose=sql.Literal(self.purpose),
+            timeout=sql.Literal(str(max(1, int(seconds * 1000)))),
+        )
 
 
 class Database:
@@ -35,11 +67,14 @@ class Database:
     def __init__(self, url: str, *, schema: str, doorbell: Doorbell, pool_size: int = 10) -> None:
         self.schema = schema
         self.doorbell = doorbell
+        self._pool_size = pool_size
         self._engine: AsyncEngine = create_async_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
+            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see `BEGIN`
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=5.0,
+            pool_timeout=POOL_WAIT_SECONDS,
+            hide_parameters=True,
             connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},
         )
 
@@ -53,82 +88,79 @@ class Database:
 
     @asynccontextmanager
     async def tenant(
-        self, org_id: UUID, *, snapshot: bool = False, statement_seconds: float | None = None
+        self, org_id: UUID, *, snapshot: bool = False, statement_seconds: float = DEFAULT_SECONDS
     ) -> AsyncIterator[Transaction]:
         """Open a transaction on one organization's rows.
 
         `snapshot` makes it read-only and all its statements see one moment; `statement_seconds`
-        bounds each statement where the default of 30 would not do.
+        bounds each statement where the default would not do.
         """
-        async with self._begin(org_id, None, "", snapshot, statement_seconds) as tx:
+        scope = Scope(org_id=org_id, snapshot=snapshot, seconds=statement_seconds)
+        async with self._transaction(scope) as tx:
             yield tx
 
     @asynccontextmanager
     async def user(self, user_id: UUID) -> AsyncIterator[Transaction]:
         """Open a transaction on one person's own rows."""
-        async with self._begin(None, user_id, "", snapshot=False, statement_seconds=None) as tx:
+        async with self._transaction(Scope(user_id=user_id)) as tx:
             yield tx
 
     @asynccontextmanager
     async def system(self, purpose: str) -> AsyncIterator[Transaction]:
         """Open a transaction on the global tables, and on what is readable for this purpose."""
-        async with self._begin(None, None, purpose, snapshot=False, statement_seconds=None) as tx:
+        async with self._transaction(Scope(purpose=purpose)) as tx:
             yield tx
 
     @asynccontextmanager
-    async def _begin(
-        self,
-        org_id: UUID | None,
-        user_id: UUID | None,
-        purpose: str,
-        snapshot: bool,
-        statement_seconds: float | None,
-    ) -> AsyncIterator[Transaction]:
+    async def _transaction(self, scope: Scope) -> AsyncIterator[Transaction]:
         try:
-            async with self._engine.connect() as connection:
-                if snapshot:
-                    await connection.execution_options(
-                        isolation_level="REPEATABLE READ", postgresql_readonly=True
-                    )
-                tx = Transaction(connection, self.schema, org_id, user_id)
-                async with connection.begin():
-                    await _set_scope(connection, org_id, user_id, purpose, statement_seconds)
-                    yield tx
-        except DBAPIError as error:
+            connection, driver = await self._begin(scope)
+            try:
+                tx = Transaction(connection, driver, self.schema, scope.org_id, scope.user_id)
+                yield tx
+                await driver.commit()
+            finally:
+                # The pool rolls back what is still open; a cancellation must not keep it from that.
+                await asyncio.shield(connection.close())
+        except (DBAPIError, psycopg.Error) as error:
             raise _told(error) from error
-        except TimeoutError as error:
-            raise Unavailable from error
         await tx.committed(self.doorbell)
 
+    async def _begin(self, scope: Scope) -> tuple[AsyncConnection, psycopg.AsyncConnection[Any]]:
+        """Begin on a connection of the pool, past those that the server closed meanwhile."""
+        for _ in range(self._pool_size + 1):
+            connection = await self._connect()
+            try:
+                raw = await connection.get_raw_connection()
+                driver = cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
+                await driver.execute(scope.begin())
+            except psycopg.OperationalError:
+                await connection.invalidate()
+                await connection.close()
+            except BaseException:
+                await connection.close()
+                raise
+            else:
+                return connection, driver
+        raise Unavailable(retry_after=RETRY_SECONDS)
 
-async def _set_scope(
-    connection: AsyncConnection,
-    org_id: UUID | None,
-    user_id: UUID | None,
-    purpose: str,
-    statement_seconds: float | None,
-) -> None:
-    left = deadlines.remaining()
-    bounds = [seconds for seconds in (statement_seconds, left) if seconds is not None]
-    seconds = min(bounds) if bounds else DEFAULT_TIMEOUT_SECONDS
-    await connection.execute(
-        _SCOPE,
-        {
-            "org_id": str(org_id or ""),
-            "user_id": str(user_id or ""),
-            "purpose": purpose,
-            "timeout": str(max(1, int(seconds * 1000))),
-        },
-    )
+    async def _connect(self) -> AsyncConnection:
+        try:
+            return await self._engine.connect()
+        except PoolExhausted as error:
+            raise Overloaded(retry_after=RETRY_SECONDS) from error
+        except DBAPIError as error:
+            raise Unavailable(retry_after=RETRY_SECONDS) from error
 
 
-def _told(error: DBAPIError) -> Exception:
+def _told(error: DBAPIError | psycopg.Error) -> Exception:
     """Tell a lost server and a passed deadline apart from a mistake of ours."""
-    if getattr(error.orig, "sqlstate", None) == QUERY_CANCELED:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, psycopg.errors.QueryCanceled):
         return DeadlineExceeded()
-    if error.connection_invalidated or (
-        isinstance(error, OperationalError | InterfaceError)
-        and getattr(error.orig, "sqlstate", None) is None
+    lost = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+    if lost and (
+        getattr(cause, "sqlstate", None) is None or isinstance(cause, psycopg.errors.AdminShutdown)
     ):
-        return Unavailable()
+        return Unavailable(retry_after=RETRY_SECONDS)
     return error

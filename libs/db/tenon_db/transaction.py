@@ -1,7 +1,7 @@
 """One open transaction: statements, and the events that are committed with them."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -21,10 +21,17 @@ class Transaction:
     """What a repository is built from. `org_id` and `user_id` say whose rows it sees."""
 
     def __init__(
-        self, connection: AsyncConnection, schema: str, org_id: UUID | None, user_id: UUID | None
+        self,
+        connection: AsyncConnection,
+        driver: psycopg.AsyncConnection[Any],
+        schema: str,
+        org_id: UUID | None,
+        user_id: UUID | None,
     ) -> None:
         self.org_id = org_id
         self.user_id = user_id
+        self.driver = driver
+        """The driver's own connection, for COPY; it is inside this transaction."""
         self._connection = connection
         self._schema = schema
         self._published = False
@@ -71,11 +78,6 @@ class Transaction:
     def after_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Run this once the transaction is committed, before its block is left."""
         self._after_commit.append(callback)
-
-    async def driver(self) -> psycopg.AsyncConnection[Any]:
-        """Return the driver's own connection, for COPY; it is inside this transaction."""
-        raw = await self._connection.get_raw_connection()
-        return cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
 
     async def committed(self, doorbell: Doorbell) -> None:
         """Do what waits for the commit; the database calls this."""

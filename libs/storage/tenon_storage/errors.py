@@ -1,0 +1,47 @@
+"""What goes wrong with files."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tenon_core.errors import Code, TenonError
+
+
+class ObjectNotFound(TenonError):
+    """There is no such file."""
+
+    code = Code.NOT_FOUND
+    reason = "object_not_found"
+
+
+class StorageUnavailable(TenonError):
+    """The file storage does not answer, or is full. Try again later."""
+
+    code = Code.UNAVAILABLE
+    reason = "storage_unavailable"
+
+
+class LinkRefused(TenonError):
+    """This link is not valid or has expired. Ask for a new one."""
+
+    code = Code.NOT_FOUND
+    reason = "link_refused"
+
+
+MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what a driver raises into our own errors; the cause stays attached for the logs."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectNotFound from error
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in MISSING:
+            raise ObjectNotFound from error
+        raise StorageUnavailable from error
+    except (OSError, BotoCoreError) as error:
+        raise StorageUnavailable from error

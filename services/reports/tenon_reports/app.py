@@ -1,0 +1,106 @@
+"""The only place where reports is wired."""
+
+import gc
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenon.reports.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
+from tenon.reports.v1.event_service_pb2_grpc import add_EventServiceServicer_to_server
+from tenon.reports.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
+from tenon.reports.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
+from tenon.reports.v1.upload_service_pb2_grpc import add_UploadServiceServicer_to_server
+from tenon_jobs import CeleryDoorbell, JobQueue, Worker, run_worker
+from tenon_reports.datasets.rpc import DatasetServicer
+from tenon_reports.datasets.service import DatasetService
+from tenon_reports.datasets.tasks import DatasetTasks
+from tenon_reports.ingest.rpc import EventServicer
+from tenon_reports.ingest.service import IngestService
+from tenon_reports.queries.rpc import QueryServicer
+from tenon_reports.queries.service import QueryService
+from tenon_reports.runs.exporting import RunExporter
+from tenon_reports.runs.rpc import RunServicer
+from tenon_reports.runs.service import RunService
+from tenon_reports.runs.tasks import RunTasks
+from tenon_reports.settings import ReportsSettings
+from tenon_reports.uploads.loading import UploadLoader
+from tenon_reports.uploads.rpc import UploadServicer
+from tenon_reports.uploads.service import UploadService
+from tenon_reports.uploads.tasks import UploadTasks
+from tenon_rpc.backbone import Backbone, open_backbone
+from tenon_rpc.methods import Registration
+from tenon_rpc.process import ServiceApp
+from tenon_storage.opening import open_storage
+from tenon_storage.storage import Storage
+
+NAME = "reports"
+
+
+@dataclass(frozen=True)
+class Services:
+    """What both processes of reports are made of."""
+
+    queue: JobQueue
+    storage: Storage
+    datasets: DatasetService
+    ingest: IngestService
+    uploads: UploadService
+    runs: RunService
+
+
+def services(backbone: Backbone[ReportsSettings]) -> Services:
+    settings, database = backbone.settings, backbone.database
+    queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+    link_key = settings.link_key_file.read_bytes()
+    storage = open_storage(settings.storage_url, link_key, settings.public_url)
+    datasets = DatasetService(database, queue)
+    return Services(
+        queue=queue,
+        storage=storage,
+        datasets=datasets,
+        ingest=IngestService(database, datasets),
+        uploads=UploadService(database, queue, storage, datasets, settings.max_upload_bytes),
+        runs=RunService(database, queue, storage, datasets),
+    )
+
+
+def servicers(backbone: Backbone[ReportsSettings]) -> Sequence[Registration]:
+    own = services(backbone)
+    queries = QueryService(backbone.database, own.datasets)
+    public_url = backbone.settings.public_url
+    return [
+        (add_DatasetServiceServicer_to_server, DatasetServicer(own.datasets)),
+        (add_EventServiceServicer_to_server, EventServicer(own.ingest)),
+        (add_UploadServiceServicer_to_server, UploadServicer(own.uploads)),
+        (add_QueryServiceServicer_to_server, QueryServicer(queries)),
+        (add_RunServiceServicer_to_server, RunServicer(own.runs, public_url)),
+    ]
+
+
+@asynccontextmanager
+async def worker(settings: ReportsSettings) -> AsyncIterator[Worker]:
+    # A file's rows are millions of lists without a cycle: by default a quarter of the time to
+    # read them would go into looking for one.
+    gc.set_threshold(100_000, 50, 50)
+    async with open_backbone(NAME, settings) as backbone:
+        own, database = services(backbone), backbone.database
+        loader = UploadLoader(
+            database, own.storage, own.datasets, own.ingest, settings.max_upload_bytes
+        )
+        exporter = RunExporter(database, own.queue, own.storage, own.datasets)
+        types = [
+            *UploadTasks(database, own.storage, loader).types(),
+            *RunTasks(database, own.storage, exporter).types(),
+            *DatasetTasks(own.datasets, own.ingest, own.uploads, own.runs).types(),
+        ]
+        yield Worker(database, own.queue, types)
+
+
+APP = ServiceApp(
+    name=NAME,
+    settings=ReportsSettings,
+    migrations=Path(__file__).parents[1] / "migrations" / "versions",
+    servicers=servicers,
+    work=lambda settings: run_worker(NAME, settings, worker),
+)

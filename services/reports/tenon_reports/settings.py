@@ -1,0 +1,22 @@
+from pathlib import Path
+
+from pydantic_settings import SettingsConfigDict
+
+from tenon_core.settings import ServiceSettings
+
+GIBIBYTE = 1024**3
+
+
+class ReportsSettings(ServiceSettings):
+    """Environment variables `TENON_REPORTS_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="TENON_REPORTS_", frozen=True, extra="ignore")
+
+    storage_url: str
+    """`file:///directory` or `s3://bucket/prefix`."""
+    link_key_file: Path
+    """Holds the key that signs the links of the file storage."""
+    public_url: str
+    """Where users reach the gateway."""
+    max_upload_bytes: int = 2 * GIBIBYTE
+    """The largest file that is taken, as sent and decompressed."""

@@ -1,0 +1,132 @@
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import UUID
+
+from tenon_core import clock
+from tenon_core.errors import FieldError, InvalidArgument
+from tenon_core.ids import uuid7
+from tenon_db.database import Database
+from tenon_jobs import JobQueue
+from tenon_policy.call import Call
+from tenon_reports import zones
+from tenon_reports.datasets.service import DatasetService
+from tenon_reports.errors import UploadTooLarge
+from tenon_reports.uploads.models import Counts, Header, Upload, UploadState
+from tenon_reports.uploads.rejections import HEADER_LINE
+from tenon_reports.uploads.repository import UploadRepository
+from tenon_storage.storage import Storage, Writer
+
+LOAD = "uploads.load"
+PURGE_UPLOADS = 100
+
+
+class UploadService:
+    """CSV files on their way into datasets."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: JobQueue,
+        storage: Storage,
+        datasets: DatasetService,
+        max_bytes: int,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._storage = storage
+        self._datasets = datasets
+        self._max_bytes = max_bytes
+
+    async def create(
+        self,
+        call: Call,
+        dataset_id: UUID | None,
+        header: Header,
+        chunks: AsyncIterator[bytes],
+    ) -> Upload:
+        """Receive a file and queue it for loading; a broken stream leaves nothing."""
+        dataset = await self._datasets.get(call, dataset_id)
+        _require_valid(header)
+        upload = Upload(
+            org_id=call.org,
+            id=uuid7(),
+            dataset_id=dataset.id,
+            user_id=call.user,
+            state=UploadState.QUEUED,
+            header=header,
+            size_bytes=0,
+            sha256=None,
+            rows=0,
+            counts=Counts(),
+            rejected_parts=(),
+            failure="",
+            create_time=clock.now(),
+            finish_time=None,
+        )
+        async with self._storage.write(upload.body_key) as writer:
+            size = await self._receive(chunks, writer)
+        upload = replace(upload, size_bytes=size)
+        try:
+            await self._add(call, upload)
+        except BaseException:
+            await asyncio.shield(self._storage.delete(upload.body_key))
+            raise
+        return upload
+
+    async def get(self, call: Call, upload_id: UUID | None) -> Upload:
+        async with self._database.tenant(call.org) as tx:
+            return await UploadRepository(tx).get(upload_id)
+
+    async def read_rejected(self, call: Call, upload_id: UUID | None) -> AsyncIterator[bytes]:
+        """Yield the rejected rows so far as CSV."""
+        upload = await self.get(call, upload_id)
+        yield HEADER_LINE
+        for part in upload.rejected_parts:
+            async for chunk in self._storage.read(upload.rejected_key(part)):
+                yield chunk
+
+    async def purge(self, org_id: UUID, dataset_id: UUID) -> None:
+        """Remove the files, then the rows of a deleted dataset's uploads."""
+        while True:
+            async with self._database.tenant(org_id) as tx:
+                found = await UploadRepository(tx).page_of_dataset(dataset_id, PURGE_UPLOADS)
+            for upload in found:
+                await self._delete_files(upload)
+            async with self._database.tenant(org_id) as tx:
+                await UploadRepository(tx).remove([upload.id for upload in found])
+            if len(found) < PURGE_UPLOADS:
+                return
+
+    async def _receive(self, chunks: AsyncIterator[bytes], writer: Writer) -> int:
+        size = 0
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise UploadTooLarge
+            await writer.write(chunk)
+        return size
+
+    async def _add(self, call: Call, upload: Upload) -> None:
+        async with self._database.tenant(call.org) as tx:
+            await self._datasets.get_within(tx, upload.dataset_id)
+            await UploadRepository(tx).add(upload)
+            await self._queue.enqueue(
+                tx, LOAD, {"upload_id": str(upload.id)}, org_id=call.org, user_id=call.user
+            )
+            await tx.publish(call.access(f"datasets/{upload.dataset_id}/uploads/{upload.id}"))
+
+    async def _delete_files(self, upload: Upload) -> None:
+        await self._storage.delete(upload.body_key)
+        for part in upload.rejected_parts:
+            await self._storage.delete(upload.rejected_key(part))
+
+
+def _require_valid(header: Header) -> None:
+    errors = []
+    if not header.time_column:
+        errors.append(FieldError("/time_column", "is needed"))
+    if header.time_zone and not zones.is_zone(header.time_zone):
+        errors.append(FieldError("/time_zone", "is not an IANA time zone"))
+    if errors:
+        raise InvalidArgument(fields=errors)
