@@ -1,4 +1,4 @@
-"""The generated descriptions of the routes, and whether the committed ones are current."""
+"""The generated documents of the API, and whether the committed ones are current."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ from tenon_gateway.transcoding.descriptors import load_services
 from tenon_gateway.transcoding.document import compile_document
 from tenon_gateway.transcoding.markdown import routes_markdown
 from tenon_gateway.transcoding.routes import compile_routes
+from tenon_launcher.error_catalogue import error_catalogue
 from tenon_launcher.errors import LauncherError
 
 
@@ -16,7 +17,11 @@ def documents() -> dict[str, str]:
     routes = compile_routes(load_services())
     document = compile_document(routes, OPERATIONS)
     openapi = json.dumps(document, indent=2, ensure_ascii=False)
-    return {"ROUTES.md": routes_markdown(routes, OPERATIONS), "openapi.json": f"{openapi}\n"}
+    return {
+        "ROUTES.md": routes_markdown(routes, OPERATIONS),
+        "openapi.json": f"{openapi}\n",
+        "docs/errors.md": error_catalogue(),
+    }
 
 
 def write_files(root: Path) -> None:

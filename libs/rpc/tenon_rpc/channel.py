@@ -1,14 +1,9 @@
 """Channels to other services: mTLS, a deadline on every call, errors as ours."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
 
 import grpc
-from grpc.aio import (
-    ClientCallDetails,
-    Metadata,
-    UnaryUnaryClientInterceptor,
-)
 
 from tenon_core import deadlines
 from tenon_core.settings import ProcessSettings
@@ -33,13 +28,17 @@ OPTIONS: list[tuple[str, Any]] = [
 
 
 def open_channel(settings: ProcessSettings, service: str) -> grpc.aio.Channel:
-    """Open a channel to a service; what answers must prove by its certificate that it is that."""
-    return grpc.aio.secure_channel(
+    """Open a channel to a service; what answers must prove by its certificate that it is that.
+
+    A call without a timeout of its own gets what its caller has left; what fails is raised as
+    TenonError.
+    """
+    channel = grpc.aio.secure_channel(
         settings.peers[service],
         channel_credentials(settings),
         options=[*OPTIONS, ("grpc.ssl_target_name_override", service)],
-        interceptors=[_PeerCalls()],
     )
+    return cast("grpc.aio.Channel", _PeerChannel(channel))  # all of one that stubs need
 
 
 def seconds_left() -> float:
@@ -48,24 +47,51 @@ def seconds_left() -> float:
     return DEFAULT_SECONDS if left is None else max(0.0, left - MARGIN_SECONDS)
 
 
-class _PeerCalls(UnaryUnaryClientInterceptor):
-    async def intercept_unary_unary(
-        self,
-        continuation: Callable[[ClientCallDetails, Any], Any],
-        client_call_details: ClientCallDetails,
-        request: Any,
-    ) -> Any:
-        details = client_call_details
-        if details.timeout is None:
-            details = ClientCallDetails(
-                method=details.method,
-                timeout=seconds_left(),
-                metadata=details.metadata or Metadata(),
-                credentials=details.credentials,
-                wait_for_ready=details.wait_for_ready,
-            )
-        call = await continuation(details, request)
+class _PeerChannel:
+    """Wraps the callables of a channel once, where an interceptor would cost a task per call."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    def unary_unary(self, *contract: Any, **coding: Any) -> Callable[..., Any]:
+        return _one_reply(self._channel.unary_unary(*contract, **coding))
+
+    def stream_unary(self, *contract: Any, **coding: Any) -> Callable[..., Any]:
+        return _one_reply(self._channel.stream_unary(*contract, **coding))
+
+    def unary_stream(self, *contract: Any, **coding: Any) -> Callable[..., Any]:
+        return _many_replies(self._channel.unary_stream(*contract, **coding))
+
+    def stream_stream(self, *contract: Any, **coding: Any) -> Callable[..., Any]:
+        return _many_replies(self._channel.stream_stream(*contract, **coding))
+
+    async def close(self, grace: float | None) -> None:
+        await self._channel.close(grace)
+
+
+def _one_reply(method: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(request: Any, *, timeout: float | None = None, metadata: Any = None) -> Any:  # noqa: ASYNC109 # gRPC's: it travels along as the deadline
+        seconds = seconds_left() if timeout is None else timeout
         try:
-            return await call
+            return await method(request, timeout=seconds, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise unpacked(error) from error
+
+    return call
+
+
+def _many_replies(method: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(
+        request: Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 # as above
+        metadata: Any = None,
+    ) -> AsyncIterator[Any]:
+        seconds = seconds_left() if timeout is None else timeout
+        try:
+            async for reply in method(request, timeout=seconds, metadata=metadata):
+                yield reply
+        except grpc.aio.AioRpcError as error:
+            raise unpacked(error) from error
+
+    return call

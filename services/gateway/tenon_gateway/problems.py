@@ -91,7 +91,7 @@ def _problem(
     headers: Mapping[str, str] | None = None,
 ) -> Problem:
     document: dict[str, Any] = {
-        "type": f"/docs/errors/{code}",
+        "type": f"urn:tenon:error:{code}",
         "title": code.replace("_", " ").capitalize(),
         "status": status,
         "detail": detail,

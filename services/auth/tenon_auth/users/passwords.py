@@ -42,19 +42,16 @@ class PasswordHasher:
         self._threads = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="bcrypt")
         self._waiting = 0
-        self._nobody = self._hash("nobody has this password")
+        self._dummy_hash = self._hash("nobody has this password")
 
     async def hash(self, password: str) -> str:
         return await self._run(lambda: self._hash(password))
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
         """Check a password; without a hash it takes the same time and says no."""
-        against = (password_hash or self._nobody).encode()
+        against = (password_hash or self._dummy_hash).encode()
         same = await self._run(lambda: bcrypt.checkpw(_digest(password), against))
         return same and password_hash is not None
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _hash(self, password: str) -> str:
         return bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode()

@@ -1,7 +1,6 @@
 """Calls to the services, by the RPC's path."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -10,7 +9,6 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tenon_gateway.transcoding.routes import Route, rpc_path, service_name
-from tenon_rpc.status import unpacked
 
 Headers = Sequence[tuple[str, str]]
 
@@ -24,7 +22,7 @@ class Stubs:
     def __init__(
         self, channels: Mapping[str, grpc.aio.Channel], services: Iterable[ServiceDescriptor]
     ) -> None:
-        """Take the channels by the services' names, e.g. `auth`."""
+        """Take the channels (of `tenon_rpc.channel`) by the services' names, e.g. `auth`."""
         self._calls: dict[str, Any] = {
             rpc_path(method): _multicallable(channels[service_name(service.full_name)], method)
             for service in services
@@ -41,8 +39,7 @@ class Stubs:
         metadata: Headers = (),
     ) -> Any:
         """Call a unary RPC and return its response message; `timeout` is in seconds."""
-        with _peer_errors():
-            return await self._find(rpc)(message, timeout=timeout, metadata=tuple(metadata))
+        return await self._find(rpc)(message, timeout=timeout, metadata=tuple(metadata))
 
     async def send(
         self,
@@ -53,8 +50,7 @@ class Stubs:
         metadata: Headers = (),
     ) -> Any:
         """Call an RPC that takes a stream, and return its response message."""
-        with _peer_errors():
-            return await self._find(rpc)(messages, timeout=timeout, metadata=tuple(metadata))
+        return await self._find(rpc)(messages, timeout=timeout, metadata=tuple(metadata))
 
     async def receive(
         self,
@@ -65,9 +61,8 @@ class Stubs:
         metadata: Headers = (),
     ) -> AsyncIterator[Any]:
         """Call an RPC that returns a stream, and yield its messages."""
-        with _peer_errors():
-            async for reply in self._find(rpc)(message, timeout=timeout, metadata=tuple(metadata)):
-                yield reply
+        async for reply in self._find(rpc)(message, timeout=timeout, metadata=tuple(metadata)):
+            yield reply
 
     def _find(self, rpc: Route | str) -> Any:
         return self._calls[rpc if isinstance(rpc, str) else rpc.rpc]
@@ -86,11 +81,3 @@ def _multicallable(channel: grpc.aio.Channel, method: MethodDescriptor) -> Any:
         request_serializer=GetMessageClass(method.input_type).SerializeToString,
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
-
-
-@contextmanager
-def _peer_errors() -> Iterator[None]:
-    try:
-        yield
-    except grpc.aio.AioRpcError as error:
-        raise unpacked(error) from error

@@ -21,7 +21,7 @@ def test_a_problem_says_what_why_and_where_to_read_on() -> None:
     assert problem.status == 404
     assert problem.headers["content-type"] == "application/problem+json"
     assert json.loads(problem.body) == {
-        "type": "/docs/errors/not_found",
+        "type": "urn:tenon:error:not_found",
         "title": "Not found",
         "status": 404,
         "detail": "There is no such thing here, or it is not yours to see.",
