@@ -1,13 +1,15 @@
-"""The names, passwords and URLs of the database's roles; tenon_db.provisioning makes them."""
+"""The passwords and URLs of the database's roles; tenon_db.provisioning makes them."""
 
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from tenon_db.roles import app_role, owner_role
 from tenon_embedded.secret_file import kept_password
 from tenon_launcher.data_directory import DataDirectory
 
 DATABASE = "tenon"
+_NAMES = {"owner": owner_role, "app": app_role}
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Role:
 
     @property
     def name(self) -> str:
-        return f"tenon_{self.service}_{self.kind}"
+        return _NAMES[self.kind](self.service)
 
 
 def role_password(data: DataDirectory, role: Role) -> str:

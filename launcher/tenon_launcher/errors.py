@@ -16,7 +16,3 @@ class UnusableData(LauncherError):
 
 class ProcessFailed(LauncherError):
     """A process ended or did not get ready; the message ends with its last log lines."""
-
-
-class Interrupted(LauncherError):
-    """The start was ended by a signal."""

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tenon_db.roles import app_role
 from tenon_embedded.mailsink import MailSink
 from tenon_embedded.ports import free_port
 from tenon_embedded.postgres import PostgresServer
@@ -89,7 +90,7 @@ class Launcher:
 
     def database_url(self, service: str) -> str:
         """Of the service's application role."""
-        role = f"tenon_{service}_app"
+        role = app_role(service)
         password = (self.data / "secrets" / f"{role}.password").read_text()
         return f"postgresql://{role}:{password}@127.0.0.1:{self.server_port('postgres')}/tenon"
 

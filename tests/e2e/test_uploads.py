@@ -2,11 +2,16 @@
 
 import csv
 import io
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
 
 from tests.conftest import Person
 from tests.e2e.conftest import Flights, upload
 
+REVOKED_SECONDS = 1.2
+"""A process may reuse an answer about a session for one second."""
 TWO_MEGABYTES = 2 * 1024 * 1024
 
 BROKEN = [
@@ -49,3 +54,27 @@ def test_good_rows_are_loaded_and_bad_ones_come_back(new_person: Callable[[], Pe
     assert [int(row["line"]) for row in rejected] == [*REASONS]
     for row, word in zip(rejected, REASONS.values(), strict=True):
         assert word in row["reason"], row["reason"]
+
+
+def test_a_session_that_ends_during_an_upload_takes_it_along(
+    new_person: Callable[[], Person],
+) -> None:
+    person = new_person()
+    dataset = person.send(
+        "POST", f"{person.org}/datasets", json={"name": "late", "dimensions": ["who"]}
+    )["id"]
+    client = person.client
+    same = httpx.Client(base_url=client.base_url, headers=client.headers, cookies=client.cookies)
+
+    def pieces() -> Iterator[bytes]:
+        yield b"when,who\n2026-01-01T00:00:00Z,ada\n"
+        client.post("/api/auth/logout")
+        time.sleep(REVOKED_SECONDS)
+        yield b"2026-01-02T00:00:00Z,ada\n"
+
+    path = f"{person.org}/datasets/{dataset}/uploads"
+    headers = {"Content-Type": "text/csv"}
+    with same:
+        reply = same.post(path, params={"time_column": "when"}, content=pieces(), headers=headers)
+    assert reply.status_code == 401
+    assert reply.json()["code"] == "session_ended"

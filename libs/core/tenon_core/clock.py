@@ -1,8 +1,16 @@
 """The time of day."""
 
+import time
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
     """Return the current time in UTC, to the microsecond."""
     return datetime.now(UTC)
+
+
+def current_minute() -> int:
+    """Return the minutes since 1970. The audit of reads counts by them, so a cache of replies must
+    ask anew in each.
+    """
+    return int(time.time()) // 60

@@ -43,11 +43,6 @@ class Coalescer(Generic[K, V]):
             future = self._wanted[key] = loop.create_future()
         return await asyncio.shield(future)
 
-    def forget(self, key: K) -> None:
-        """Let the next question for this key be asked anew, also past a load in flight."""
-        self._known.pop(key, None)
-        self._loading.pop(key, None)
-
     def _start(self) -> None:
         wanted, self._wanted = self._wanted, {}
         self._loading.update(wanted)
@@ -65,17 +60,14 @@ class Coalescer(Generic[K, V]):
                 future.exception()
         else:
             for key, future in wanted.items():
-                self._remember(
-                    key, answers[key], asked_at, still_valid=self._loading.get(key) is future
-                )
+                self._remember(key, answers[key], asked_at)
                 future.set_result(answers[key])
         finally:
-            for key, future in wanted.items():
-                if self._loading.get(key) is future:
-                    del self._loading[key]
+            for key in wanted:
+                del self._loading[key]
 
-    def _remember(self, key: K, answer: V, asked_at: float, *, still_valid: bool) -> None:
-        if not self._reuse_seconds or not still_valid:
+    def _remember(self, key: K, answer: V, asked_at: float) -> None:
+        if not self._reuse_seconds:
             return
         if len(self._known) >= MAX_REMEMBERED:
             self._known.clear()

@@ -18,10 +18,9 @@ def uuid7() -> UUID:
 
 
 def parse_id(text: str) -> UUID | None:
-    """Read an id as it is written in the API; None if it is malformed, so unknown to everybody."""
-    if len(text) != 36:  # noqa: PLR2004 # the only form that we write
-        return None
+    """Read an id as the API writes it; None for any other form, so unknown to everybody."""
     try:
-        return UUID(text)
+        parsed = UUID(text)
     except ValueError:
         return None
+    return parsed if str(parsed) == text else None

@@ -1,7 +1,6 @@
 """The audit of reads: recorded before the reply, many at once."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,12 @@ from uuid import UUID
 
 import structlog
 
+from tenon_core import clock
 from tenon_core.coalescing import Coalescer
 from tenon_core.errors import TenonError
 from tenon_core.events import Event
 from tenon_db.database import Database
 
-MINUTE_SECONDS = 60
 FLUSH_SECONDS = 5.0
 
 log = structlog.get_logger()
@@ -66,7 +65,7 @@ class AccessLog:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             try:
-                await self.flush(before=current_minute())
+                await self.flush(before=clock.current_minute())
             except TenonError as error:
                 log.warning("counts of reads wait", error=error.detail)
 
@@ -82,12 +81,16 @@ class AccessLog:
             self._repeats.pop(key, None)
 
     async def _write_first(self, keys: Sequence[AccessKey]) -> Mapping[AccessKey, None]:
-        records = {key: self._starting.pop(key) for key in keys}
-        async with self._database.system("audit of reads") as tx:
-            await tx.publish(*(record(1) for record in records.values()))
-        self._recorded.update(records)
+        records = {key: self._starting[key] for key in keys}
+        try:
+            async with self._database.system("audit of reads") as tx:
+                await tx.publish(*(record(1) for record in records.values()))
+            self._recorded.update(records)
+        except BaseException:
+            for key in keys:
+                self._repeats.pop(key, None)  # none of them is answered
+            raise
+        finally:
+            for key in keys:
+                del self._starting[key]
         return dict.fromkeys(keys)
-
-
-def current_minute() -> int:
-    return int(time.time()) // MINUTE_SECONDS

@@ -11,6 +11,8 @@ from alembic import command, op
 from alembic.config import Config
 from sqlalchemy.engine import make_url
 
+from tenon_db import roles
+
 SCRIPTS = Path(__file__).parent / "alembic"
 
 
@@ -32,7 +34,8 @@ def schema() -> str:
 
 
 def app_role() -> str:
-    return f"tenon_{schema()}_app"
+    """Return the role that uses the schema that is being migrated."""
+    return roles.app_role(schema())
 
 
 def tenant_table(name: str, *, column: str = "org_id") -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from tenon_db.roles import app_role, owner_role
+
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
@@ -17,14 +19,6 @@ class Passwords:
 
     owner: str
     app: str
-
-
-def owner_role(service: str) -> str:
-    return f"tenon_{service}_owner"
-
-
-def app_role(service: str) -> str:
-    return f"tenon_{service}_app"
 
 
 def provision(admin_url: str, database: str, services: Mapping[str, Passwords]) -> None:

@@ -22,12 +22,8 @@ USER = {"kind": "user"}
 GLOBAL = {"kind": "global"}
 
 
-def metadata(schema: str) -> MetaData:
-    return MetaData(schema=schema)
-
-
 @cache
-def _own(schema: str) -> MetaData:
+def metadata(schema: str) -> MetaData:
     return MetaData(schema=schema)
 
 
@@ -36,7 +32,7 @@ def outbox_of(schema: str) -> Table:
     """Return the table of published events; `position` is null until the sequencer saw them."""
     return Table(
         "outbox",
-        _own(schema),
+        metadata(schema),
         Column("id", Uuid, primary_key=True),
         Column("position", BigInteger),
         Column("type", Text, nullable=False),
@@ -53,7 +49,7 @@ def outbox_head_of(schema: str) -> Table:
     """Return the table of one row that holds the last position given."""
     return Table(
         "outbox_head",
-        _own(schema),
+        metadata(schema),
         Column("position", BigInteger, nullable=False),
         info=GLOBAL,
     )
@@ -64,7 +60,7 @@ def cursors_of(schema: str) -> Table:
     """Return the table of positions up to which the feeds of others were consumed."""
     return Table(
         "cursors",
-        _own(schema),
+        metadata(schema),
         Column("source", Text, primary_key=True),
         Column("position", BigInteger, nullable=False),
         info=GLOBAL,

@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 from tenon_db import migrations
 from tenon_db.database import Database
 from tenon_db.doorbell import Doorbell
-from tenon_db.provisioning import Passwords, app_role, owner_role, provision
+from tenon_db.provisioning import Passwords, provision
+from tenon_db.roles import app_role, owner_role
 from tenon_testing.servers import Servers
 
 SCHEMA = "probe"

@@ -27,7 +27,7 @@ def handshake(server: Certificate, client: Certificate, name: str) -> str:
     connecting = context(client, ssl.Purpose.SERVER_AUTH)
     try:
         with connecting.wrap_socket(ours, server_hostname=name) as connection:
-            subject = connection.getpeercert()["subject"]  # type: ignore[index]
+            subject = connection.getpeercert()["subject"]  # type: ignore[index] # None only without a handshake
     finally:
         accepted.join()
     return str(subject[0][0][1])

@@ -10,7 +10,8 @@ from libs.jobs.tests.job_bench import Bench
 from tenon_db import migrations
 from tenon_db.database import Database
 from tenon_db.doorbell import Doorbell
-from tenon_db.provisioning import Passwords, app_role, owner_role, provision
+from tenon_db.provisioning import Passwords, provision
+from tenon_db.roles import app_role, owner_role
 from tenon_embedded.valkey import ValkeyServer
 from tenon_jobs import JobQueue, SilentDoorbell
 from tenon_testing.servers import Servers

@@ -167,21 +167,18 @@ class GrantChanges:
             raise Unavailable from error
         return mark
 
-    async def settle(self, levels: Mapping[GrantKey, int], mark: str | None = None) -> None:
+    async def settle(self, levels: Mapping[GrantKey, int], mark: str) -> None:
         """Call after the commit with the new levels; if that fails, the marks expire.
 
-        Levels that may rise again need their `mark`: a change that settles late must not
-        overwrite a later one, which would give a removed member their role back.
+        `mark` tells whose change it is: one that settles late must not overwrite a later one,
+        which would give a removed member their role back.
         """
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for key, level in levels.items():
                     number = int(level)  # redis-py would write a Role as its repr
                     seconds = _seconds(key) if number else ENDED_SECONDS
-                    if mark is None:
-                        pipe.set(str(key), number, ex=seconds)
-                    else:
-                        pipe.eval(_SETTLE, 1, str(key), mark, number, seconds)
+                    pipe.eval(_SETTLE, 1, str(key), mark, number, seconds)
                 async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
                     await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:

@@ -50,7 +50,7 @@ COMPLETE = {
 
 
 def test_a_complete_policy_is_accepted() -> None:
-    assert load_policies([service_with(options_pb2.Policy(**COMPLETE))])  # type: ignore[arg-type]
+    assert load_policies([service_with(options_pb2.Policy(**COMPLETE))])  # type: ignore[arg-type] # fields of several types
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_a_complete_policy_is_accepted() -> None:
 )
 def test_an_incomplete_policy_is_refused(change: dict[str, object], complaint: str) -> None:
     with pytest.raises(BadPolicy, match=complaint):
-        load_policies([service_with(options_pb2.Policy(**{**COMPLETE, **change}))])  # type: ignore[arg-type]
+        load_policies([service_with(options_pb2.Policy(**{**COMPLETE, **change}))])  # type: ignore[arg-type] # fields of several types

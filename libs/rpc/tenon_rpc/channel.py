@@ -28,16 +28,21 @@ OPTIONS: list[tuple[str, Any]] = [
 
 
 def open_channel(settings: ProcessSettings, service: str) -> grpc.aio.Channel:
-    """Open a channel to a service; what answers must prove by its certificate that it is that.
-
-    A call without a timeout of its own gets what its caller has left; what fails is raised as
-    TenonError.
-    """
+    """Open a channel to a service; what answers must prove by its certificate that it is that."""
     channel = grpc.aio.secure_channel(
         settings.peers[service],
         channel_credentials(settings),
         options=[*OPTIONS, ("grpc.ssl_target_name_override", service)],
     )
+    return peer_channel(channel)
+
+
+def peer_channel(channel: grpc.aio.Channel) -> grpc.aio.Channel:
+    """Give a channel deadlines and errors of ours.
+
+    A call without a timeout of its own gets what its caller has left; what fails is raised as
+    TenonError.
+    """
     return cast("grpc.aio.Channel", _PeerChannel(channel))  # all of one that stubs need
 
 

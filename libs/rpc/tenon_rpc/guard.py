@@ -1,11 +1,11 @@
 """What every call passes before and after a service's own code: identity, policy, audit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import grpc
 import structlog
@@ -15,7 +15,7 @@ from tenon_core import clock
 from tenon_core.errors import NotFound, TenonError, Unauthenticated
 from tenon_core.events import Event
 from tenon_core.ids import parse_id, uuid7
-from tenon_db.accesses import AccessKey, AccessLog, current_minute
+from tenon_db.accesses import AccessKey, AccessLog
 from tenon_policy.authorization import require_peer, require_role, require_session
 from tenon_policy.call import Call
 from tenon_policy.grants import Grants
@@ -45,6 +45,16 @@ class NotAudited(TenonError):
     reason = "not_audited"
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A call that was let in. `account` must be awaited before the first reply, `recheck` while a
+    stream goes on: it raises once the caller's session or role is gone.
+    """
+
+    account: Callable[[], Awaitable[None]]
+    recheck: Callable[[], Awaitable[None]]
+
+
 class Guard:
     """Lets a call in by its policy, and accounts for it before its reply goes out."""
 
@@ -63,12 +73,15 @@ class Guard:
         context: grpc.aio.ServicerContext[Any, Any],
         request: Message,
         resource: Resource,
-    ) -> AsyncIterator[Callable[[], Any]]:
-        """Admit the call, or raise why not. Yields what must be awaited before the first reply."""
+    ) -> AsyncIterator[Watch]:
+        """Admit the call, or raise why not; what is to be done for it meanwhile is yielded."""
         call = await self._admit(policy, context, request)
         token = _current.set(call)
         try:
-            yield lambda: self._account(call, request, resource)
+            yield Watch(
+                account=lambda: self._account(call, request, resource),
+                recheck=lambda: self._require_grants(call),
+            )
         finally:
             _current.reset(token)
             if call.audited and policy.invalidates:
@@ -88,10 +101,9 @@ class Guard:
         require_peer(policy, call.peer)
         if policy.access in (Access.USER, Access.ORG):
             identity = await self._identity(metadata.get(AUTHORIZATION))
-            live = await self._grants.is_live(identity.session_id)
-            require_session(policy, authenticated=True, live=live)
             call.user_id, call.session_id = identity.user_id, identity.session_id
-        await self._enter_org(call, request)
+        call.org_id = parse_id(getattr(request, "org_id", ""))
+        await self._require_grants(call)
         return call
 
     async def _identity(self, authorization: str | bytes | None) -> Identity:
@@ -99,18 +111,16 @@ class Guard:
             raise Unauthenticated
         return await self._verifier.verify(authorization.removeprefix(BEARER))
 
-    async def _enter_org(self, call: Call, request: Message) -> None:
-        """Set the organization and the caller's role in it; NotFound, RoleTooLow."""
-        if call.policy.access is Access.SERVICE:
-            call.org_id = parse_id(getattr(request, "org_id", ""))
-        if call.policy.access is not Access.ORG:
-            return
-        org_id: UUID | None = parse_id(request.org_id)  # type: ignore[attr-defined] # the policy's check saw to it
-        if org_id is None:
-            raise NotFound
-        call.role = await self._grants.role(org_id, call.user)
-        require_role(call.policy, call.role)
-        call.org_id = org_id
+    async def _require_grants(self, call: Call) -> None:
+        """Refuse who has no live session or too low a role now: a long call asks again."""
+        if call.session_id is not None:
+            live = await self._grants.is_live(call.session_id)
+            require_session(call.policy, authenticated=True, live=live)
+        if call.policy.access is Access.ORG:
+            if call.org_id is None:
+                raise NotFound
+            call.role = await self._grants.role(call.org_id, call.user)
+            require_role(call.policy, call.role)
 
     async def _account(self, call: Call, request: Message, resource: Resource) -> None:
         policy = call.policy
@@ -126,7 +136,9 @@ class Guard:
         def record(count: int) -> Event:
             return call.access(resource, count=count, at=at)
 
-        key = AccessKey(call.session_id, call.peer, call.policy.method, resource, current_minute())
+        key = AccessKey(
+            call.session_id, call.peer, call.policy.method, resource, clock.current_minute()
+        )
         await self._accesses.record(key, record)
 
 

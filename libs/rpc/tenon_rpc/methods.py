@@ -16,7 +16,7 @@ from prometheus_client import Histogram
 from tenon_core import deadlines
 from tenon_core.errors import DeadlineExceeded, InvalidArgument, TenonError
 from tenon_policy.policies import MethodPolicy, read_policy
-from tenon_rpc.guard import Guard
+from tenon_rpc.guard import Guard, Watch
 from tenon_rpc.resources import Resource, resource_of
 from tenon_rpc.status import abort
 
@@ -94,10 +94,10 @@ def _unary_unary(
     async def serve(request: Message, context: Context) -> Message:
         async with (
             _answering(policy, context, MAX_SECONDS),
-            guard.watched(policy, context, request, resource) as account,
+            guard.watched(policy, context, request, resource) as watch,
         ):
             reply: Message = await behavior(request, context)
-            await account()
+            await watch.account()
             return reply
 
     return serve
@@ -109,16 +109,17 @@ def _unary_stream(
     async def serve(request: Message, context: Context) -> AsyncIterator[Message]:
         async with (
             _answering(policy, context, MAX_STREAM_SECONDS),
-            guard.watched(policy, context, request, resource) as account,
+            guard.watched(policy, context, request, resource) as watch,
         ):
             accounted = False
             async for reply in behavior(request, context):
                 if not accounted:
-                    await account()
+                    await watch.account()
                     accounted = True
+                await watch.recheck()
                 yield reply
             if not accounted:
-                await account()
+                await watch.account()
 
     return serve
 
@@ -131,18 +132,23 @@ def _stream_unary(
             first = await anext(aiter(requests), None)
             if first is None:
                 raise InvalidArgument("the stream is empty")
-            async with guard.watched(policy, context, first, resource) as account:
-                reply: Message = await behavior(_chain(first, requests), context)
-                await account()
+            async with guard.watched(policy, context, first, resource) as watch:
+                reply: Message = await behavior(_rechecked(first, requests, watch), context)
+                await watch.account()
                 return reply
 
     return serve
 
 
-async def _chain(first: Message, rest: AsyncIterator[Message]) -> AsyncIterator[Message]:
+async def _rechecked(
+    first: Message, rest: AsyncIterator[Message], watch: Watch
+) -> AsyncIterator[Message]:
+    """Pass the messages on while the caller may send them, which may end during a long stream."""
     yield first
     async for message in rest:
+        await watch.recheck()
         yield message
+    await watch.recheck()
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
@@ -14,11 +14,11 @@ import uvloop
 from pydantic import ValidationError
 
 from tenon.events.v1.event_feed_service_pb2_grpc import add_EventFeedServiceServicer_to_server
-from tenon_core import logging
+from tenon_core import clock, logging
 from tenon_core.errors import TenonError
 from tenon_core.operations import OperationsServer
 from tenon_core.settings import ServiceSettings
-from tenon_db.accesses import AccessLog, current_minute
+from tenon_db.accesses import AccessLog
 from tenon_db.feed import Feed, Sequencer
 from tenon_policy.grants import Grants
 from tenon_policy.policies import BadPolicy, imported_services, load_policies
@@ -51,6 +51,15 @@ class ServiceApp(Generic[S]):
     migrations: Path
     servicers: Callable[[Backbone[S]], Sequence[Registration]]
     work: Callable[[S], None]
+
+
+@dataclass(frozen=True)
+class Wiring(Generic[S]):
+    """The parts of a process that serves."""
+
+    backbone: Backbone[S]
+    accesses: AccessLog
+    server: RpcServer
 
 
 def main(app: ServiceApp[S]) -> NoReturn:
@@ -97,8 +106,8 @@ def _check(app: ServiceApp[S]) -> None:
     """Test the settings, the policies and the database without serving anything."""
 
     async def check() -> None:
-        async with serving(app, app.settings()) as (_, backbone):
-            await backbone.database.check()
+        async with wired(app, app.settings()) as wiring:
+            await wiring.backbone.database.check()
 
     try:
         asyncio.run(check())
@@ -122,36 +131,40 @@ async def _until_stopped(app: ServiceApp[S], settings: S) -> None:
 
 @asynccontextmanager
 async def running(app: ServiceApp[S], settings: S) -> AsyncIterator[int]:
-    """Serve the app; yields its port."""
-    async with serving(app, settings) as (server, backbone):
-        await backbone.database.check()
-        port = await server.start()
-        try:
-            yield port
-        finally:
-            await server.drain()
+    """Serve the app, and run what goes beside it; yields its port."""
+    async with wired(app, settings) as wiring:
+        await wiring.backbone.database.check()
+        async with _loops(wiring):
+            port = await wiring.server.start()
+            try:
+                yield port
+            finally:
+                await wiring.server.drain()
 
 
 @asynccontextmanager
-async def serving(app: ServiceApp[S], settings: S) -> AsyncIterator[tuple[RpcServer, Backbone[S]]]:
-    """Wire a server and what runs beside it: the sequencer and the audit of reads."""
-    async with AsyncExitStack() as stack:
-        backbone = await stack.enter_async_context(open_backbone(app.name, settings))
+async def wired(app: ServiceApp[S], settings: S) -> AsyncIterator[Wiring[S]]:
+    """Connect the parts of a service's process; nothing runs yet."""
+    async with open_backbone(app.name, settings) as backbone:
         accesses = AccessLog(backbone.database)
-        feed = Feed(backbone.database)
-        server = RpcServer(
-            settings,
-            [
-                *app.servicers(backbone),
-                (add_EventFeedServiceServicer_to_server, EventFeedServicer(feed)),
-            ],
-            _guard(backbone, accesses),
-        )
-        stack.push_async_callback(_flush, accesses)
-        await stack.enter_async_context(
-            background(Sequencer(backbone.database).run(), accesses.run())
-        )
-        yield server, backbone
+        feed = EventFeedServicer(Feed(backbone.database))
+        registrations = [
+            *app.servicers(backbone),
+            (add_EventFeedServiceServicer_to_server, feed),
+        ]
+        server = RpcServer(settings, registrations, _guard(backbone, accesses))
+        yield Wiring(backbone, accesses, server)
+
+
+@asynccontextmanager
+async def _loops(wiring: Wiring[S]) -> AsyncIterator[None]:
+    """Run the sequencer and the audit of reads beside the body."""
+    sequencer = Sequencer(wiring.backbone.database)
+    try:
+        async with background(sequencer.run(), wiring.accesses.run()):
+            yield
+    finally:
+        await _flush(wiring.accesses)
 
 
 def _guard(backbone: Backbone[S], accesses: AccessLog) -> Guard:
@@ -167,7 +180,7 @@ def _guard(backbone: Backbone[S], accesses: AccessLog) -> Guard:
 
 async def _flush(accesses: AccessLog) -> None:
     try:
-        await accesses.flush(before=current_minute() + 1)
+        await accesses.flush(before=clock.current_minute() + 1)
     except TenonError as error:
         log.warning("counts of reads are lost", error=error.detail)
 

@@ -11,11 +11,11 @@ from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
 from tenon_core.settings import ServiceSettings
+from tenon_rpc.channel import MAX_MESSAGE_BYTES
 from tenon_rpc.guard import Guard
 from tenon_rpc.methods import Registration, guarded_handlers
 from tenon_rpc.tls import server_credentials
 
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 MAX_METADATA_BYTES = 16 * 1024
 
 OPTIONS = [

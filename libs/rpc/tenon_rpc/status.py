@@ -12,6 +12,7 @@ from google.rpc.status_pb2 import Status
 from tenon_core.errors import Code, DeadlineExceeded, FieldError, TenonError, Unavailable
 
 DOMAIN = "tenon"
+TOO_LARGE = "The request, or the answer to it, is larger than a message may be."
 DETAILS_KEY = "grpc-status-details-bin"
 
 M = TypeVar("M", bound=Message)
@@ -98,7 +99,7 @@ def _without_details(error: grpc.aio.AioRpcError) -> TenonError:
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded()
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return PeerError(Code.RESOURCE_EXHAUSTED, "too_large", error.details() or "")
+            return PeerError(Code.RESOURCE_EXHAUSTED, "too_large", TOO_LARGE)
     return TenonError()
 
 

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tenon_core.ids import uuid7
 from tenon_core.settings import ProcessSettings, ServiceSettings
 from tenon_db import migrations
-from tenon_db.provisioning import Passwords, app_role, owner_role, provision
+from tenon_db.provisioning import Passwords, provision
+from tenon_db.roles import app_role, owner_role
 from tenon_embedded.command import Command
 from tenon_embedded.ports import free_port
 from tenon_embedded.server import Server, inherited_environment
@@ -127,8 +128,8 @@ class System:
     async def serving(self, app: ServiceApp[S]) -> AsyncIterator[grpc.aio.Channel]:
         """Serve an app in this process, as one more replica, with what it needs beside it.
 
-        Yields a channel as the gateway has it: through mTLS and every interceptor; what the
-        service refuses is raised as PeerError.
+        Yields a channel as the gateway has it: through mTLS and the guard; what the service
+        refuses is raised as PeerError.
         """
         for service in EVERYBODY_NEEDS:
             self.start(service)

@@ -25,12 +25,6 @@ class UploadTooLarge(TenonError):
     reason = "upload_too_large"
 
 
-class LinkExpired(NotFound):
-    """This link has expired. Ask for the file again to get a new one."""
-
-    reason = "link_expired"
-
-
 class ClientGone(Exception):
     """The client closed the connection before its request was whole; nobody waits for a reply."""
 

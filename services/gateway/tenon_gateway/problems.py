@@ -30,7 +30,9 @@ _RETRY_LATER = {429, 503}
 
 
 class Refusal(Exception):
-    """A request that HTTP itself refuses, with no gRPC code to say so: 405, 411, 413, 415."""
+    """A request that HTTP itself refuses, with no gRPC code to say so: 400, 403, 404, 405, 408,
+    415 and 431.
+    """
 
     def __init__(
         self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None

@@ -81,8 +81,8 @@ class GatewaySettings(ProcessSettings):
     """How long it may take for a JSON body, and for each piece of an upload."""
     request_seconds: float = 15.0
     """How long the services may take for an answer."""
-    query_seconds: float = 60.0
-    """The same for the rate classes `query` and `ingest`."""
+    query_seconds: float = 30.0
+    """The same for the rate classes `query` and `ingest`; services end every call after 30."""
     upload_seconds: float = 3_600.0
     notice_seconds: float = 0.0
     """How long a stopping gateway takes requests after /readyz says no: for load balancers."""

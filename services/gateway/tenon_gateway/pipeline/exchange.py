@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from starlette.types import Message, Receive, Scope, Send
@@ -14,9 +13,6 @@ from tenon_gateway.pipeline.reply import Header, Reply, with_defaults
 from tenon_policy.policies import Role
 from tenon_policy.tokens import Identity
 
-if TYPE_CHECKING:
-    from tenon_gateway.pipeline.entries import Entry
-
 SCOPE_KEY = "tenon.exchange"
 """Where routers find the exchange in their scope."""
 READING_METHODS = frozenset({"GET", "HEAD"})
@@ -25,7 +21,8 @@ READING_METHODS = frozenset({"GET", "HEAD"})
 class Exchange:
     """What is known of a request so far; each step of the pipeline adds its part."""
 
-    entry: "Entry | None" = None
+    route: str = ""
+    """The name of the route that was found."""
     identity: Identity | None = None
     access_token: str | None = None
     org_id: UUID | None = None

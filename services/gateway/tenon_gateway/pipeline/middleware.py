@@ -1,11 +1,11 @@
 """The path of every request: route, admission, cache, answer; and whatever goes wrong."""
 
-import time
 from collections.abc import Hashable, Iterable, Sequence
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tenon_core import clock
 from tenon_core.errors import TenonError
 from tenon_gateway.errors import ClientGone, method_not_allowed, no_such_path
 from tenon_gateway.pipeline.admission import Admission
@@ -17,7 +17,6 @@ from tenon_gateway.pipeline.request_log import RequestLog
 from tenon_gateway.problems import Refusal
 from tenon_gateway.transcoding.table import MethodNotAllowed, RouteTable
 
-SECONDS_A_MINUTE = 60
 STRICT_TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000")
 
 log = structlog.get_logger()
@@ -81,8 +80,9 @@ class Pipeline:
             raise no_such_path()
         if isinstance(found, MethodNotAllowed):
             raise method_not_allowed(found.allowed)
-        exchange.entry, exchange.parameters = found
-        return exchange.entry
+        entry, exchange.parameters = found
+        exchange.route = entry.name
+        return entry
 
     async def _run(self, exchange: Exchange, entry: Entry) -> Reply | None:
         if entry.run is not None:
@@ -121,7 +121,7 @@ def _cache_key(exchange: Exchange, entry: Entry, versions: Sequence[bytes]) -> H
     return (
         entry.name,
         exchange.identity.session_id,
-        int(time.time()) // SECONDS_A_MINUTE if entry.audited else None,
+        clock.current_minute() if entry.audited else None,
         tuple(exchange.parameters.items()),
         exchange.scope["query_string"],
         tuple(versions),

@@ -32,7 +32,7 @@ class RequestLog:
 
     def add(self, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.started_at
-        route = exchange.entry.name if exchange.entry else NO_ROUTE
+        route = exchange.route or NO_ROUTE
         status = exchange.status or CLIENT_GONE
         _requests(route, status).inc()
         _seconds(route).observe(seconds)

@@ -79,6 +79,9 @@ OPERATIONS = (
 )
 
 
+NO_REFRESH_COOKIE = "A log-out needs the cookie with the refresh token; this request has none."
+
+
 class AuthRouter:
     def __init__(self, auth: AuthClient, tenancy: TenancyClient, settings: GatewaySettings) -> None:
         self._auth = auth
@@ -126,6 +129,8 @@ class AuthRouter:
         token = exchange.cookies.get(self._cookies.refresh)
         if token:
             await self._auth.log_out(token, exchange.metadata())
+        elif exchange.header(b"authorization") or self._cookies.access in exchange.cookies:
+            raise Unauthenticated(NO_REFRESH_COOKIE)  # or the session would seem to have ended
         exchange.notes += self._cookies.drop()
         return Response(status_code=204)
 

@@ -24,7 +24,11 @@ _PROBLEM: Schema = {
     "description": "What went wrong (RFC 9457).",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
     "properties": {
-        "type": {"type": "string", "format": "uri-reference", "description": "Names the kind of error, as `code` does."},
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "Names the kind of error, as `code` does.",
+        },
         "title": _TEXT,
         "status": {"type": "integer"},
         "detail": _TEXT,

@@ -34,6 +34,7 @@ from tenon_core.errors import Code, DeadlineExceeded, NotFound, TenonError, Unav
 from tenon_gateway.transcoding.descriptors import load_services
 from tenon_gateway.transcoding.routes import compile_routes
 from tenon_gateway.transcoding.stubs import Stubs
+from tenon_rpc.channel import peer_channel
 from tenon_rpc.status import abort
 
 KEYS = "/tenon.auth.v1.SigningKeyService/ListSigningKeys"
@@ -81,7 +82,8 @@ async def stubs() -> AsyncIterator[Stubs]:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield Stubs({"auth": channel, "reports": channel}, load_services())
+        peer = peer_channel(channel)
+        yield Stubs({"auth": peer, "reports": peer}, load_services())
     await server.stop(None)
 
 
@@ -125,7 +127,7 @@ async def test_a_deadline_that_passes_is_told(stubs: Stubs) -> None:
 
 async def test_a_service_that_does_not_answer_is_unavailable() -> None:
     async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-        stubs = Stubs({"auth": channel}, load_services())
+        stubs = Stubs({"auth": peer_channel(channel)}, load_services())
         with pytest.raises(Unavailable):
             await stubs.call(KEYS, ListSigningKeysRequest(), timeout=5)
 
