@@ -15,6 +15,7 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = path / "lock"
+        self.version = path / "version"
         self.state = path / "run" / "state.json"
         self.secrets = path / "secrets"
         self.signing_keys = path / "secrets" / "signing-keys"
@@ -33,7 +34,8 @@ class DataDirectory:
         return self.lock.exists()
 
     def create(self) -> None:
-        """Make its folders. Raises UnusableData if it cannot be written or is of another layout."""
+        """Make its folders. Raises UnusableData if it is somebody else's or cannot be written."""
+        self._require_ours()
         try:
             self._create_folders()
         except OSError as error:
@@ -50,6 +52,15 @@ class DataDirectory:
             if log.stat().st_size > LARGE_LOG_BYTES:
                 log.replace(log.with_suffix(".log.1"))
 
+    def _require_ours(self) -> None:
+        """Take over no folder that holds something else."""
+        ours = self.lock.exists() or self.version.exists()
+        if not ours and self.path.is_dir() and any(self.path.iterdir()):
+            raise UnusableData(
+                f"{self.path} is not empty and is no data directory of Tenon. With --data-dir name "
+                "a new or an empty one."
+            )
+
     def _create_folders(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         # As root, PostgreSQL runs as another user, who passes through but sees nothing else.
@@ -61,10 +72,9 @@ class DataDirectory:
         self.lock.touch(mode=0o600)
 
     def _check_version(self) -> None:
-        version_file = self.path / "version"
-        if not version_file.exists():
-            version_file.write_text(LAYOUT_VERSION)
-        version = version_file.read_text().strip()
+        if not self.version.exists():
+            self.version.write_text(LAYOUT_VERSION)
+        version = self.version.read_text().strip()
         if version != LAYOUT_VERSION:
             raise UnusableData(
                 f"{self.path} has layout {version}, this Tenon needs {LAYOUT_VERSION}. Use the "

@@ -20,6 +20,8 @@ from tenon_launcher.progress import step
 from tenon_launcher.state import Phase, ProcessState, RunState
 from tenon_launcher.supervisor import Supervisor, side_by_side
 
+FIRST_UNPRIVILEGED_PORT = 1024
+LAST_PORT = 65535
 CLEANUP_SECONDS = 30.0  # how long the guard of a killed launcher may need to end what it left
 
 OnReady = Callable[[str, Backing], None]
@@ -38,6 +40,8 @@ class Run:
 
     async def until_stopped(self, on_ready: OnReady) -> bool:
         """Start all, call `on_ready`, and keep it running until a signal; False if never ready."""
+        if not self._data.exists():
+            check_port(self._port)  # before anything is made there
         with closing(take_lock(self._data)) as lock:
             check_port(self._port)
             return await self._hold(lock, on_ready)
@@ -135,9 +139,14 @@ def already_running(data: DataDirectory, running: RunState | None) -> AlreadyRun
 
 
 def check_port(port: int) -> None:
-    if not is_free(port):
+    if port < FIRST_UNPRIVILEGED_PORT and os.geteuid() != 0:
         raise PortTaken(
-            f"Port {port} is taken by another program. Name another one: --port {port + 1}"
+            f"Port {port} is for root alone. Name one from 1024 on, such as --port 8000"
+        )
+    if not is_free(port):
+        other = port + 1 if port < LAST_PORT else port - 1
+        raise PortTaken(
+            f"Port {port} is taken by another program. Name another one: --port {other}"
         )
 
 
