@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from tenon_storage.errors import told
 from tenon_storage.keys import checked
 from tenon_storage.links import Grant, sign_link
 from tenon_storage.storage import CHUNK_BYTES
@@ -37,7 +38,8 @@ class FileStorage:
     async def write(self, key: str) -> AsyncIterator["FileWriter"]:
         target = self._directory / checked(key)
         incoming = self._directory / INCOMING / uuid4().hex
-        writer = FileWriter(await in_thread(_create, incoming), incoming, target)
+        with told():
+            writer = FileWriter(_create(incoming), incoming, target)
         try:
             yield writer
             await writer.finish()
@@ -46,7 +48,8 @@ class FileStorage:
             raise
 
     async def read(self, key: str, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
-        file = await in_thread((self._directory / checked(key)).open, "rb")
+        with told():
+            file = _open(self._directory / checked(key))
         with file:
             while chunk := await in_thread(file.read, chunk_bytes):
                 yield chunk
@@ -86,6 +89,14 @@ class FileWriter:
     async def _flush(self) -> None:
         full, self._buffer = self._buffer, bytearray()
         await to_the_end(in_thread(self._file.write, full))
+
+
+# Files are opened on the event loop: it takes no time worth a thread, and a cancellation on the
+# way to one would lose the open file.
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def _create(path: Path) -> BinaryIO:

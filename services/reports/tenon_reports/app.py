@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import reset_tzpath
 
 from tenon.reports.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from tenon.reports.v1.event_service_pb2_grpc import add_EventServiceServicer_to_server
@@ -50,6 +51,9 @@ class Services:
 
 
 def services(backbone: Backbone[ReportsSettings]) -> Services:
+    # By default Python prefers the machine's time zones, which differ from one to another, to
+    # the release of the tzdata package.
+    reset_tzpath(to=[])
     settings, database = backbone.settings, backbone.database
     queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
     link_key = settings.link_key_file.read_bytes()

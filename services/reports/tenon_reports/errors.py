@@ -1,6 +1,6 @@
 """Every error of reports."""
 
-from tenon_core.errors import Code, TenonError
+from tenon_core.errors import Code, InvalidArgument, TenonError
 
 
 class DatasetNotFound(TenonError):
@@ -24,10 +24,9 @@ class ColumnsNotAppended(TenonError):
     reason = "columns_not_appended"
 
 
-class TooManyEvents(TenonError):
+class TooManyEvents(InvalidArgument):
     """Up to 5,000 events are taken at once. Send the rest in another request."""
 
-    code = Code.INVALID_ARGUMENT
     reason = "too_many_events"
 
 
@@ -41,14 +40,13 @@ class UploadNotFound(TenonError):
 class UploadTooLarge(TenonError):
     """The file is larger than this installation takes. Split it, or ask the operator."""
 
-    code = Code.INVALID_ARGUMENT
+    code = Code.RESOURCE_EXHAUSTED
     reason = "upload_too_large"
 
 
-class InvalidQuery(TenonError):
+class InvalidQuery(InvalidArgument):
     """Some parts of the query are not valid; `errors` names each."""
 
-    code = Code.INVALID_ARGUMENT
     reason = "invalid_query"
 
 

@@ -33,11 +33,11 @@ from tenon.reports.v1.upload_service_pb2 import (
     UploadHeader,
 )
 from tenon.reports.v1.upload_service_pb2_grpc import UploadServiceStub
-from tenon_rpc.status import unpacked
 from tenon_testing.callers import Tenant
 from tenon_testing.waiting import eventually
 
 CHUNK_BYTES = 64 * 1024
+STREAM_SECONDS = 60.0
 ENDED_UPLOAD = (Upload.STATE_SUCCEEDED, Upload.STATE_FAILED)
 ENDED_RUN = (Run.STATE_SUCCEEDED, Run.STATE_FAILED, Run.STATE_CANCELLED)
 
@@ -106,10 +106,9 @@ class ReportsClient:
 
     async def send(self, parts: AsyncIterator[CreateUploadRequest]) -> Upload:
         """Send the messages of an upload."""
-        try:
-            reply = await self.uploads.CreateUpload(parts, metadata=self.tenant.metadata)
-        except grpc.aio.AioRpcError as error:  # the channel tells only unary calls' errors
-            raise unpacked(error) from error
+        reply = await self.uploads.CreateUpload(
+            parts, metadata=self.tenant.metadata, timeout=STREAM_SECONDS
+        )
         upload: Upload = reply.upload
         return upload
 
@@ -138,11 +137,9 @@ class ReportsClient:
         replies = self.uploads.ReadRejectedRows(
             ReadRejectedRowsRequest(org_id=self.org_id, upload_id=upload_id),
             metadata=self.tenant.metadata,
+            timeout=STREAM_SECONDS,
         )
-        try:
-            return b"".join([reply.chunk async for reply in replies]).decode()
-        except grpc.aio.AioRpcError as error:
-            raise unpacked(error) from error
+        return b"".join([reply.chunk async for reply in replies]).decode()
 
     async def start_run(self, **source: Any) -> Run:
         """Start a run of `query` or `events`, given in their JSON form."""

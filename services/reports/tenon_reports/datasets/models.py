@@ -58,7 +58,7 @@ def name_errors(name: str) -> list[FieldError]:
 def zone_errors(time_zone: str) -> list[FieldError]:
     if zones.is_zone(time_zone):
         return []
-    return [FieldError("/time_zone", "is not an IANA time zone")]
+    return [FieldError("/time_zone", zones.NOT_A_ZONE)]
 
 
 def column_errors(dimensions: Sequence[str], measures: Sequence[str]) -> list[FieldError]:

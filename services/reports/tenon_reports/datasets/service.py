@@ -4,9 +4,9 @@ from uuid import UUID
 
 from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument
-from tenon_core.ids import parse_id, uuid7
+from tenon_core.ids import uuid7
 from tenon_db.database import Database
-from tenon_db.pages import clamp, decode_token, encode_token
+from tenon_db.pages import clamp, encode_token
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
@@ -14,6 +14,7 @@ from tenon_reports.datasets import models
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.datasets.repository import DatasetRepository
 from tenon_reports.errors import ColumnsNotAppended, DatasetNotFound
+from tenon_reports.pages import last_shown
 
 PURGE = "datasets.purge"
 CHANGEABLE = frozenset({"name", "dimensions", "measures"})
@@ -51,7 +52,7 @@ class DatasetService:
 
     async def page(self, call: Call, page_size: int, token: str) -> tuple[list[Dataset], str]:
         size = clamp(page_size)
-        before = parse_id(str(decode_token(token, 1)[0])) if token else None
+        before = last_shown(token)
         async with self._database.tenant(call.org) as tx:
             found = await DatasetRepository(tx).page(before, size + 1)
         shown = found[:size]

@@ -17,6 +17,7 @@ C = TypeVar("C")
 MAX_CELL_CHARS = 65_536
 MAX_ID_CHARS = 200
 FIRST_YEAR, LAST_YEAR = 1900, 2199
+LARGEST = 1e300  # so that no sum or percentile of numbers leaves double precision
 SHOWN_CHARS = 40
 
 # Stands for null in COPY's text; a text that contains it is escaped, so they are never mistaken.
@@ -65,7 +66,7 @@ def ids(cells: Sequence[str]) -> Column:
 
 
 def numbers(cells: Sequence[str], nulls: Mapping[str | None, str]) -> Column:
-    """Check numbers given as text; they must be finite."""
+    """Check numbers given as text; they must be finite, and up to LARGEST."""
     joined = "".join(cells)
     if joined.isascii() and "_" not in joined and NULL not in joined:
         try:
@@ -73,13 +74,14 @@ def numbers(cells: Sequence[str], nulls: Mapping[str | None, str]) -> Column:
         except ValueError:
             pass
         else:
-            if "n" not in "".join(found):  # as in inf and nan
+            written = "".join(found)
+            if "n" not in written and "e+3" not in written:  # as in inf, nan and 1e+300
                 return Column(found, {})
     return _each(cells, lambda cell: nulls.get(cell) or _number(cell))
 
 
 def floats(values: Sequence[float | None]) -> Column:
-    """Check numbers; they must be finite."""
+    """Check numbers; they must be finite, and up to LARGEST."""
     return _each(values, lambda value: NULL if value is None else _finite(value))
 
 
@@ -178,6 +180,8 @@ def _number(cell: str) -> str:
 def _finite(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a finite number")
+    if abs(value) > LARGEST:
+        raise ValueError("must be a number between -1e300 and 1e300")
     return repr(value)
 
 

@@ -1,7 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, DateTime, Double, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -80,11 +79,3 @@ class Answer:
 
     def count(self, outcome: Outcome) -> int:
         return sum(receipt.outcome is outcome for receipt in self.receipts)
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetKey:
-    """Names a dataset in statements: every key leads with the organization."""
-
-    org_id: UUID
-    dataset_id: UUID

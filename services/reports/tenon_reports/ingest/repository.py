@@ -4,6 +4,7 @@ COPY is refused on tables with row level security, hence the temporary table; wh
 there into the tenant's tables is checked like anything else.
 """
 
+import asyncio
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -95,12 +96,13 @@ class EventRepository:
 
     async def _copy(self, batch: Batch) -> None:
         columns = ", ".join(["place", "key", *map(self._column_of, batch.columns)])
+        rows = await asyncio.to_thread(batch.encoded)
         connection = self._tx.driver
         async with (
             connection.cursor() as cursor,
             cursor.copy(f"COPY {self._staged.name} ({columns}) FROM STDIN (NULL '{NULL}')") as copy,
         ):
-            await copy.write(batch.encoded())
+            await copy.write(rows)
 
     def _column_of(self, name: str) -> str:
         if name in self._dataset.dimensions:

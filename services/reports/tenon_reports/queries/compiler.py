@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 
+from tenon_reports import zones
 from tenon_reports.ingest.models import events
 from tenon_reports.queries.models import (
     EventsPlan,
@@ -116,7 +117,7 @@ def _rows(plan: Plan) -> Subquery:
     fields = {*plan.dimensions, *(metric.field for metric in plan.metrics if metric.field)}
     columns = [_value(field).label(field.name) for field in fields]
     if plan.granularity:
-        columns.append(_bucket(plan.granularity, plan.time_zone).label("time"))
+        columns.append(_bucket(plan.granularity, zones.sql_name(plan.time_zone)).label("time"))
     if not columns:
         columns.append(literal(1).label("time"))
     return select(*columns).where(*_conditions(plan.selection)).subquery("rows")
@@ -152,8 +153,9 @@ def _first_of_two(bucket: Expression, plan: Plan) -> Expression:
     """Return where the bucket starts when the clocks show midnight twice: at the first."""
     if plan.granularity is Granularity.HOUR:
         return bucket
-    shown = func.timezone(plan.time_zone, bucket)
-    shown_earlier = func.timezone(plan.time_zone, bucket - HOUR)
+    zone = zones.sql_name(plan.time_zone)
+    shown = func.timezone(zone, bucket)
+    shown_earlier = func.timezone(zone, bucket - HOUR)
     return case((shown_earlier == shown, bucket - HOUR), else_=bucket)
 
 

@@ -1,16 +1,23 @@
 """Filters of a question, checked."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tenon_reports.queries.models import Field, Filter, FilterAsked, FilterOp, Kind, Scalar
 
 MAX_FILTERS = 50
 MAX_VALUES = 1_000
 MAX_TEXT_CHARS = 65_536
+SHOWN_CHARS = 63
 
 LISTS = frozenset({FilterOp.IN, FilterOp.NOT_IN})
 OPS = {op.value: op for op in FilterOp}
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that the dataset has no such column or dimension, and which it has."""
+    names = ", ".join(known) or "none"
+    return f"{name[:SHOWN_CHARS]!r} is not a {kind} of the dataset; there are: {names}"
 
 
 class FilterCheck:
@@ -32,7 +39,7 @@ class FilterCheck:
     def _filter(self, at: str, asked: FilterAsked) -> Filter | None:
         field, op = self._fields.get(asked.field), OPS.get(asked.op)
         if field is None:
-            self._wrong(f"{at}/field", "is not a column of the dataset")
+            self._wrong(f"{at}/field", unknown("column", asked.field, self._fields))
         if op is None:
             self._wrong(f"{at}/op", f"must be one of {', '.join(OPS)}")
         if field is None or op is None:

@@ -71,7 +71,7 @@ def _time(time_range: query_pb2.TimeRange, side: str) -> datetime | None:
 
 
 def _name(names: object, number: int, prefix: str) -> str:
-    """Return an enum's value in our short form; "" if it is unspecified or unknown to us."""
+    """Return an enum's value in our short form; "" if unspecified, "unknown" if not known to us."""
     try:
         name: str = names.Name(number)  # type: ignore[attr-defined] # the wrapper has no public type
     except ValueError:

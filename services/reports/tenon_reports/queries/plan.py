@@ -8,7 +8,7 @@ from tenon_core.errors import FieldError
 from tenon_reports import zones
 from tenon_reports.datasets.models import COLUMN_NAME, Dataset
 from tenon_reports.errors import InvalidQuery
-from tenon_reports.queries.filters import FilterCheck
+from tenon_reports.queries.filters import FilterCheck, unknown
 from tenon_reports.queries.models import (
     EventsAsked,
     EventsPlan,
@@ -120,7 +120,7 @@ class _Check:
             return None
         field = self.fields.get(name)
         if field is None:
-            self._wrong(at, "is not a column of the dataset")
+            self._wrong(at, unknown("column", name, self.fields))
         elif field.kind is Kind.DIMENSION and op not in ANY_FIELD:
             self._wrong(at, f"is a dimension, and {op.value} needs a measure")
         return field
@@ -129,10 +129,11 @@ class _Check:
         if len(asked.dimensions) > MAX_DIMENSIONS:
             self._wrong("/dimensions", f"must be at most {MAX_DIMENSIONS}")
         found: dict[str, Field] = {}
+        known = self._dataset.dimensions
         for place, name in enumerate(asked.dimensions[:MAX_DIMENSIONS]):
             field = self.fields.get(name)
             if field is None or field.kind is not Kind.DIMENSION:
-                self._wrong(f"/dimensions/{place}", "is not a dimension of the dataset")
+                self._wrong(f"/dimensions/{place}", unknown("dimension", name, known))
             elif name in found:
                 self._wrong(f"/dimensions/{place}", "is there already")
             else:
@@ -149,7 +150,7 @@ class _Check:
 
     def time_zone(self, asked: str) -> str:
         if asked and not zones.is_zone(asked):
-            self._wrong("/time_zone", "is not an IANA time zone")
+            self._wrong("/time_zone", zones.NOT_A_ZONE)
         return asked or self._dataset.time_zone
 
     def limit(self, asked: int) -> int:

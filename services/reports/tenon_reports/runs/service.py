@@ -5,12 +5,13 @@ from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import parse_id, uuid7
 from tenon_db.database import Database
-from tenon_db.pages import clamp, decode_token, encode_token
+from tenon_db.pages import clamp, encode_token
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.errors import FileExpired, RunFinished, RunNotFinished, RunNotFound
+from tenon_reports.pages import last_shown
 from tenon_reports.queries.models import Question, Source
 from tenon_reports.queries.plan import plan_events, plan_query
 from tenon_reports.runs.models import FINISHED, WORKING, Phase, Progress, Run, RunState
@@ -57,7 +58,7 @@ class RunService:
 
     async def page(self, call: Call, page_size: int, token: str) -> tuple[list[Run], str]:
         size = clamp(page_size)
-        before = parse_id(str(decode_token(token, 1)[0])) if token else None
+        before = last_shown(token)
         async with self._database.tenant(call.org) as tx:
             found = await RunRepository(tx).page(before, size + 1)
         shown = found[:size]

@@ -23,36 +23,38 @@ class Conversion:
 
     def __init__(self, dataset: Dataset, header: Header, names: Sequence[str], digest: str) -> None:
         """Find the columns by the file's first record; UnusableFile says what it lacks."""
+        names = [name.strip() for name in names]
         self._width = len(names)
         self._digest = digest
         self._nulls: dict[str | None, str] = {"": NULL, header.null_text: NULL}
         self._times = Times(zones.zone(header.time_zone or dataset.time_zone))
-        self._time = _place(names, header.time_column)
-        self._id = _place(names, header.id_column) if header.id_column else None
+        self._time = _place(names, header.time_column.strip())
+        self._id = _place(names, header.id_column.strip()) if header.id_column else None
         self._dimensions = _places(names, dataset.dimensions)
         self._measures = _places(names, dataset.measures)
         if not self._dimensions and not self._measures:
+            wanted = _listed([*dataset.dimensions, *dataset.measures])
             raise UnusableFile(
-                "No column is named like a dimension or a measure of the dataset. " + _told(names)
+                "No column is named like a dimension or a measure of the dataset: "
+                f"{wanted}. {_told(names)}"
             )
 
     def batch(self, records: Records, first_row: int) -> Batch:
         """Check the records; `first_row` is the number of the first, the header not counted."""
-        failures = self._failures(records)
+        self._refuse_other_widths(records)
+        failures = {place: refused.reason for place, refused in records.refused.items()}
         rows = records.cells
         if failures:
             filler = [""] * self._width
             rows = [filler if place in failures else row for place, row in enumerate(rows)]
         return batch_of(self._ids(rows, first_row), self._columns(rows), failures)
 
-    def _failures(self, records: Records) -> dict[int, str]:
-        found = {place: refused.reason for place, refused in records.refused.items()}
+    def _refuse_other_widths(self, records: Records) -> None:
         if set(map(len, records.cells)) != {self._width}:
             for place, row in enumerate(records.cells):
                 if len(row) != self._width:
-                    reason = f"has {len(row)} cells, and the header has {self._width}"
-                    found.setdefault(place, reason)
-        return found
+                    reason = f"has {len(row):,} cells, and the header has {self._width:,}"
+                    records.refuse(place, reason)
 
     def _ids(self, rows: Rows, first_row: int) -> list[str]:
         if self._id is not None:
@@ -90,5 +92,12 @@ def _place(names: Sequence[str], name: str) -> int:
 
 
 def _told(names: Sequence[str]) -> str:
+    told = f"The file has: {_listed(names)}."
+    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+        told += " Is it separated by semicolons? Commas are needed."
+    return told
+
+
+def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(name[:100] for name in names[:SHOWN_NAMES])
-    return f"The file has: {shown}{', …' if len(names) > SHOWN_NAMES else ''}."
+    return f"{shown}, …" if len(names) > SHOWN_NAMES else shown

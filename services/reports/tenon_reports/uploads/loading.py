@@ -27,6 +27,7 @@ from tenon_reports.uploads.repository import UploadRepository
 from tenon_storage.storage import Storage
 
 CHUNK_ROWS = 20_000
+CHUNK_BYTES = 8 * 1024 * 1024
 CHUNK_SECONDS = 120.0
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -124,26 +125,30 @@ class UploadLoader:
     async def _chunks(self, upload: Upload, dataset: Dataset, digest: str) -> AsyncIterator[Chunk]:
         """Yield what is not loaded yet."""
         conversion: Conversion | None = None
-        first = 0
+        first, rejected = 0, upload.counts.rejected
         async for records in self._records(upload):
             if conversion is None:
                 header = _header(records.take(1))
                 conversion = Conversion(dataset, upload.header, header, digest)
             first += len(records.take(max(upload.rows - first, 0)))
             if len(records):
-                batch = await asyncio.to_thread(conversion.batch, records, first + 1)
-                yield Chunk(first, len(records), batch, rejected_rows(records, batch))
+                chunk = await asyncio.to_thread(_chunk, conversion, records, first, rejected)
+                rejected += len(chunk.batch.failures)
+                yield chunk
             first += len(records)
         if conversion is None:
             raise UnusableFile("The file is empty.")
 
     async def _records(self, upload: Upload) -> AsyncIterator[Records]:
-        """Yield the records, as many at a time as make a transaction."""
+        """Yield the records, as many at a time as make a transaction.
+
+        Where they are cut is told by the file alone: it must be the same when a load goes on.
+        """
         reader, gathered = RecordReader(), Records()
         async for block in self._blocks(upload):
             gathered.extend(await asyncio.to_thread(reader.push, block))
-            while len(gathered) >= CHUNK_ROWS:
-                yield gathered.take(CHUNK_ROWS)
+            while count := gathered.complete(CHUNK_ROWS, CHUNK_BYTES):
+                yield gathered.take(count)
         gathered.extend(await asyncio.to_thread(reader.end))
         if len(gathered):
             yield gathered
@@ -160,6 +165,12 @@ class UploadLoader:
             if ended and state is UploadState.SUCCEEDED:
                 await tx.publish(events.upload_succeeded(upload.org_id, upload.id, upload.user_id))
             await job.complete(tx)
+
+
+def _chunk(conversion: Conversion, records: Records, first: int, rejected: int) -> Chunk:
+    """Make a chunk; `rejected` is the number of rows that were rejected before it."""
+    batch = conversion.batch(records, first + 1)
+    return Chunk(first, len(records), batch, rejected_rows(records, batch, before=rejected))
 
 
 def _header(records: Records) -> list[str]:

@@ -6,9 +6,10 @@ goes on at the next line. Bytes are pushed in; a record may span blocks.
 
 import csv
 import io
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tenon_reports.ingest.cells import MAX_CELL_CHARS
 from tenon_reports.uploads.lines import LineCutter
@@ -17,7 +18,9 @@ from tenon_reports.uploads.models import UnusableFile
 MAX_RECORD_CHARS = 1024 * 1024
 # Each may cost reading up to a record's length twice.
 MAX_UNCLOSED_QUOTES = 100
+MAX_COLUMNS = 10_000
 SHOWN_CHARS = 1_000
+CELL_BYTES = 8  # that a list takes for a cell, however short the text
 
 UNCLOSED = (
     f"a quote that opens on this line is not closed, or after over {MAX_CELL_CHARS:,} characters"
@@ -39,11 +42,13 @@ class Refused:
 class Records:
     """Consecutive records: the line on which each begins, and its cells.
 
-    `refused` has by place those that could not be read; their cells are empty.
+    `refused` has by place those that are not taken; their cells are of no use. `sizes` tells
+    about what memory each takes, by its text alone and not by how it arrived.
     """
 
     lines: list[int] = field(default_factory=list)
     cells: list[list[str]] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     refused: dict[int, Refused] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -53,13 +58,27 @@ class Records:
         base = len(self)
         self.lines += other.lines
         self.cells += other.cells
+        self.sizes += other.sizes
         self.refused |= {base + place: refused for place, refused in other.refused.items()}
+
+    def refuse(self, place: int, reason: str) -> None:
+        """Let go of a record's cells; what was refused before keeps its reason."""
+        row = _shown(csv_line(self.cells[place][: SHOWN_CHARS + 2]))
+        self.refused.setdefault(place, Refused(reason, row))
+        self.cells[place] = []
+        self.sizes[place] = SHOWN_CHARS
+
+    def complete(self, rows: int, size: int) -> int:
+        """Return how many of the first are `rows`, or come to `size`; 0 if all are fewer."""
+        if len(self) < rows and sum(self.sizes) < size:
+            return 0
+        return min(rows, bisect_left(list(accumulate(self.sizes[:rows])), size) + 1)
 
     def take(self, count: int) -> "Records":
         """Remove the first records and return them."""
-        taken = Records(self.lines[:count], self.cells[:count])
+        taken = Records(self.lines[:count], self.cells[:count], self.sizes[:count])
         taken.refused = {place: self.refused[place] for place in self.refused if place < count}
-        del self.lines[:count], self.cells[:count]
+        del self.lines[:count], self.cells[:count], self.sizes[:count]
         self.refused = {
             place - count: refused for place, refused in self.refused.items() if place >= count
         }
@@ -76,6 +95,7 @@ class RecordReader:
         self._lines: list[str] = []
         self._next = 0  # the line that the csv module gets next
         self._begin = 0  # where the current record begins
+        self._size = 0  # of the current record as far as it was read
         self._dirty = False
         self._cut: list[int] = []  # lines of which only the beginning is here
         self._unclosed = 0
@@ -113,12 +133,10 @@ class RecordReader:
 
     def _parse(self, found: Records, *, last: bool) -> bool:
         """Read records until the lines are used up (True) or one has to be refused (False)."""
-        first, lines, cells = self._first, found.lines, found.cells
         try:
             for record in csv.reader(self._pulled()):
                 if record:
-                    lines.append(first + self._begin)
-                    cells.append(record)
+                    self._add(found, record)
                 self._begin = self._next
         except _Unfinished:
             if last:
@@ -134,13 +152,20 @@ class RecordReader:
             return False
         return True
 
+    def _add(self, found: Records, record: list[str]) -> None:
+        """Add a record; one of very many cells, which take memory, at once without them."""
+        found.lines.append(self._first + self._begin)
+        found.cells.append(record)
+        found.sizes.append(self._size + CELL_BYTES * len(record))
+        if len(record) > MAX_COLUMNS:
+            found.refuse(len(found) - 1, f"has {len(record):,} cells, over {MAX_COLUMNS:,}")
+
     def _pulled(self) -> Iterator[str]:
         """Hand out lines; the size of a record is bounded, and its end must be there."""
-        size = 0
         while self._next < len(self._lines):
             line = self._lines[self._next]
-            size = size + len(line) if self._next > self._begin else len(line)
-            if size > MAX_RECORD_CHARS:
+            self._size = self._size + len(line) if self._next > self._begin else len(line)
+            if self._size > MAX_RECORD_CHARS:
                 raise csv.Error
             self._next += 1
             yield line
@@ -160,6 +185,7 @@ class RecordReader:
         found.refused[len(found)] = Refused(reason, _shown(self._lines[self._begin]))
         found.lines.append(self._first + self._begin)
         found.cells.append([])
+        found.sizes.append(SHOWN_CHARS)
         self._begin += 1
         self._next = self._begin
 

@@ -13,7 +13,7 @@ from tenon_reports import zones
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.errors import UploadTooLarge
 from tenon_reports.uploads.models import Counts, Header, Upload, UploadState
-from tenon_reports.uploads.rejections import HEADER_LINE
+from tenon_reports.uploads.rejections import HEADER_LINE, last_line
 from tenon_reports.uploads.repository import UploadRepository
 from tenon_storage.storage import Storage, Writer
 
@@ -85,6 +85,8 @@ class UploadService:
         for part in upload.rejected_parts:
             async for chunk in self._storage.read(upload.rejected_key(part)):
                 yield chunk
+        if line := last_line(upload.counts.rejected):
+            yield line
 
     async def purge(self, org_id: UUID, dataset_id: UUID) -> None:
         """Remove the files, then the rows of a deleted dataset's uploads."""
@@ -124,9 +126,9 @@ class UploadService:
 
 def _require_valid(header: Header) -> None:
     errors = []
-    if not header.time_column:
+    if not header.time_column.strip():
         errors.append(FieldError("/time_column", "is needed"))
     if header.time_zone and not zones.is_zone(header.time_zone):
-        errors.append(FieldError("/time_zone", "is not an IANA time zone"))
+        errors.append(FieldError("/time_zone", zones.NOT_A_ZONE))
     if errors:
         raise InvalidArgument(fields=errors)

@@ -15,6 +15,7 @@ from tenon.reports.v1.dataset_service_pb2 import (
     ListDatasetsRequest,
     UpdateDatasetRequest,
 )
+from tenon_db.pages import encode_token
 from tenon_rpc.status import PeerError
 from tenon_testing.system import System
 from tenon_testing.waiting import eventually
@@ -125,6 +126,20 @@ async def test_pages_show_the_newest_first(client: ReportsClient) -> None:
         await create(client, name=str(n))
     assert await names(client, 2) == [["4", "3"], ["2", "1"], ["0"]]
     assert await names(client, 5) == [["4", "3", "2", "1", "0"]]
+
+
+@pytest.mark.parametrize(
+    "token", ["nonsense", *(encode_token(key) for key in (["x"], [None], [1], ["a", "b"]))]
+)
+async def test_a_page_token_is_one_that_was_handed_out(client: ReportsClient, token: str) -> None:
+    with pytest.raises(PeerError) as refused:
+        await client.datasets.ListDatasets(
+            ListDatasetsRequest(org_id=client.org_id, page_token=token),
+            metadata=client.tenant.metadata,
+        )
+    assert [(field.pointer, field.message) for field in refused.value.fields] == [
+        ("/page_token", "is not one that was handed out")
+    ]
 
 
 async def test_only_named_fields_change(client: ReportsClient) -> None:

@@ -257,6 +257,33 @@ async def test_all_that_is_wrong_is_told_at_once(client: ReportsClient, dataset:
     ]
 
 
+async def test_an_unknown_name_is_told_with_those_there_are(
+    client: ReportsClient, dataset: Dataset
+) -> None:
+    with pytest.raises(PeerError) as refused:
+        await client.query(
+            dataset.id,
+            metrics=[metric("sum", "weight")],
+            dimensions=["size"],
+            filters=[{"field": "x" * 1_000, "op": "OP_EQ", "value": "x"}],
+            time_zone="Mars/Olympus",
+        )
+    assert [field.message for field in refused.value.fields] == [
+        f"'{'x' * 63}' is not a column of the dataset; there are: color, shape, size",
+        "'weight' is not a column of the dataset; there are: color, shape, size",
+        "'size' is not a dimension of the dataset; there are: color, shape",
+        "is not an IANA time zone, such as Europe/Vienna or UTC",
+    ]
+
+
+async def test_the_largest_numbers_have_a_sum_and_percentiles(client: ReportsClient) -> None:
+    dataset = await client.create_dataset()
+    events = [event(str(n), measures={"size": value}) for n, value in enumerate((1e300, -1e300))]
+    await client.ingest(dataset.id, *events, event("x", measures={"size": 1e300}))
+    metrics = [metric(op, name=op) for op in ("sum", "p90")]
+    assert await client.rows(dataset.id, metrics=metrics) == [[1e300, 1e300]]
+
+
 async def test_a_stranger_finds_no_dataset(stranger: ReportsClient, dataset: Dataset) -> None:
     for dataset_id in (dataset.id, str(uuid4()), "nonsense", ""):
         with pytest.raises(PeerError) as refused:

@@ -15,6 +15,7 @@ from tenon.reports.v1.run_service_pb2 import (
     StartRunRequest,
 )
 from tenon.reports.v1.run_service_pb2_grpc import RunServiceStub
+from tenon_db.pages import encode_token
 from tenon_rpc.status import PeerError
 from tenon_storage.links import verify_link
 from tenon_testing.system import System
@@ -214,6 +215,15 @@ async def test_pages_show_the_newest_first(client: ReportsClient, dataset: Datas
         token = reply.next_page_token
     assert found == started[::-1]
     assert token == ""
+
+
+async def test_a_page_token_is_one_that_was_handed_out(client: ReportsClient) -> None:
+    with pytest.raises(PeerError) as refused:
+        await client.runs.ListRuns(
+            ListRunsRequest(org_id=client.org_id, page_token=encode_token(["x"])),
+            metadata=client.tenant.metadata,
+        )
+    assert [field.pointer for field in refused.value.fields] == ["/page_token"]
 
 
 @pytest.mark.parametrize(

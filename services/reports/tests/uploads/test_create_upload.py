@@ -97,10 +97,11 @@ async def test_broken_rows_are_rejected_with_line_and_reason(client: ReportsClie
         b"2013-01-01,1_0,underscore",
         b'2013-01-01,1,"open',
         b"2013-01-01,2,good",
+        b"2013-01-01,1," + b"y," * 9_000,
     ]
     upload = await client.load(dataset.id, b"\n".join(lines))
     assert upload.state == Upload.STATE_SUCCEEDED, upload.failure
-    assert counts(upload) == (3, 0, 0, 10)
+    assert counts(upload) == (3, 0, 0, 11)
     told = (await client.rejected(upload.id)).split("\n")
     assert told[0] == "line,reason,row"
     assert [line[:60] for line in told[1:-1]] == [
@@ -116,9 +117,44 @@ async def test_broken_rows_are_rejected_with_line_and_reason(client: ReportsClie
             '10,is not valid UTF-8,"2013-01-01,1,M\ufffdller"',
             "14,size: '1_0' is not a number,\"2013-01-01,1_0,underscore\"",
             '15,"a quote that opens on this line is not closed, or after over',
+            '17,"has 9,003 cells, and the header has 3","2013-01-01,1,y,y,y,y',
         ]
     ]
     assert max(map(len, told)) < 2_000
+
+
+async def test_spaces_around_the_names_of_columns_do_not_count(client: ReportsClient) -> None:
+    dataset = await client.create_dataset()
+    upload = await client.load(dataset.id, b"time , size,\tcolor\n2013-01-01,1,red\n")
+    assert counts(upload) == (1, 0, 0, 0)
+    assert await client.rows(dataset.id, metrics=COUNTED, dimensions=["color"]) == [
+        ["red", 1.0, 1.0]
+    ]
+
+
+async def test_of_rejected_rows_100_000_are_kept(client: ReportsClient) -> None:
+    dataset = await client.create_dataset()
+    upload = await client.load(dataset.id, b"time,size\n" + b"x\n" * 100_003)
+    assert counts(upload) == (0, 0, 0, 100_003)
+    told = (await client.rejected(upload.id)).splitlines()
+    assert len(told) == 1 + 100_000 + 1
+    assert told[-2].startswith("100001,")
+    assert told[-1] == ',"3 more rows were rejected that are not listed",'
+
+
+async def test_numbers_are_small_enough_to_be_summed(client: ReportsClient) -> None:
+    dataset = await client.create_dataset()
+    upload = await client.load(
+        dataset.id, b"time,size\n2013-01-01,1e300\n2013-01-01,-1.1e300\n2013-01-01,1e30\n"
+    )
+    assert counts(upload) == (2, 0, 0, 1)
+    assert "3,size: must be a number between -1e300 and 1e300" in await client.rejected(upload.id)
+    answer = await client.ingest(
+        dataset.id, event("a", measures={"size": 1.7e308}), event("b", measures={"size": -1e300})
+    )
+    assert [receipt.reason for receipt in answer.receipts] == [
+        "size: must be a number between -1e300 and 1e300"
+    ]
 
 
 async def test_a_rejected_row_is_no_formula(client: ReportsClient) -> None:
@@ -135,6 +171,13 @@ async def test_a_rejected_row_is_no_formula(client: ReportsClient) -> None:
         (b"time,time,size\n1,2,3\n", "There are several columns 'time'"),
         (b"time,size,size\n1,2,3\n", "There are several columns 'size'"),
         (b"time,weight\n2013-01-01,1\n", "No column is named like a dimension or a measure"),
+        (
+            b"time,weight\n2013-01-01,1\n",
+            "of the dataset: color, size. The file has: time, weight.",
+        ),
+        (b"time, size,size \n1,2,3\n", "There are several columns 'size'"),
+        (b"time;size\n2013-01-01;1\n", "Is it separated by semicolons? Commas are needed."),
+        (b"," * 10_000, "The header, on line 1: has 10,001 cells, over 10,000."),
         (b"t\xefme,size\n2013-01-01,1\n", "The header, on line 1: is not valid UTF-8."),
         (gzip.compress(b"time,size\n"), "The file is gzip-compressed"),
     ],
@@ -154,6 +197,7 @@ async def test_an_unusable_file_fails_with_a_reason(
         (b"time,size\n2013-01-01,1\n", "The file is not gzip, or it is damaged."),
         (gzip.compress(b"time,size\n" * 1_000)[:-9], "The gzip file is cut off before its end."),
         (b"", "The file is not gzip, or it is damaged."),
+        (gzip.compress(b"") * 10_001, "The gzip file has more than 10,000 members."),
     ],
 )
 async def test_nothing_of_a_damaged_gzip_file_is_loaded(
@@ -217,7 +261,7 @@ async def test_a_broken_stream_leaves_nothing(client: ReportsClient, system: Sys
         sent.set()
         await asyncio.Event().wait()
 
-    call = client.uploads.CreateUpload(parts(), metadata=client.tenant.metadata)
+    call = asyncio.create_task(client.send(parts()))
     await sent.wait()
 
     async def arrived() -> bool:
@@ -225,6 +269,8 @@ async def test_a_broken_stream_leaves_nothing(client: ReportsClient, system: Sys
 
     await eventually(arrived)
     call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
 
     async def gone() -> bool:
         return not stored(system, client)

@@ -136,8 +136,30 @@ def test_large_files_read_the_same_in_blocks_of_any_size() -> None:
     whole = read(data)
     for block in (7, 1_000, 65_536):
         parts = read(data, block)
-        assert (parts.lines, parts.cells, reasons(parts)) == (
+        assert (parts.lines, parts.cells, parts.sizes, reasons(parts)) == (
             whole.lines,
             whole.cells,
+            whole.sizes,
             reasons(whole),
         )
+
+
+def test_a_record_of_very_many_cells_is_refused_without_them() -> None:
+    found = read(b"a,b\n" + b"x" + b"," * 1_000_000 + b"\nd,2\n")
+    assert reasons(found) == {2: "has 1,000,001 cells, over 10,000"}
+    assert found.cells == [["a", "b"], [], ["d", "2"]]
+    assert found.refused[1].row == "x" + "," * 999 + "…"
+
+
+def test_a_record_has_at_most_10_000_cells() -> None:
+    assert len(read(b"," * 9_999).cells[0]) == 10_000
+    assert reasons(read(b"," * 10_000)) == {1: "has 10,001 cells, over 10,000"}
+
+
+def test_records_are_complete_at_so_many_rows_or_such_a_size() -> None:
+    found = read(b"a,b\n" * 10)  # each of 4 characters and 2 cells: 20
+    assert found.complete(rows=11, size=201) == 0
+    assert found.complete(rows=10, size=201) == 10
+    assert found.complete(rows=7, size=201) == 7
+    assert found.complete(rows=7, size=61) == 4
+    assert found.complete(rows=7, size=60) == 3
