@@ -38,6 +38,7 @@ from tenon_reports.queries.models import (
 
 # Whole numbers below become numeric by way of bigint, which is quicker than by way of text.
 WHOLE = 1e15
+SMALLEST = cast(literal("1e-307"), Numeric)
 HOUR = timedelta(hours=1)
 
 Expression = ColumnElement[Any]
@@ -66,7 +67,7 @@ METRICS: dict[MetricOp, Callable[[Expression], Expression]] = {
     MetricOp.SUM: lambda field: cast(_exact_sum(field), Double),
     MetricOp.MIN: func.min,
     MetricOp.MAX: func.max,
-    MetricOp.AVG: lambda field: cast(_exact_sum(field) / func.count(field), Double),
+    MetricOp.AVG: lambda field: _double(_exact_sum(field) / func.count(field)),
     MetricOp.DISTINCT: lambda field: func.count(field.distinct()),
     MetricOp.P50: _percentile(0.5),
     MetricOp.P90: _percentile(0.9),
@@ -131,6 +132,11 @@ def _metric(metric: Metric, rows: Subquery) -> Expression:
     if metric.field is None:
         return func.count().label(metric.name)
     return METRICS[metric.op](rows.c[metric.field.name]).label(metric.name)
+
+
+def _double(number: Expression) -> Expression:
+    """Cast a numeric; PostgreSQL refuses what is too small for a double, which is 0 here."""
+    return cast(case((func.abs(number) < SMALLEST, 0), else_=number), Double)
 
 
 def _exact_sum(field: Expression) -> Expression:

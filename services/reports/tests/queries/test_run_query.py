@@ -284,6 +284,13 @@ async def test_the_largest_numbers_have_a_sum_and_percentiles(client: ReportsCli
     assert await client.rows(dataset.id, metrics=metrics) == [[1e300, 1e300]]
 
 
+async def test_an_average_below_the_smallest_double_is_zero(client: ReportsClient) -> None:
+    dataset = await client.create_dataset()
+    events = [event(str(n), measures={"size": size}) for n, size in enumerate((5e-324, 0, 0))]
+    await client.ingest(dataset.id, *events)
+    assert await client.rows(dataset.id, metrics=[metric("avg", name="avg")]) == [[0]]
+
+
 async def test_a_stranger_finds_no_dataset(stranger: ReportsClient, dataset: Dataset) -> None:
     for dataset_id in (dataset.id, str(uuid4()), "nonsense", ""):
         with pytest.raises(PeerError) as refused:
