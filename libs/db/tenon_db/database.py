@@ -8,7 +8,6 @@ from typing import Any, cast
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -25,12 +24,12 @@ POOL_WAIT_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 
 # One message to the server, so that a transaction costs two round trips beside its statements.
-BEGIN = sql.SQL(
-    "BEGIN{mode}; SELECT set_config('app.org_id', {org_id}, true),"
-    " set_config('app.user_id', {user_id}, true), set_config('app.purpose', {purpose}, true),"
-    " set_config('statement_timeout', {timeout}, true)"
+BEGIN = (
+    "BEGIN{mode}; SELECT set_config('app.org_id', '{org_id}', true),"
+    " set_config('app.user_id', '{user_id}', true), set_config('app.purpose', '{purpose}', true),"
+    " set_config('statement_timeout', '{timeout}', true)"
 )
-SNAPSHOT = sql.SQL(" ISOLATION LEVEL REPEATABLE READ READ ONLY")
+SNAPSHOT = " ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +42,22 @@ class Scope:
     snapshot: bool = False
     seconds: float = DEFAULT_SECONDS
 
-    def begin(self) -> sql.Composed:
+    def begin(self) -> bytes:
         """Write the statements that open the transaction."""
         left = deadlines.remaining()
         seconds = self.seconds if left is None else min(self.seconds, left)
         return BEGIN.format(
-            mode=SNAPSHOT if self.snapshot else sql.SQL(""),
-            org_id=sql.Literal(str(self.org_id or "")),
-            user_id=sql.Literal(str(self.user_id or "")),
-            purpose=sql.Literal(self.purpose),
-            timeout=sql.Literal(str(max(1, int(seconds * 1000)))),
-        )
+            mode=SNAPSHOT if self.snapshot else "",
+            org_id=_escaped(self.org_id or ""),
+            user_id=_escaped(self.user_id or ""),
+            purpose=_escaped(self.purpose),
+            timeout=max(1, int(seconds * 1000)),
+        ).encode()
+
+
+def _escaped(value: object) -> str:
+    """Write a value for between quotes; they are UUIDs and words of ours, and still."""
+    return str(value).replace("'", "''")
 
 
 class Database:

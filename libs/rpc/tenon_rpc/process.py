@@ -1,6 +1,7 @@
 """`python -m tenon_<service> serve | worker | migrate | check`, the same for every service."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -123,10 +124,21 @@ async def _until_stopped(app: ServiceApp[S], settings: S) -> None:
     operations = OperationsServer(settings.operations_listen, lambda: ready)
     operations.start()
     async with running(app, settings):
+        settle_garbage()
         ready = True
         await stop.wait()
         ready = False
     operations.stop()
+
+
+def settle_garbage() -> None:
+    """Leave what a process was started with out of garbage collection, and collect less often.
+
+    Calls leave few cycles behind, and a collection looks at every object it is not told of.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tenon_core import clock
@@ -19,6 +19,13 @@ SHOWN = (
     datasets.c.generation,
     datasets.c.create_time,
 )
+# Built once: building a statement takes as long as running it through SQLAlchemy.
+PAGE = (
+    select(*SHOWN)
+    .where(datasets.c.org_id == bindparam("org_id"), datasets.c.delete_time.is_(None))
+    .order_by(datasets.c.id.desc())
+    .limit(bindparam("size"))
+)
 
 
 class DatasetRepository:
@@ -26,7 +33,10 @@ class DatasetRepository:
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-        self._live = (datasets.c.org_id == tx.org_id, datasets.c.delete_time.is_(None))
+
+    @property
+    def _live(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        return datasets.c.org_id == self._tx.org_id, datasets.c.delete_time.is_(None)
 
     async def add(self, dataset: Dataset) -> None:
         """Add it; DatasetNameTaken."""
@@ -57,11 +67,11 @@ class DatasetRepository:
 
     async def page(self, before: UUID | None, limit: int) -> list[Dataset]:
         """Return the newest that are older than `before`."""
-        query = select(*SHOWN).where(*self._live)
+        query = PAGE.where(datasets.c.id < bindparam("before")) if before else PAGE
+        asked = {"org_id": self._tx.org_id, "size": limit}
         if before:
-            query = query.where(datasets.c.id < before)
-        rows = await self._tx.rows(query.order_by(datasets.c.id.desc()).limit(limit))
-        return [_dataset(row) for row in rows]
+            asked["before"] = before
+        return [_dataset(row) for row in await self._tx.rows(query, asked)]
 
     async def update(self, dataset_id: UUID, changes: Mapping[str, object]) -> Dataset:
         """Change a locked dataset; DatasetNameTaken."""
@@ -104,5 +114,12 @@ class DatasetRepository:
 def _dataset(row: Row[Any] | None) -> Dataset:
     if row is None:
         raise DatasetNotFound
-    columns = {"dimensions": tuple(row.dimensions), "measures": tuple(row.measures)}
-    return Dataset(**{**row._mapping, **columns})  # noqa: SLF001 # SQLAlchemy's public name
+    return Dataset(
+        id=row.id,
+        name=row.name,
+        time_zone=row.time_zone,
+        dimensions=tuple(row.dimensions),
+        measures=tuple(row.measures),
+        generation=row.generation,
+        create_time=row.create_time,
+    )
