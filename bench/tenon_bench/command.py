@@ -9,13 +9,31 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tenon_bench import p01_session, p03_list
-from tenon_bench.figures import Figure
+from tenon_bench import (
+    p01_session,
+    p03_list,
+    p04_many_connections,
+    p06_write,
+    p07_ingest,
+    p09_export,
+    p12_events,
+    p14_start,
+)
+from tenon_bench.figures import Figure, readable
 from tenon_bench.system import SystemUnderTest, running_system
 
 Benchmark: TypeAlias = Callable[[SystemUnderTest, float], Awaitable[list[Figure]]]
 
-BENCHMARKS: dict[str, Benchmark] = {"P1": p01_session.run, "P3": p03_list.run}
+BENCHMARKS: dict[str, Benchmark] = {
+    "P1": p01_session.run,
+    "P3": p03_list.run,
+    "P4": p04_many_connections.run,
+    "P6": p06_write.run,
+    "P7": p07_ingest.run,
+    "P9": p09_export.run,
+    "P12": p12_events.run,
+    "P14": p14_start.run,
+}
 SECONDS = 10.0
 QUICK_SECONDS = 1.0
 
@@ -52,8 +70,8 @@ def _table(figures: Sequence[Figure]) -> Table:
         table.add_row(
             figure.id,
             figure.figure,
-            f"{figure.value:,.0f} {figure.unit}",
-            f"{figure.baseline}: {figure.baseline_value:,.0f}",
+            f"{readable(figure.value)} {figure.unit}",
+            f"{figure.baseline}: {readable(figure.baseline_value)}",
             f"{figure.ratio:.2f}",
             figure.goal,
             "yes" if figure.met else "no",

@@ -5,10 +5,12 @@ what is measured: it sends the same prepared request again as soon as the reply 
 """
 
 import asyncio
+import itertools
 import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import cast
 from urllib.parse import urlsplit
@@ -17,17 +19,22 @@ import uvloop
 
 HEAD_END = b"\r\n\r\n"
 CONTENT_LENGTH = b"content-length:"
+NUMBER = "00000000"
 
 
 @dataclass(frozen=True)
 class Load:
-    """What to send: `seconds` are measured, after `warmup` seconds that are not."""
+    """What to send: `seconds` are measured, after `warmup` seconds that are not.
+
+    A `body` (JSON) is posted; NUMBER in it is another number each time.
+    """
 
     url: str
     headers: dict[str, str]
     connections: int
     seconds: float
     warmup: float = 1.0
+    body: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,8 @@ class Outcome:
 
     @property
     def failures(self) -> int:
-        return sum(count for status, count in self.statuses.items() if status != "200")
+        """Count the replies that are not a success."""
+        return sum(count for status, count in self.statuses.items() if not status.startswith("2"))
 
 
 class _Measurement:
@@ -52,8 +60,8 @@ class _Measurement:
 
 
 class _Client(asyncio.Protocol):
-    def __init__(self, request: bytes, measurement: _Measurement) -> None:
-        self._request = request
+    def __init__(self, requests: Iterator[bytes], measurement: _Measurement) -> None:
+        self._requests = requests
         self._measurement = measurement
         self._received = bytearray()
         self._sent_at = 0.0
@@ -76,7 +84,7 @@ class _Client(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(next(self._requests))
 
     def _count(self, head: bytes) -> None:
         if self._measurement.counting:
@@ -107,17 +115,14 @@ async def measure(load: Load) -> Outcome:
 
 async def _run(load: Load) -> Outcome:
     address = urlsplit(load.url)
-    target = address.path + (f"?{address.query}" if address.query else "")
-    headers = {"Host": address.netloc, **load.headers}
-    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    request = "\r\n".join([*lines, "", ""]).encode()
+    requests = _requests(load)
     measurement = _Measurement()
     loop = asyncio.get_running_loop()
     assert address.hostname
     assert address.port
     host, port = address.hostname, address.port
     clients = [
-        await loop.create_connection(lambda: _Client(request, measurement), host, port)
+        await loop.create_connection(lambda: _Client(requests, measurement), host, port)
         for _ in range(load.connections)
     ]
     await asyncio.sleep(load.warmup)
@@ -129,6 +134,28 @@ async def _run(load: Load) -> Outcome:
     for transport, _ in clients:
         transport.close()
     return _outcome(measurement, elapsed)
+
+
+def _requests(load: Load) -> Iterator[bytes]:
+    """Yield what to send, without end."""
+    request = _request(load)
+    number = NUMBER.encode()
+    if number not in request:
+        return itertools.repeat(request)
+    head, _, tail = request.partition(number)
+    return (head + b"%08d" % count + tail for count in itertools.count())
+
+
+def _request(load: Load) -> bytes:
+    address = urlsplit(load.url)
+    target = address.path + (f"?{address.query}" if address.query else "")
+    headers = {"Host": address.netloc, **load.headers}
+    if load.body:
+        headers |= {"Content-Type": "application/json", "Content-Length": str(len(load.body))}
+    method = "POST" if load.body else "GET"
+    lines = [f"{method} {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join([*lines, "", ""]) + load.body).encode()
 
 
 def _outcome(measurement: _Measurement, elapsed: float) -> Outcome:

@@ -2,7 +2,8 @@
 security, audited, against FastAPI with SQLAlchemy's ORM and pydantic.
 """
 
-from tenon_bench.baselines import ROWS, baseline
+from tenon_bench.baselines import baseline
+from tenon_bench.datasets import PAGE, list_of_datasets
 from tenon_bench.figures import Figure
 from tenon_bench.load import Load, measure
 from tenon_bench.system import SystemUnderTest
@@ -14,20 +15,15 @@ GOAL_P99_MS = 60
 
 
 async def run(system: SystemUnderTest, seconds: float) -> list[Figure]:
-    org = system.post("/api/orgs", {"name": "Bench"})["id"]
-    path = f"/api/orgs/{org}/datasets"
-    for number in range(ROWS):
-        body = {"name": f"dataset {number}", "dimensions": ["a", "b"], "measures": ["x"]}
-        system.post(path, body)
     with baseline("usual", free_port(), system.database_url()) as usual_url:
         usual = await measure(Load(usual_url, {}, CONNECTIONS, seconds))
-    url = f"{system.url}{path}?page_size={ROWS}"
+    url = list_of_datasets(system)
     ours = await measure(Load(url, {"Cookie": system.cookie}, CONNECTIONS, seconds))
     met = ours.rate >= GOAL_RATE and ours.p99 <= GOAL_P99_MS and not ours.failures
     return [
         Figure(
             "P3",
-            f"list of {ROWS} datasets, uncached, {CONNECTIONS} connections,"
+            f"list of {PAGE} datasets, uncached, {CONNECTIONS} connections,"
             f" p99 {ours.p99:.0f} ms, {ours.failures} failures",
             ours.rate,
             "requests/s",

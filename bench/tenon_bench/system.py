@@ -5,18 +5,24 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
+import psutil
 
 from tenon_embedded.postgres import PostgresServer
 
 PID_FILE_PORT_LINE = 3
 PASSWORD = "correct horse battery staple"  # noqa: S105 # of nobody
+MIB = 1024 * 1024
+POLL_SECONDS = 0.02
+ENDED = ("succeeded", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -33,15 +39,55 @@ class SystemUnderTest:
 
     def database_url(self) -> str:
         """Return the embedded PostgreSQL's own database, as its superuser, for baselines."""
-        pid_file = self.data_dir / "postgres" / "data" / "postmaster.pid"
-        port = int(pid_file.read_text().splitlines()[PID_FILE_PORT_LINE])
-        return PostgresServer(self.data_dir / "postgres", port).url()
+        return self._postgres().url()
 
-    def post(self, path: str, body: object) -> dict[str, object]:
+    def tenon_database_url(self) -> str:
+        """Return the system's database, as the superuser, to look at what it stores."""
+        return self._postgres().url("tenon")
+
+    def post(self, path: str, body: object) -> dict[str, Any]:
         reply = self.client.post(path, json=body)
         reply.raise_for_status()
-        answer: dict[str, object] = reply.json()
+        answer: dict[str, Any] = reply.json()
         return answer
+
+    def ended(self, path: str, within: float = 900.0) -> dict[str, Any]:
+        """Wait until an upload or a run succeeded, and return it."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            found: dict[str, Any] = self.client.get(path).raise_for_status().json()
+            if found["state"] in ENDED:
+                assert found["state"] == "succeeded", found
+                return found
+            time.sleep(POLL_SECONDS)
+        message = f"{path} did not end within {within:.0f} s"
+        raise TimeoutError(message)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the launcher and everything that it started."""
+        one = psutil.Process(next(iter(self._pids().values())))
+        launcher = [up for up in one.parents() if f"--data-dir={self.data_dir}" in up.cmdline()][-1]
+        return [launcher, *launcher.children(recursive=True)]
+
+    def memory_mib(self) -> float:
+        """Return the memory of all processes, each page counted once (PSS)."""
+        pss: int = sum(process.memory_full_info().pss for process in self.processes())
+        return pss / MIB
+
+    def peak_mib(self, name: str) -> float:
+        """Return the most memory that one process ever had."""
+        status = Path(f"/proc/{self._pids()[name]}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / MIB
+
+    def _pids(self) -> dict[str, int]:
+        status = json.loads(_tenon("status", "--json", data_dir=self.data_dir))
+        return {process["name"]: process["pid"] for process in status["processes"]}
+
+    def _postgres(self) -> PostgresServer:
+        pid_file = self.data_dir / "postgres" / "data" / "postmaster.pid"
+        port = int(pid_file.read_text().splitlines()[PID_FILE_PORT_LINE])
+        return PostgresServer(self.data_dir / "postgres", port)
 
 
 @contextmanager
@@ -49,15 +95,24 @@ def running_system() -> Iterator[SystemUnderTest]:
     """Start a system, sign somebody up, and take everything away afterwards."""
     with tempfile.TemporaryDirectory(prefix="tenon-bench-") as directory:
         data_dir = Path(directory) / "data"
-        _tenon("up", "--detach", "--port", "0", data_dir=data_dir)
+        start(data_dir)
         try:
             url = json.loads(_tenon("status", "--json", data_dir=data_dir))["url"]
-            with httpx.Client(base_url=url, headers={"Origin": url}, timeout=30) as client:
+            with httpx.Client(base_url=url, headers={"Origin": url}, timeout=300) as client:
                 body = {"email": f"{uuid4()}@example.com", "password": PASSWORD, "name": "Bench"}
                 client.post("/api/auth/signup", json=body).raise_for_status()
                 yield SystemUnderTest(url, data_dir, client)
         finally:
-            _tenon("down", data_dir=data_dir)
+            stop(data_dir)
+
+
+def start(data_dir: Path) -> None:
+    """Run `tenon up` until everything is ready."""
+    _tenon("up", "--detach", "--port", "0", data_dir=data_dir)
+
+
+def stop(data_dir: Path) -> None:
+    _tenon("down", data_dir=data_dir)
 
 
 def _tenon(*arguments: str, data_dir: Path) -> str:
