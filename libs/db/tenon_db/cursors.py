@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import groupby
+from operator import attrgetter
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
@@ -20,7 +21,9 @@ from tenon_db.transaction import Transaction
 PULL_LIMIT = 500
 POLL_SECONDS = 1.0
 
-Handler: TypeAlias = Callable[[Transaction, FeedEvent], Awaitable[None]]
+Handler: TypeAlias = Callable[[Transaction, Sequence[FeedEvent]], Awaitable[None]]
+"""Gets events of its type that follow each other; all of them in the transaction's scope."""
+
 Scope: TypeAlias = tuple[UUID | None, UUID | None]
 
 log = structlog.get_logger()
@@ -40,7 +43,7 @@ class Source(Protocol):
 class Consumer:
     """Handles each wanted event of one source exactly once, in the order of positions.
 
-    A handler gets a transaction in the event's own scope: its organization's, else its user's,
+    A handler gets a transaction in its events' own scope: their organization's, else their user's,
     else the system's. The cursor moves in the same transaction, so a crash repeats nothing and
     loses nothing. Several replicas may run: the cursor's row is locked and compared.
     """
@@ -95,8 +98,8 @@ class Consumer:
     async def _handle(self, scope: Scope, events: list[FeedEvent], position: int) -> int:
         async with self._in_scope(scope) as tx:
             await self._move(tx, position, events[-1].position)
-            for event in events:
-                await self._handlers[event.type](tx, event)
+            for kind, alike in groupby(events, key=attrgetter("type")):
+                await self._handlers[kind](tx, list(alike))
         return events[-1].position
 
     def _in_scope(self, scope: Scope) -> AbstractAsyncContextManager[Transaction]:

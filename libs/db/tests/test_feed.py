@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from uuid import UUID
 
 import pytest
 
@@ -60,8 +61,8 @@ async def test_two_replicas_of_a_consumer_have_each_effect_once(database: Databa
     await publish(database, kind, 30)
     await Sequencer(database).advance()
 
-    async def handle(tx: Transaction, event: FeedEvent) -> None:  # noqa: ARG001 # a handler's signature
-        await tx.publish(Event(effect, b""))
+    async def handle(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        await tx.publish(*(Event(effect, b"") for _ in events))
 
     consumers = [Consumer(database, OwnFeed(database, kind), {kind: handle}) for _ in range(2)]
     await consumers[0].advance()
@@ -79,8 +80,8 @@ async def test_a_failing_handler_moves_nothing(database: Database) -> None:
     await Sequencer(database).advance()
     attempts: list[int] = []
 
-    async def fail_once(tx: Transaction, event: FeedEvent) -> None:  # noqa: ARG001 # a handler's signature
-        attempts.append(event.position)
+    async def fail_once(tx: Transaction, events: Sequence[FeedEvent]) -> None:  # noqa: ARG001 # a handler's signature
+        attempts.append(events[0].position)
         if len(attempts) == 1:
             raise ZeroDivisionError
 
@@ -91,3 +92,19 @@ async def test_a_failing_handler_moves_nothing(database: Database) -> None:
     await consumer.advance()
     assert len(attempts) == 2
     assert attempts[0] == attempts[1]
+
+
+async def test_a_handler_gets_events_of_one_organization_together(database: Database) -> None:
+    kind, one, two = str(uuid7()), uuid7(), uuid7()
+    for org_id in (one, one, two, one):
+        async with database.tenant(org_id) as tx:
+            await tx.publish(Event(kind, b"", org_id=org_id))
+    await Sequencer(database).advance()
+    seen: list[tuple[UUID | None, int]] = []
+
+    async def handle(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        assert {event.org_id for event in events} == {tx.org_id}
+        seen.append((tx.org_id, len(events)))
+
+    await Consumer(database, OwnFeed(database, kind), {kind: handle}).advance()
+    assert seen == [(one, 2), (two, 1), (one, 1)]

@@ -1,6 +1,6 @@
 """Which events of other services become mails."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from tenon.auth.v1.events_pb2 import UserSignedUp
@@ -15,17 +15,20 @@ from tenon_notifications.emails.service import EmailService
 def subscriptions(emails: EmailService) -> Mapping[str, Mapping[str, Handler]]:
     """Return the handlers by service and type of event."""
 
-    async def user_signed_up(tx: Transaction, event: FeedEvent) -> None:
-        user_id = UUID(UserSignedUp.FromString(event.payload).user_id)
-        await emails.request(tx, Email.because_of(event.id, Kind.WELCOME, user_id))
+    async def user_signed_up(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        for event in events:
+            user_id = UUID(UserSignedUp.FromString(event.payload).user_id)
+            await emails.request(tx, Email.because_of(event.id, Kind.WELCOME, user_id))
 
-    async def run_succeeded(tx: Transaction, event: FeedEvent) -> None:
-        run = RunSucceeded.FromString(event.payload)
-        await emails.request(tx, _about_run(event, Kind.RUN_SUCCEEDED, run))
+    async def run_succeeded(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        for event in events:
+            run = RunSucceeded.FromString(event.payload)
+            await emails.request(tx, _about_run(event, Kind.RUN_SUCCEEDED, run))
 
-    async def run_failed(tx: Transaction, event: FeedEvent) -> None:
-        run = RunFailed.FromString(event.payload)
-        await emails.request(tx, _about_run(event, Kind.RUN_FAILED, run))
+    async def run_failed(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        for event in events:
+            run = RunFailed.FromString(event.payload)
+            await emails.request(tx, _about_run(event, Kind.RUN_FAILED, run))
 
     return {
         "auth": {UserSignedUp.DESCRIPTOR.full_name: user_signed_up},

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 from tenon_db.database import Database
 from tenon_db.pages import clamp
 from tenon_db.transaction import Transaction
@@ -13,9 +15,9 @@ class AuditEventService:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, tx: Transaction, access: Access) -> None:
-        """Append an access to the log that the transaction's scope says."""
-        await AuditEventRepository(tx).append(access)
+    async def record(self, tx: Transaction, accesses: Sequence[Access]) -> None:
+        """Append accesses to the log that the transaction's scope says."""
+        await AuditEventRepository(tx).append(accesses)
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[AuditEvent]:
         """List an organization's log, newest first."""

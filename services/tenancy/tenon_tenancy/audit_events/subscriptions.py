@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 
 from tenon.events.v1.events_pb2 import AccessRecorded
@@ -14,8 +14,8 @@ SOURCES = ("auth", "tenancy", "reports", "notifications")
 
 
 def handlers(audit_events: AuditEventService) -> Mapping[str, Handler]:
-    async def record(tx: Transaction, event: FeedEvent) -> None:
-        await audit_events.record(tx, _access(event))
+    async def record(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        await audit_events.record(tx, list(map(_access, events)))
 
     return {AccessRecorded.DESCRIPTOR.full_name: record}
 

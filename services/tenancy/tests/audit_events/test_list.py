@@ -77,8 +77,7 @@ async def test_pages_show_each_once(
     tenant = await callers.tenant()
     accesses = [access(f"action {number}") for number in range(7)]
     async with backbone.database.tenant(tenant.org_id) as tx:
-        for one in accesses:
-            await AuditEventRepository(tx).append(one)
+        await AuditEventRepository(tx).append(accesses)
     shown: list[str] = []
     token = ""
     while token or not shown:
