@@ -3,11 +3,14 @@
 -- Fairness: a lane is an organization's queue. The walk visits up to :lanes lanes of each type,
 -- beginning at a random one (:start) and wrapping around, by one index probe each; so its cost
 -- depends neither on how many jobs wait nor on how many lanes there are. A job's turn is how
--- many of its lane run or are taken before it; the lowest turns are taken.
+-- many of its lane run or are taken before it; the lowest turns are taken. Of a type with a
+-- limit, only as many of a lane are taken as keep the lane below it.
 --
 -- :depth is more than :slots because another worker may hold some of the candidates.
 WITH RECURSIVE wanted AS (
-    SELECT * FROM unnest(CAST(:types AS text[]), CAST(:leases AS float8[])) AS w (type, lease)
+    SELECT * FROM unnest(
+        CAST(:types AS text[]), CAST(:leases AS float8[]), CAST(:limits AS integer[])
+    ) AS w (type, lease, lane_limit)
 ),
 walk (type, lane, first_lane, steps) AS (
     SELECT wanted.type, entry.lane, entry.lane, 1
@@ -35,7 +38,7 @@ walk (type, lane, first_lane, steps) AS (
     WHERE walk.steps < :lanes AND following.lane <> walk.first_lane
 ),
 due AS (
-    SELECT walk.lane, head.id, head.priority, head.run_at
+    SELECT walk.type, walk.lane, head.id, head.priority, head.run_at
     FROM walk
     CROSS JOIN LATERAL (
         SELECT id, priority, run_at FROM {jobs}
@@ -44,15 +47,23 @@ due AS (
     ) AS head
 ),
 running AS (
-    SELECT lane, count(*) AS jobs FROM {jobs} WHERE state = 'running' GROUP BY lane
+    SELECT type, lane, count(*) AS jobs FROM {jobs} WHERE state = 'running' GROUP BY type, lane
+),
+ranked AS (
+    SELECT
+        due.*,
+        coalesce((SELECT sum(jobs) FROM running WHERE running.lane = due.lane), 0)
+        + row_number() OVER (PARTITION BY due.lane ORDER BY due.priority, due.run_at) AS turn,
+        coalesce(alike.jobs, 0) + row_number() OVER (
+            PARTITION BY due.type, due.lane ORDER BY due.priority, due.run_at
+        ) AS number_of_type
+    FROM due LEFT JOIN running AS alike ON alike.type = due.type AND alike.lane = due.lane
 ),
 candidates AS (
-    SELECT
-        due.id, due.priority, due.run_at,
-        coalesce(running.jobs, 0)
-        + row_number() OVER (PARTITION BY due.lane ORDER BY due.priority, due.run_at) AS turn
-    FROM due LEFT JOIN running ON running.lane = due.lane
-    ORDER BY turn, due.priority, due.run_at LIMIT :depth
+    SELECT ranked.id, ranked.priority, ranked.run_at, ranked.turn
+    FROM ranked JOIN wanted ON wanted.type = ranked.type
+    WHERE wanted.lane_limit IS NULL OR ranked.number_of_type <= wanted.lane_limit
+    ORDER BY turn, priority, run_at LIMIT :depth
 ),
 taken AS MATERIALIZED (
     SELECT jobs.id

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from tenon_db.transaction import Transaction
-from tenon_jobs.repository import Claim, JobRepository
+from tenon_jobs.repository import Claim, JobRepository, Wanted
 
 
 class RetryLater(Exception):
@@ -89,6 +89,8 @@ class JobType:
     """How jobs of one name are done. Times are in seconds.
 
     `concurrency` gives the type slots of its own; without it, it shares the worker's.
+    `organization_concurrency` is how many of one organization run at once, over all workers:
+    below `concurrency`, it keeps slots free for the others.
     `on_failed` runs in the transaction that records the final failure, which is one of the
     job's organization or what else `scope` says.
     """
@@ -101,5 +103,10 @@ class JobType:
     longest_delay: float = 600.0
     timeout_seconds: float = 3600.0
     concurrency: int | None = None
+    organization_concurrency: int | None = None
     on_failed: OnFailed | None = None
     scope: Scope = Scope.ORGANIZATION
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.name, self.lease_seconds, self.organization_concurrency)

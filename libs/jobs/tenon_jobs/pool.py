@@ -36,7 +36,8 @@ class Pool:
         self._database = database
         self._table = table
         self._types = {job_type.name: job_type for job_type in types}
-        self._leases = {job_type.name: job_type.lease_seconds for job_type in types}
+        self._wanted = [job_type.wanted for job_type in types]
+        self._limited = any(one.organization_concurrency for one in self._wanted)
         self._slots = slots
         self._poll_seconds = poll_seconds
         self._hint = asyncio.Event()
@@ -77,7 +78,7 @@ class Pool:
     async def _claim(self, free: int) -> None:
         claimed_at = asyncio.get_running_loop().time()
         async with self._database.system("jobs") as tx:
-            claims = await JobRepository(tx, self._table).claim(self._leases, free)
+            claims = await JobRepository(tx, self._table).claim(self._wanted, free)
         self._backlog = len(claims) == free
         for claim in claims:
             self._start(claim, claimed_at)
@@ -92,7 +93,8 @@ class Pool:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
-        if not self._backlog:
+        # Of a limited type, what has ended makes room for its organization's next.
+        if not self._backlog and not self._limited:
             return
         if len(self._running) <= self._slots * (1 - WORTH_A_CLAIM):
             self.wake()

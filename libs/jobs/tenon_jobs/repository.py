@@ -1,7 +1,7 @@
 """Every statement about jobs. Outcomes are guarded by the token of the claim they belong to."""
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from importlib.resources import files
@@ -23,6 +23,15 @@ NO_OUTCOME = "its worker stopped without an outcome"
 
 _CLAIM = files("tenon_jobs").joinpath("claim.sql").read_text()
 _SECOND = sa.text("interval '1 second'")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A type of job that a worker takes; see JobType for the fields."""
+
+    type: str
+    lease_seconds: float
+    organization_concurrency: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +88,16 @@ class JobRepository:
         job_id: UUID = await self._tx.scalar(joining.returning(self._jobs.c.id))
         return job_id
 
-    async def claim(self, leases: Mapping[str, float], slots: int) -> list[Claim]:
-        """Take up to `slots` due jobs of the types in `leases` (seconds by type)."""
+    async def claim(self, wanted: Sequence[Wanted], slots: int) -> list[Claim]:
+        """Take up to `slots` due jobs of the wanted types."""
+        if any(one.organization_concurrency for one in wanted):
+            await self._claim_alone()
         rows = await self._tx.rows(
             sa.text(_CLAIM.format(jobs=self._jobs.fullname)),
             {
-                "types": list(leases),
-                "leases": list(leases.values()),
+                "types": [one.type for one in wanted],
+                "leases": [one.lease_seconds for one in wanted],
+                "limits": [one.organization_concurrency for one in wanted],
                 "start": random.randrange(-(2**63), -(2**62)),  # noqa: S311 # no secret
                 "lanes": LANES_PER_CLAIM,
                 "slots": slots,
@@ -93,6 +105,11 @@ class JobRepository:
             },
         )
         return [_claim(row) for row in rows]
+
+    async def _claim_alone(self) -> None:
+        """Wait for other workers' claims to be committed: what they took counts."""
+        name = sa.func.hashtextextended(f"claim {self._jobs.fullname}", 0)
+        await self._tx.execute(sa.select(sa.func.pg_advisory_xact_lock(name)))
 
     async def extend(self, job_id: UUID, token: int, seconds: float) -> bool:
         return await self._write(job_id, token, lease_until=_after(seconds))

@@ -3,7 +3,9 @@ from collections import Counter
 
 from libs.jobs.tests.job_bench import Bench, note
 from tenon_core.ids import uuid7
+from tenon_db.transaction import Transaction
 from tenon_jobs import Job, JobType
+from tenon_jobs.repository import Claim, JobRepository, Wanted
 
 
 async def begun(bench: Bench, count: int) -> list[Job]:
@@ -72,6 +74,50 @@ async def test_slots_that_an_organization_holds_count_against_it(bench: Bench) -
         async with bench.worker(bench.doing(forever), **options).running():
             (job,) = await begun(bench, 1)
             assert job.org_id == idle
+
+
+async def test_an_organization_at_its_limit_leaves_slots_to_others(bench: Bench) -> None:
+    flooding, neighbour = uuid7(), uuid7()
+    for _ in range(5):
+        await bench.enqueue(org_id=flooding)
+    limited = bench.doing(forever, concurrency=2, organization_concurrency=1)
+    async with bench.worker(limited, grace_seconds=0).running():
+        await begun(bench, 1)
+        await bench.enqueue(org_id=neighbour)
+        (job,) = await begun(bench, 1)
+        assert job.org_id == neighbour
+        assert Counter(await bench.states()) == {"running": 2, "queued": 4}
+
+
+async def test_without_a_limit_an_organization_may_take_every_slot(bench: Bench) -> None:
+    flooding = uuid7()
+    for _ in range(2):
+        await bench.enqueue(org_id=flooding)
+    async with bench.worker(bench.doing(forever, concurrency=2), grace_seconds=0).running():
+        await begun(bench, 2)
+
+
+async def test_what_another_worker_takes_at_the_same_time_counts(bench: Bench) -> None:
+    org_id = uuid7()
+    for _ in range(2):
+        await bench.enqueue(org_id=org_id)
+    async with bench.database.system("jobs") as tx:
+        assert len(await claimed(bench, tx)) == 1
+        beside = asyncio.create_task(claimed_alone(bench))
+        done, _ = await asyncio.wait({beside}, timeout=0.3)
+        assert not done
+    assert await beside == []
+
+
+async def claimed(bench: Bench, tx: Transaction) -> list[Claim]:
+    """Claim as a worker with two slots, of which an organization may have one."""
+    wanted = Wanted("work", 30, organization_concurrency=1)
+    return await JobRepository(tx, bench.queue.table).claim([wanted], 2)
+
+
+async def claimed_alone(bench: Bench) -> list[Claim]:
+    async with bench.database.system("jobs") as tx:
+        return await claimed(bench, tx)
 
 
 async def test_a_smaller_priority_is_sooner_within_an_organization(bench: Bench) -> None:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from libs.jobs.tests.job_bench import Bench, note
 from tenon_db.transaction import Transaction
 from tenon_jobs import Job, LeaseLost
-from tenon_jobs.repository import JobRepository
+from tenon_jobs.repository import JobRepository, Wanted
 
 
 async def forever(_: Job) -> None:
@@ -17,7 +17,8 @@ async def forever(_: Job) -> None:
 async def claim(bench: Bench, lease_seconds: float) -> Job:
     """Claim as a worker that does nothing more."""
     async with bench.database.system("jobs") as tx:
-        (claimed,) = await JobRepository(tx, bench.queue.table).claim({"work": lease_seconds}, 1)
+        wanted = Wanted("work", lease_seconds, organization_concurrency=None)
+        (claimed,) = await JobRepository(tx, bench.queue.table).claim([wanted], 1)
     return Job.of(claimed, bench.queue.table)
 
 

@@ -27,6 +27,7 @@ class RunTasks:
                 self.export,
                 timeout_seconds=LONGEST_EXPORT_SECONDS,
                 concurrency=2,
+                organization_concurrency=1,
                 on_failed=self.give_up,
             ),
             JobType(EXPIRE, self.expire),

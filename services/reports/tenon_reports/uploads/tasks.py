@@ -25,6 +25,7 @@ class UploadTasks:
                 self.load,
                 timeout_seconds=LONGEST_LOAD_SECONDS,
                 concurrency=2,
+                organization_concurrency=1,
                 on_failed=self.give_up,
             )
         ]
