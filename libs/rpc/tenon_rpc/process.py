@@ -20,6 +20,7 @@ from tenon_core.errors import TenonError
 from tenon_core.operations import OperationsServer
 from tenon_core.settings import ServiceSettings
 from tenon_db.accesses import AccessLog
+from tenon_db.catalog import UnsafeSchema, require_safe
 from tenon_db.feed import Feed, Sequencer
 from tenon_policy.grants import Grants
 from tenon_policy.policies import BadPolicy, imported_services, load_policies
@@ -79,7 +80,7 @@ def main(app: ServiceApp[S]) -> NoReturn:
         command(app)
     except ValidationError as error:
         sys.exit(f"tenon_{app.name}: the settings are not valid: {error}")
-    except BadPolicy as error:
+    except (BadPolicy, UnsafeSchema) as error:
         sys.exit(f"tenon_{app.name}: {error}")
     sys.exit(0)
 
@@ -108,7 +109,7 @@ def _check(app: ServiceApp[S]) -> None:
 
     async def check() -> None:
         async with wired(app, app.settings()) as wiring:
-            await wiring.backbone.database.check()
+            await require_safe(wiring.backbone.database)
 
     try:
         asyncio.run(check())
@@ -145,7 +146,7 @@ def settle_garbage() -> None:
 async def running(app: ServiceApp[S], settings: S) -> AsyncIterator[int]:
     """Serve the app, and run what goes beside it; yields its port."""
     async with wired(app, settings) as wiring:
-        await wiring.backbone.database.check()
+        await require_safe(wiring.backbone.database)
         async with _loops(wiring):
             port = await wiring.server.start()
             try:

@@ -1,7 +1,12 @@
-"""Alembic's entry: one connection as the owner role, one transaction, one run at a time."""
+"""Alembic's entry: one connection as the owner role, one transaction, one run at a time.
+
+A migration that would leave the schema unsafe is rolled back.
+"""
 
 from alembic import context
 from sqlalchemy import create_engine, pool, text
+
+from tenon_db import catalog
 
 config = context.config
 schema = config.attributes["schema"]
@@ -15,3 +20,4 @@ with engine.begin() as connection:
     context.configure(connection=connection, version_table_schema=schema)
     with context.begin_transaction():
         context.run_migrations()
+    catalog.raise_for(schema, connection.scalars(catalog.findings(schema)))
