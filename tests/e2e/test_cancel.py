@@ -14,7 +14,7 @@ from tests.e2e.conftest import Flights, finished
 CANCEL_SECONDS = 2.0
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    " AND usename = 'tenon_reports_app' AND wait_event_type = 'Lock'"
+    " AND usename = 'tenon_reports_app' AND wait_event_type = 'Lock' AND wait_event = 'relation'"
 )
 
 
