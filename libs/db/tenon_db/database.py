@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tenon_core import deadlines
 from tenon_core.errors import DeadlineExceeded, Overloaded, Unavailable
@@ -22,6 +24,9 @@ from tenon_db.transaction import Transaction
 DEFAULT_SECONDS = 30.0
 POOL_WAIT_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+ROLLBACK_SECONDS = 5.0
+
+Driver: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
 # One message to the server, so that a transaction costs two round trips beside its statements.
 BEGIN = (
@@ -78,6 +83,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
+            pool_reset_on_return=None,  # see `_give_back`
             hide_parameters=True,
             connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},
         )
@@ -120,51 +126,64 @@ class Database:
         try:
             connection, driver = await self._begin(scope)
             try:
-                tx = Transaction(connection, driver, self.schema, scope.org_id, scope.user_id)
+                tx = Transaction(driver, self.schema, scope.org_id, scope.user_id)
                 yield tx
                 await driver.commit()
             finally:
-                # The pool rolls back what is still open; a cancellation must not keep it from that.
-                await asyncio.shield(connection.close())
-        except (DBAPIError, psycopg.Error) as error:
+                await _give_back(connection, driver)
+        except psycopg.Error as error:
             raise _told(error) from error
         await tx.committed(self.doorbell)
 
-    async def _begin(self, scope: Scope) -> tuple[AsyncConnection, psycopg.AsyncConnection[Any]]:
+    async def _begin(self, scope: Scope) -> tuple[PoolProxiedConnection, Driver]:
         """Begin on a connection of the pool, past those that the server closed meanwhile."""
         for _ in range(self._pool_size + 1):
             connection = await self._connect()
+            driver: Driver = cast("Any", connection).driver_connection
             try:
-                raw = await connection.get_raw_connection()
-                driver = cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
                 await driver.execute(scope.begin())
             except psycopg.OperationalError:
-                await connection.invalidate()
-                await connection.close()
+                connection.invalidate()
             except BaseException:
-                await connection.close()
+                await _give_back(connection, driver)
                 raise
             else:
                 return connection, driver
         raise Unavailable(retry_after=RETRY_SECONDS)
 
-    async def _connect(self) -> AsyncConnection:
+    async def _connect(self) -> PoolProxiedConnection:
         try:
-            return await self._engine.connect()
+            return await self._engine.raw_connection()
         except PoolExhausted as error:
             raise Overloaded(retry_after=RETRY_SECONDS) from error
         except DBAPIError as error:
             raise Unavailable(retry_after=RETRY_SECONDS) from error
 
 
-def _told(error: DBAPIError | psycopg.Error) -> Exception:
+async def _give_back(connection: PoolProxiedConnection, driver: Driver) -> None:
+    """Return a connection to the pool, out of any transaction; one that is broken is thrown away.
+
+    A cancellation must not keep it from that.
+    """
+    if driver.info.transaction_status is not TransactionStatus.IDLE:
+        await asyncio.shield(_roll_back(driver))
+    if driver.info.transaction_status is TransactionStatus.IDLE:
+        connection.close()
+    else:
+        connection.invalidate()
+
+
+async def _roll_back(driver: Driver) -> None:
+    with suppress(psycopg.Error, TimeoutError):
+        async with asyncio.timeout(ROLLBACK_SECONDS):
+            await driver.rollback()
+
+
+def _told(error: psycopg.Error) -> Exception:
     """Tell a lost server and a passed deadline apart from a mistake of ours."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, psycopg.errors.QueryCanceled):
+    if isinstance(error, psycopg.errors.QueryCanceled):
         return DeadlineExceeded()
-    lost = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
-    if lost and (
-        getattr(cause, "sqlstate", None) is None or isinstance(cause, psycopg.errors.AdminShutdown)
-    ):
+    lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    if lost and (error.sqlstate is None or isinstance(error, psycopg.errors.AdminShutdown)):
         return Unavailable(retry_after=RETRY_SECONDS)
     return error

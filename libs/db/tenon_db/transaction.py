@@ -5,16 +5,16 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import CursorResult, Executable, Row, insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Executable, Row, insert
 
 from tenon_core import clock
 from tenon_core.events import Event
 from tenon_core.ids import uuid7
 from tenon_db.doorbell import Doorbell
+from tenon_db.statements import Parameters, compiled, named_rows
 from tenon_db.tables import outbox_bell, outbox_of
 
-Parameters = dict[str, Any] | Sequence[dict[str, Any]]
+NONE: Parameters = {}
 
 
 class Transaction:
@@ -22,8 +22,7 @@ class Transaction:
 
     def __init__(
         self,
-        connection: AsyncConnection,
-        driver: psycopg.AsyncConnection[Any],
+        driver: psycopg.AsyncConnection[tuple[Any, ...]],
         schema: str,
         org_id: UUID | None,
         user_id: UUID | None,
@@ -31,49 +30,51 @@ class Transaction:
         self.org_id = org_id
         self.user_id = user_id
         self.driver = driver
-        """The driver's own connection, for COPY; it is inside this transaction."""
-        self._connection = connection
+        """The connection, for COPY; it is inside this transaction."""
         self._schema = schema
         self._published = False
         self._after_commit: list[Callable[[], Awaitable[None]]] = []
 
     async def execute(
-        self, statement: Executable, parameters: Parameters | None = None
-    ) -> CursorResult[Any]:
-        return await self._connection.execute(statement, parameters)
+        self, statement: Executable, parameters: Parameters = NONE
+    ) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+        """Run a statement; the cursor tells how many rows it touched, as `rowcount`."""
+        return await self.driver.execute(*compiled(statement, parameters))
+
+    async def execute_many(self, statement: Executable, parameters: Sequence[Parameters]) -> None:
+        """Run a statement for each of these parameters, which all have the same names."""
+        sql, _ = compiled(statement, parameters[0])
+        async with self.driver.cursor() as cursor:
+            await cursor.executemany(sql, [compiled(statement, one)[1] for one in parameters])
 
     async def rows(
-        self, statement: Executable, parameters: Parameters | None = None
+        self, statement: Executable, parameters: Parameters = NONE
     ) -> Sequence[Row[Any]]:
-        return (await self.execute(statement, parameters)).all()
+        cursor = await self.execute(statement, parameters)
+        names = [column.name for column in cursor.description or ()]
+        return named_rows(names, await cursor.fetchall())
 
-    async def row(
-        self, statement: Executable, parameters: Parameters | None = None
-    ) -> Row[Any] | None:
+    async def row(self, statement: Executable, parameters: Parameters = NONE) -> Row[Any] | None:
         """Return the only row, or None; it is an error if there are more."""
-        return (await self.execute(statement, parameters)).one_or_none()
+        found = await self.rows(statement, parameters)
+        assert len(found) <= 1, "one row, or none"
+        return found[0] if found else None
 
-    async def scalar(self, statement: Executable, parameters: Parameters | None = None) -> Any:
+    async def scalar(self, statement: Executable, parameters: Parameters = NONE) -> Any:
         """Return the first column of the only row, or None."""
-        return (await self.execute(statement, parameters)).scalar_one_or_none()
+        found = await (await self.execute(statement, parameters)).fetchall()
+        assert len(found) <= 1, "one row, or none"
+        return found[0][0] if found else None
 
     async def publish(self, *events: Event) -> None:
         """Add events to the outbox: they are published if, and only if, this commits."""
         self._published = True
-        await self.execute(
-            insert(outbox_of(self._schema)),
-            [
-                {
-                    "id": uuid7(),
-                    "type": event.type,
-                    "org_id": event.org_id,
-                    "user_id": event.user_id,
-                    "event_time": clock.now(),
-                    "payload": event.payload,
-                }
-                for event in events
-            ],
-        )
+        statement = insert(outbox_of(self._schema))
+        rows = [_outbox_row(event) for event in events]
+        if len(rows) == 1:
+            await self.execute(statement, rows[0])
+        else:
+            await self.execute_many(statement, rows)
 
     def after_commit(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Run this once the transaction is committed, before its block is left."""
@@ -85,3 +86,14 @@ class Transaction:
             doorbell.ring(outbox_bell(self._schema))
         for callback in self._after_commit:
             await callback()
+
+
+def _outbox_row(event: Event) -> Parameters:
+    return {
+        "id": uuid7(),
+        "type": event.type,
+        "org_id": event.org_id,
+        "user_id": event.user_id,
+        "event_time": clock.now(),
+        "payload": event.payload,
+    }

@@ -5,8 +5,8 @@ import random
 from uuid import UUID
 
 import pytest
+from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
 
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
@@ -36,7 +36,7 @@ async def test_a_tenant_sees_its_own_rows_only(database: Database) -> None:
 
 async def test_a_tenant_cannot_write_into_another(database: Database) -> None:
     mine, other = await new_org(database), await new_org(database)
-    with pytest.raises(ProgrammingError, match="row-level security"):
+    with pytest.raises(InsufficientPrivilege, match="row-level security"):
         async with database.tenant(mine) as tx:
             await tx.execute(INSERT, {"org_id": other, "id": 2})
 
@@ -63,7 +63,7 @@ async def test_the_application_role_cannot_step_out(database: Database) -> None:
         "ALTER TABLE probe.notes DISABLE ROW LEVEL SECURITY",
         "CREATE TABLE probe.mine ()",
     ):
-        with pytest.raises(ProgrammingError):
+        with pytest.raises(InsufficientPrivilege):
             async with database.system("test") as tx:
                 await tx.execute(text(statement))
 

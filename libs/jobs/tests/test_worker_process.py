@@ -13,7 +13,6 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy.exc import DBAPIError
 
 from libs.jobs.tests.job_bench import Bench, note
 from tenon_core.errors import Unavailable
@@ -221,7 +220,7 @@ def absent(postgres: PostgresServer, database_url: str) -> Iterator[None]:
 
 async def enqueued(bench: Bench) -> bool:
     """Enqueue, past our own connections that are gone."""
-    with suppress(Unavailable, DBAPIError):
+    with suppress(Unavailable, psycopg.Error):
         await bench.enqueue("quick")
         return True
     return False

@@ -2,8 +2,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
-from sqlalchemy.exc import IntegrityError
 
 from tenon_core import clock
 from tenon_db.transaction import Transaction
@@ -52,7 +52,7 @@ class DatasetRepository:
                     create_time=dataset.create_time,
                 )
             )
-        except IntegrityError as error:
+        except UniqueViolation as error:
             raise DatasetNameTaken from error
 
     async def get(self, dataset_id: UUID | None) -> Dataset:
@@ -78,7 +78,7 @@ class DatasetRepository:
         change = update(datasets).where(*self._live, datasets.c.id == dataset_id)
         try:
             return _dataset(await self._tx.row(change.values(**changes).returning(*SHOWN)))
-        except IntegrityError as error:
+        except UniqueViolation as error:
             raise DatasetNameTaken from error
 
     async def next_generation(self, dataset_id: UUID) -> int:

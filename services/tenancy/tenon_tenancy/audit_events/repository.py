@@ -30,7 +30,7 @@ class AuditEventRepository:
         elif self._tx.user_id:
             await self._append(PERSONS, self._tx.user_id, accesses)
         else:
-            await self._tx.execute(
+            await self._tx.execute_many(
                 postgresql.insert(service_events).on_conflict_do_nothing(),
                 [dataclasses.asdict(access) for access in accesses],
             )
@@ -54,7 +54,7 @@ class AuditEventRepository:
         if not fresh:
             return
         last = await self._advance(log, owner_id, len(fresh))
-        await self._tx.execute(
+        await self._tx.execute_many(
             insert(log.events),
             [
                 {log.owner: owner_id, "position": position, **dataclasses.asdict(access)}

@@ -1,0 +1,49 @@
+"""SQLAlchemy's statements as psycopg runs them.
+
+SQLAlchemy writes the SQL, once for all statements of one shape, and psycopg executes it: through
+SQLAlchemy's own execution a statement costs three times as much.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Executable, Row
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import IteratorResult
+from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.util import LRUCache
+
+DIALECT = PGDialect_psycopg()
+REMEMBERED = 500
+"""Shapes of statements; beyond that the least recently used are compiled again."""
+
+Parameters = Mapping[str, Any]
+
+_compiled: LRUCache[Any, Any] = LRUCache(REMEMBERED)
+
+
+def compiled(statement: Executable, given: Parameters) -> tuple[str, Parameters]:
+    """Return the SQL and its parameters, as SQLAlchemy's own execution has them."""
+    if isinstance(statement, ExecutableDDLElement):
+        return str(statement.compile(dialect=DIALECT)), {}
+    # Private, for no public name compiles through a cache; the lock pins SQLAlchemy's version.
+    sql, extracted, collected, _ = statement._compile_w_cache(  # type: ignore[attr-defined]  # noqa: SLF001
+        DIALECT, compiled_cache=_compiled, column_keys=sorted(given)
+    )
+    assert isinstance(sql, SQLCompiler)
+    parameters = sql.construct_params(
+        dict(given), extracted_parameters=extracted, _collected_params=collected
+    )
+    for name, process in sql._bind_processors.items():  # noqa: SLF001 # as above
+        parameters[name] = process(parameters[name])  # type: ignore[operator,index]
+    if not (sql.post_compile_params or sql.literal_execute_params):
+        return sql.string, parameters
+    expanded = sql._process_parameters_for_postcompile(parameters)  # noqa: SLF001 # as above
+    return expanded.statement, {**parameters, **expanded.additional_parameters}
+
+
+def named_rows(names: Sequence[str], tuples: Sequence[tuple[Any, ...]]) -> Sequence[Row[Any]]:
+    """Return what was fetched as rows with names."""
+    return IteratorResult(SimpleResultMetaData(names), iter(tuples)).all()
