@@ -5,6 +5,7 @@ SQLAlchemy's own execution a statement costs three times as much.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Executable, Row
@@ -33,6 +34,8 @@ def compiled(statement: Executable, given: Parameters) -> tuple[str, Parameters]
         DIALECT, compiled_cache=_compiled, column_keys=sorted(given)
     )
     assert isinstance(sql, SQLCompiler)
+    if sql.insert_prefetch or sql.update_prefetch:
+        raise TypeError("a column's default must be the database's: declare a server_default")
     parameters = sql.construct_params(
         dict(given), extracted_parameters=extracted, _collected_params=collected
     )
@@ -44,6 +47,11 @@ def compiled(statement: Executable, given: Parameters) -> tuple[str, Parameters]
     return expanded.statement, {**parameters, **expanded.additional_parameters}
 
 
-def named_rows(names: Sequence[str], tuples: Sequence[tuple[Any, ...]]) -> Sequence[Row[Any]]:
-    """Return what was fetched as rows with names."""
-    return IteratorResult(SimpleResultMetaData(names), iter(tuples)).all()
+def named_rows(names: tuple[bytes, ...], tuples: Sequence[tuple[Any, ...]]) -> Sequence[Row[Any]]:
+    """Return what was fetched as rows with the names of their columns."""
+    return IteratorResult(_metadata(names), iter(tuples)).all()
+
+
+@lru_cache(REMEMBERED)
+def _metadata(names: tuple[bytes, ...]) -> SimpleResultMetaData:
+    return SimpleResultMetaData([name.decode() for name in names])

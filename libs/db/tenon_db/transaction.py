@@ -51,7 +51,9 @@ class Transaction:
         self, statement: Executable, parameters: Parameters = NONE
     ) -> Sequence[Row[Any]]:
         cursor = await self.execute(statement, parameters)
-        names = [column.name for column in cursor.description or ()]
+        result = cursor.pgresult
+        assert result is not None, "a statement that was executed has one"
+        names = tuple(result.fname(number) or b"" for number in range(result.nfields))
         return named_rows(names, await cursor.fetchall())
 
     async def row(self, statement: Executable, parameters: Parameters = NONE) -> Row[Any] | None:

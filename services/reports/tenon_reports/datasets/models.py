@@ -23,7 +23,7 @@ datasets = Table(
     Column("dimensions", ARRAY(Text), nullable=False),
     Column("measures", ARRAY(Text), nullable=False),
     # Counts the batches of events; the events of a batch carry its number.
-    Column("generation", BigInteger, nullable=False, default=0),
+    Column("generation", BigInteger, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     # A deleted dataset is there for nobody but the job that removes its events.
     Column("delete_time", DateTime(timezone=True)),

@@ -49,6 +49,7 @@ class DatasetRepository:
                     time_zone=dataset.time_zone,
                     dimensions=list(dataset.dimensions),
                     measures=list(dataset.measures),
+                    generation=dataset.generation,
                     create_time=dataset.create_time,
                 )
             )

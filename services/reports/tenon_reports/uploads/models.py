@@ -26,14 +26,14 @@ uploads = Table(
     # Of the decompressed bytes; null until they were all read once.
     Column("sha256", Text),
     # Records of the file that are done, the header not counted: where a crash resumes.
-    Column("rows", BigInteger, nullable=False, default=0),
-    Column("accepted", BigInteger, nullable=False, default=0),
-    Column("duplicates", BigInteger, nullable=False, default=0),
-    Column("conflicts", BigInteger, nullable=False, default=0),
-    Column("rejected", BigInteger, nullable=False, default=0),
+    Column("rows", BigInteger, nullable=False, server_default="0"),
+    Column("accepted", BigInteger, nullable=False, server_default="0"),
+    Column("duplicates", BigInteger, nullable=False, server_default="0"),
+    Column("conflicts", BigInteger, nullable=False, server_default="0"),
+    Column("rejected", BigInteger, nullable=False, server_default="0"),
     # The stored objects with rejected rows, by the record at which each begins.
-    Column("rejected_parts", ARRAY(BigInteger), nullable=False, default=list),
-    Column("failure", Text, nullable=False, default=""),
+    Column("rejected_parts", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    Column("failure", Text, nullable=False, server_default=""),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("finish_time", DateTime(timezone=True)),
     info=TENANT,
