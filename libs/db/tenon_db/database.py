@@ -28,12 +28,6 @@ ROLLBACK_SECONDS = 5.0
 
 Driver: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
-# One message to the server, so that a transaction costs two round trips beside its statements.
-BEGIN = (
-    "BEGIN{mode}; SELECT set_config('app.org_id', '{org_id}', true),"
-    " set_config('app.user_id', '{user_id}', true), set_config('app.purpose', '{purpose}', true),"
-    " set_config('statement_timeout', '{timeout}', true)"
-)
 SNAPSHOT = " ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -47,17 +41,23 @@ class Scope:
     snapshot: bool = False
     seconds: float = DEFAULT_SECONDS
 
-    def begin(self) -> bytes:
-        """Write the statements that open the transaction."""
+    def begin(self) -> str:
+        """Write the statements that open the transaction; what they set ends with it.
+
+        One message to the server, and nothing in it that has to be planned.
+        """
         left = deadlines.remaining()
         seconds = self.seconds if left is None else min(self.seconds, left)
-        return BEGIN.format(
-            mode=SNAPSHOT if self.snapshot else "",
-            org_id=_escaped(self.org_id or ""),
-            user_id=_escaped(self.user_id or ""),
-            purpose=_escaped(self.purpose),
-            timeout=max(1, int(seconds * 1000)),
-        ).encode()
+        settings = {
+            "app.org_id": self.org_id,
+            "app.user_id": self.user_id,
+            "app.purpose": self.purpose,
+            "statement_timeout": max(1, int(seconds * 1000)),
+        }
+        lines = [
+            f"SET LOCAL {name} = '{_escaped(value)}'" for name, value in settings.items() if value
+        ]
+        return "; ".join([f"BEGIN{SNAPSHOT if self.snapshot else ''}", *lines])
 
 
 def _escaped(value: object) -> str:
@@ -141,7 +141,7 @@ class Database:
             connection = await self._connect()
             driver: Driver = cast("Any", connection).driver_connection
             try:
-                await driver.execute(scope.begin())
+                await driver.execute(scope.begin().encode())
             except psycopg.OperationalError:
                 connection.invalidate()
             except BaseException:
