@@ -107,7 +107,7 @@ def put(message: Message, path: Path, text: str) -> None:
         setattr(message, name, text)
 
 
-def _put_entry(entries: Any, field: FieldDescriptor, rest: Path, text: str) -> None:
+def _put_entry(entries: Any, field: Any, rest: Path, text: str) -> None:
     """Replace a map by one entry whose key or value is this text."""
     kept = dict(entries)
     key, value = next(iter(kept.items()), ("x", ""))
@@ -123,20 +123,13 @@ def _put_entry(entries: Any, field: FieldDescriptor, rest: Path, text: str) -> N
 
 def holds(message: Message, path: Path) -> bool:
     """Say whether what holds the text is there, so that the text belongs to the request."""
-    for name in path[:-1]:
-        field = message.DESCRIPTOR.fields_by_name[name]
-        held = getattr(message, name)
-        if _is_map(field):
-            return bool(held)
-        if field.is_repeated:
-            if not held:
-                return False
-            message = held[0]
-        elif not message.HasField(name):
-            return False
-        else:
-            message = held
-    return True
+    if len(path) == 1:
+        return True
+    name, rest = path[0], path[1:]
+    held = getattr(message, name)
+    if not message.DESCRIPTOR.fields_by_name[name].is_repeated:
+        return message.HasField(name) and holds(held, rest)
+    return bool(held) and (rest in (("key",), ("value",)) or holds(held[0], rest))
 
 
 def _is_map(field: Any) -> bool:
