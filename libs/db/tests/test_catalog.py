@@ -106,8 +106,8 @@ PLANTED = [
     ),
     (
         (
-            f"CREATE POLICY open ON {SCHEMA}.notes FOR SELECT USING (org_id IN (SELECT user_id"
-            f" FROM {SCHEMA}.diaries))"
+            f"CREATE POLICY open ON {SCHEMA}.notes FOR SELECT"
+            f" USING (EXISTS (TABLE {SCHEMA}.diaries))"
         ),
         "policy open of table notes shows more than a purpose or a person's own",
     ),
