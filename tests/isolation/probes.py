@@ -182,6 +182,25 @@ class Prober:
             return sorted([bytes(line) async for line in copy])
 
 
+@contextmanager
+def stripped(function: str) -> Iterator[None]:
+    """Let one function run its statements without any organization predicate."""
+
+    def bare(method: Any) -> Any:
+        async def run(tx: Transaction, statement: Any, parameters: Any = None) -> Any:
+            if _function() == function:
+                for predicate in predicates(statement):
+                    statement = without(statement, predicate)
+            return await method(tx, statement, parameters)
+
+        return run
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in METHODS:
+            patch.setattr(Transaction, name, bare(getattr(Transaction, name)))
+        yield
+
+
 @asynccontextmanager
 async def _taken_back(connection: Any) -> AsyncIterator[None]:
     """Undo what the body does, and go on with the transaction."""

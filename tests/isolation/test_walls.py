@@ -15,15 +15,20 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from services.reports.tests.reports_client import ReportsClient
 from tenon_reports.app import APP as REPORTS
 from tenon_tenancy.app import APP as TENANCY
 from tenon_testing.callers import Callers
 from tenon_testing.servers import Servers
 from tenon_testing.system import System
+from tests.isolation.attacks import Attack, carry_out
+from tests.isolation.contract import rpcs
+from tests.isolation.doors import ServiceDoor
 from tests.isolation.predicates import SCHEMAS
-from tests.isolation.probes import Findings, Prober, Site
+from tests.isolation.probes import Findings, Prober, Site, stripped
 from tests.isolation.scenario import Stage, use_everything
 from tests.isolation.shadows import cast_shadows, take_the_third_wall_down
+from tests.isolation.worlds import World
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "isolation.md"
@@ -32,10 +37,11 @@ RUNS = frozenset({"execute", "rows", "row", "scalar"})
 
 @dataclass(frozen=True)
 class Walls:
-    """What was found with row level security, and without."""
+    """What was found with row level security, and without; the stage stays without."""
 
     secured: Findings
     bare: Findings
+    stage: Stage
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +61,7 @@ async def walls(servers: Servers) -> AsyncIterator[Walls]:
             await cast_shadows(admin, SCHEMAS)
             secured = await _watched(stage)
             await take_the_third_wall_down(admin, SCHEMAS)
-            yield Walls(secured, await _watched(stage))
+            yield Walls(secured, await _watched(stage), stage)
     await callers.close()
     system.stop()
 
@@ -95,6 +101,40 @@ def test_row_level_security_refuses_rows_for_another_organization(walls: Walls) 
     assert len(walls.secured.inserting) > 8
     assert walls.secured.misplaced == set()
     assert walls.bare.misplaced == walls.bare.inserting
+
+
+REACHED = {
+    "DatasetService.GetDataset": ("dataset_id", "datasets.repository.DatasetRepository.get"),
+    "RunService.GetRun": ("run_id", "runs.repository.RunRepository.get"),
+    "UploadService.GetUpload": ("upload_id", "uploads.repository.UploadRepository.get"),
+}
+
+
+@pytest.mark.parametrize("name", REACHED)
+async def test_an_attack_gets_through_where_both_walls_are_down(walls: Walls, name: str) -> None:
+    """From the outside: the service tells what is the victim's once its predicate is gone too."""
+    field, function = REACHED[name]
+    rpc = next(rpc for rpc in rpcs() if rpc.name == name)
+    door = ServiceDoor(name, rpc, walls.stage.reports)
+    attack = Attack(rpc, 0, {(field,): "as it is"})
+    own, victim = await _small_world(walls.stage), await _small_world(walls.stage)
+    token = own.tenant.owner.access_token
+    assert not (await carry_out(door, token, attack, own, victim)).is_leak
+    with stripped(f"tenon_reports.{function}"):
+        assert (await carry_out(door, token, attack, own, victim)).is_leak
+
+
+async def _small_world(stage: Stage) -> World:
+    """Make an organization with a dataset, and an upload and a run that nobody works on."""
+    client = ReportsClient(stage.reports, await stage.callers.tenant())
+    dataset = (await client.create_dataset()).id
+    names = {
+        "organization": client.org_id,
+        "dataset": dataset,
+        "upload": (await client.upload(dataset, b"time\n")).id,
+        "run": (await client.start_run(events={"dataset_id": dataset})).id,
+    }
+    return World(client.tenant, client.tenant.owner, names)
 
 
 def test_every_statement_names_the_organization(walls: Walls) -> None:
