@@ -21,7 +21,7 @@ from tests.isolation.attacks import Attack, Outcome, at_random, carry_out, each_
 from tests.isolation.conftest import NewWorld
 from tests.isolation.contract import Rpc, rpcs
 from tests.isolation.doors import Door, service_doors
-from tests.isolation.samples import request_of, require_complete, samples
+from tests.isolation.samples import KINDS, NoSample, request_of, require_complete, samples
 from tests.isolation.worlds import Registry, World
 
 ATTACKED = rpcs(Access.ORG, Access.USER)
@@ -33,6 +33,18 @@ NOT_REACHED = frozenset({"unauthenticated", "session_ended", "not_found", "role_
 @pytest.mark.parametrize("rpc", ATTACKED, ids=lambda rpc: rpc.name)
 def test_every_id_of_the_contract_is_known_here(rpc: Rpc) -> None:
     require_complete(rpc)
+
+
+def test_an_id_that_nobody_knows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The positive control: a new kind of id, and one in a message that no sample holds."""
+    get_run = next(rpc for rpc in ATTACKED if rpc.name == "RunService.GetRun")
+    ingest = next(rpc for rpc in ATTACKED if rpc.name == "EventService.IngestEvents")
+    monkeypatch.delitem(KINDS, "run_id")
+    monkeypatch.setattr("tests.isolation.samples.SAMPLES", {})
+    with pytest.raises(NoSample, match=r"what does run_id name\?"):
+        require_complete(get_run)
+    with pytest.raises(NoSample, match=r"no sample in .* holds events\.id"):
+        require_complete(ingest)
 
 
 async def attacked(
