@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from tenon_db.transaction import Transaction
 from tests.isolation.predicates import (
@@ -106,7 +107,7 @@ class Prober:
         return probed
 
     async def _probe(self, tx: Transaction, statement: Any, parameters: Any) -> None:
-        scope = await _scope(tx)
+        scope = await self._scope(tx)
         self._see(statement, scope)
         for table in targets(statement):
             await self._misplace(tx, statement, parameters, f"{_function()}: {table}")
@@ -117,6 +118,14 @@ class Prober:
                 partial(self._outcome, tx, stripped, parameters),
             )
             self._note(_site(scope, statement, predicate), plain, bare)
+
+    async def _scope(self, tx: Transaction) -> str:
+        if tx.org_id is not None:
+            return "tenant"
+        if tx.user_id is not None:
+            return "user"
+        (row,) = await self._rows(tx, text("SELECT current_setting('app.purpose', true)"))
+        return f"system: {row[0]}"
 
     def _see(self, statement: Any, scope: str) -> None:
         function = _function()
@@ -134,7 +143,7 @@ class Prober:
 
     async def _outcome(self, tx: Transaction, statement: Any, parameters: Any) -> object:
         """Return the rows, or how many were changed, or the error; nothing of it stays."""
-        async with _taken_back(tx.driver):
+        async with _taken_back(partial(self._say, tx)):
             try:
                 if statement.is_select or getattr(statement, "_returning", ()):
                     rows = await self._rows(tx, statement, parameters)
@@ -151,14 +160,16 @@ class Prober:
             before, after = await plain(), before
         return before, stripped
 
+    async def _say(self, tx: Transaction, statement: str) -> None:
+        await self._execute(tx, text(statement))
+
     async def _misplace(
         self, tx: Transaction, statement: Any, parameters: Any, insert: str
     ) -> None:
         """Insert the row as another organization: row level security must refuse it."""
         self.found.inserting.add(insert)
-        async with _taken_back(tx.driver):
-            other = "SELECT set_config('app.org_id', %s, true)"
-            await tx.driver.execute(other, [self._foreign_org])
+        async with _taken_back(partial(self._say, tx)):
+            await self._say(tx, f"SELECT set_config('app.org_id', '{self._foreign_org}', true)")
             outcome = await self._outcome(tx, statement, parameters)
         if not isinstance(outcome, str):
             self.found.misplaced.add(insert)
@@ -175,7 +186,7 @@ class Prober:
 
     async def _copied(self, connection: Any, sql: str, params: Any) -> list[bytes]:
         async with (
-            _taken_back(connection),
+            _taken_back(connection.execute),
             connection.cursor() as cursor,
             self._copy(cursor, sql, params) as copy,
         ):
@@ -202,14 +213,14 @@ def stripped(function: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _taken_back(connection: Any) -> AsyncIterator[None]:
+async def _taken_back(say: Callable[[str], Awaitable[object]]) -> AsyncIterator[None]:
     """Undo what the body does, and go on with the transaction."""
-    await connection.execute("SAVEPOINT probe")
+    await say("SAVEPOINT probe")
     try:
         yield
     finally:
-        await connection.execute("ROLLBACK TO probe")
-        await connection.execute("RELEASE probe")
+        await say("ROLLBACK TO probe")
+        await say("RELEASE probe")
 
 
 def _values(outcome: object) -> set[str]:
@@ -223,16 +234,6 @@ def _owners(scope: str) -> frozenset[str]:
 
 def _site(scope: str, statement: Any, predicate: Predicate) -> Site:
     return Site(_function(), scope, verb(statement), predicate.table, predicate.text)
-
-
-async def _scope(tx: Transaction) -> str:
-    if tx.org_id is not None:
-        return "tenant"
-    if tx.user_id is not None:
-        return "user"
-    asked = await tx.driver.execute("SELECT current_setting('app.purpose', true)")
-    row = await asked.fetchone()
-    return f"system: {row[0] if row else ''}"
 
 
 def _function() -> str:
