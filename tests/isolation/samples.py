@@ -1,133 +1,106 @@
-"""Requests made from the contract itself: every route and every RPC that names an organization."""
+"""A request for each RPC that its owner may send, and what its texts name.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+Ids are filled in by their fields' names. A new RPC that needs more than ids, and a new kind of
+id, say so here; until then the tests fail and name them.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
+from uuid import uuid4
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
-from tenon_gateway.routers.operations import OPERATIONS
-from tenon_gateway.transcoding.descriptors import load_services
-from tenon_gateway.transcoding.routes import compile_routes
-from tenon_gateway.transcoding.words import enum_words
-from tenon_policy.policies import Access, MethodPolicy, load_policies
+from tests.isolation.contract import Path, Rpc, holds, names_something, put, texts
 
-SCALARS: dict[int, Any] = {
-    FieldDescriptor.TYPE_STRING: "x",
-    FieldDescriptor.TYPE_BYTES: b"x",
-    FieldDescriptor.TYPE_BOOL: True,
-    FieldDescriptor.TYPE_INT32: 1,
-    FieldDescriptor.TYPE_INT64: 1,
-    FieldDescriptor.TYPE_DOUBLE: 1.0,
+NEW = "$new"
+"""Stands for a text that nobody used before."""
+
+COUNT = {"dataset_id": "", "metrics": [{"name": "n", "op": "OP_COUNT"}], "dimensions": ["who"]}
+WHO = {"field": "who", "op": "OP_EQ", "value": "ada"}
+
+SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    "DatasetService.CreateDataset": [{"name": NEW, "dimensions": ["who"]}],
+    "DatasetService.UpdateDataset": [{"name": NEW, "update_mask": "name"}],
+    "EventService.IngestEvents": [
+        {"events": [{"id": "", "time": "2026-01-01T00:00:00Z", "dimensions": {"who": "ada"}}]}
+    ],
+    "QueryService.RunQuery": [{"query": {**COUNT, "filters": [WHO]}}],
+    "RunService.StartRun": [
+        {"format": "FORMAT_CSV", "events": {"dataset_id": "", "filters": [WHO]}},
+        {"format": "FORMAT_CSV", "query": COUNT},
+    ],
+    "UploadService.CreateUpload": [{"header": {"dataset_id": "", "time_column": "when"}}],
+    "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
+    "OrganizationService.CreateOrganization": [{"name": NEW}],
 }
-MAX_DEPTH = 5
+
+KINDS = {
+    "org_id": "organization",
+    "dataset_id": "dataset",
+    "upload_id": "upload",
+    "run_id": "run",
+    "user_id": "member",
+    "events.id": "event",
+}
 
 
-@dataclass(frozen=True)
-class OrgRoute:
-    """A route below an organization."""
-
-    method: str
-    path: str
-    request: Descriptor | None
-
-    def url(self, ids: Mapping[str, str]) -> str:
-        return self.path.format_map(ids)
-
-    def body(self, ids: Mapping[str, str]) -> dict[str, Any]:
-        """Return a body that names these ids wherever the path does not."""
-        if self.request is None:
-            return {}
-        fields = as_json(sample_message(message_of(self.request), ids))
-        return {name: value for name, value in fields.items() if f"{{{name}}}" not in self.path}
+class NoSample(Exception):
+    """The contract has grown past what these tests know."""
 
 
-def org_routes() -> list[OrgRoute]:
-    """Return every route with an organization in its path, generated ones and hand-written ones."""
-    compiled = [
-        OrgRoute(route.method, route.path, body_of(route.request.DESCRIPTOR, route.body))
-        for route in compile_routes(load_services())
+def kind_of(rpc: Rpc, path: Path) -> str:
+    """Return what a text names: for a page token, the list that it is of; NoSample."""
+    if path[-1] == "page_token":
+        return f"page of {rpc.name}"
+    for name in (".".join(path), path[-1]):
+        if name in KINDS:
+            return KINDS[name]
+    raise NoSample(f"{rpc.name}: what does {'.'.join(path)} name? Say so in KINDS of {__file__}")
+
+
+def samples(rpc: Rpc) -> list[Message]:
+    """Return the RPC's requests but for their ids."""
+    return [
+        ParseDict(_renewed(deepcopy(sample)), rpc.request())
+        for sample in SAMPLES.get(rpc.name, [{}])
     ]
-    manual = [OrgRoute(operation.method, operation.path, None) for operation in OPERATIONS]
-    return [route for route in (*compiled, *manual) if "{org_id}" in route.path]
 
 
-def org_methods() -> list[tuple[MethodPolicy, Any]]:
-    """Return every RPC for members of an organization, with its descriptor."""
-    services = load_services()
-    policies = load_policies(services)
-    methods = [method for service in services for method in service.methods]
-    described = [
-        (policies[f"/{method.containing_service.full_name}/{method.name}"], method)
-        for method in methods
+def ids_of(rpc: Rpc, sample: Message) -> list[Path]:
+    """Return the ids that belong to a request."""
+    return [
+        path
+        for path in texts(rpc.method.input_type)
+        if names_something(path) and holds(sample, path)
     ]
-    return [(policy, method) for policy, method in described if policy.access is Access.ORG]
 
 
-def message_of(descriptor: Descriptor) -> Message:
-    return GetMessageClass(descriptor)()
-
-
-def as_json(message: Message) -> dict[str, Any]:
-    """Return the fields that are set as the gateway takes them."""
-    return {field.name: _json(field, value) for field, value in message.ListFields()}
-
-
-def _json(field: Any, value: Any) -> Any:
-    if field.is_repeated:
-        return [_json_item(field, item) for item in value]
-    return _json_item(field, value)
-
-
-def _json_item(field: Any, value: Any) -> Any:
-    if field.message_type is not None:
-        return as_json(value)
-    return enum_words(field.enum_type)[value] if field.enum_type is not None else value
-
-
-def body_of(request: Any, body: str) -> Any:
-    """Return the message that a route takes as its body."""
-    if body in ("", "*"):
-        return request if body else None
-    return request.fields_by_name[body].message_type
-
-
-def sample_message(message: Message, ids: Mapping[str, str], depth: int = 0) -> Message:
-    """Fill every field: ids by their names, everything else with something of its type."""
-    seen: set[str] = set()
-    for field in message.DESCRIPTOR.fields:
-        oneof = field.containing_oneof
-        if oneof is not None and oneof.name in seen:
-            continue
-        if oneof is not None:
-            seen.add(oneof.name)
-        _fill(message, field, ids, depth)
+def request_of(rpc: Rpc, number: int, names: Mapping[str, str]) -> Message:
+    """Return a sample with all its ids, by what they name; a missing page is the first."""
+    message = samples(rpc)[number]
+    for path in ids_of(rpc, message):
+        kind = kind_of(rpc, path)
+        if path[-1] != "page_token" or kind in names:
+            put(message, path, names[kind])
     return message
 
 
-def _fill(message: Message, field: Any, ids: Mapping[str, str], depth: int) -> None:
-    if field.message_type is not None:
-        if depth < MAX_DEPTH and not field.message_type.file.package.startswith("google"):
-            target = getattr(message, field.name)
-            if field.is_repeated:
-                if not field.message_type.GetOptions().map_entry:
-                    sample_message(target.add(), ids, depth + 1)
-            else:
-                target.SetInParent()
-                sample_message(target, ids, depth + 1)
-        return
-    value = _scalar(field, ids)
-    if field.is_repeated:
-        getattr(message, field.name).append(value)
-    else:
-        setattr(message, field.name, value)
+def require_complete(rpc: Rpc) -> None:
+    """Refuse a contract with an id that no sample holds; NoSample."""
+    requests = samples(rpc)
+    for path in texts(rpc.method.input_type):
+        if not names_something(path):
+            continue
+        kind_of(rpc, path)
+        if not any(holds(request, path) for request in requests):
+            raise NoSample(f"{rpc.name}: no sample in {__file__} holds {'.'.join(path)}")
 
 
-def _scalar(field: Any, ids: Mapping[str, str]) -> Any:
-    if field.name in ids:
-        return ids[field.name]
-    if field.enum_type is not None:
-        return field.enum_type.values[1].number
-    return SCALARS[field.type]
+def _renewed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _renewed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renewed(item) for item in value]
+    return f"new {uuid4().hex}" if value == NEW else value

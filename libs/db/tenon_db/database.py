@@ -73,7 +73,18 @@ class Database:
     its block and rolled back by an exception.
     """
 
-    def __init__(self, url: str, *, schema: str, doorbell: Doorbell, pool_size: int = 10) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str,
+        doorbell: Doorbell,
+        pool_size: int = 10,
+        prepared: bool = True,
+    ) -> None:
+        """Open nothing yet. `prepared` statements stay on a session of the server, so they must be
+        off behind a pooler that gives each transaction another one.
+        """
         self.schema = schema
         self.doorbell = doorbell
         self._pool_size = pool_size
@@ -85,7 +96,11 @@ class Database:
             pool_timeout=POOL_WAIT_SECONDS,
             pool_reset_on_return=None,  # see `_give_back`
             hide_parameters=True,
-            connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},
+            connect_args={
+                "options": "-c timezone=UTC",
+                "connect_timeout": 5,
+                **({} if prepared else {"prepare_threshold": None}),
+            },
         )
 
     async def check(self) -> None:

@@ -49,6 +49,10 @@ def _create_roles(admin: psycopg.Connection, services: Mapping[str, Passwords]) 
                     " PASSWORD {}"
                 ).format(sql.Identifier(role), sql.Literal(password))
             )
+            # Also behind a pooler, which passes none of a client's own settings on.
+            admin.execute(
+                sql.SQL("ALTER ROLE {} SET timezone TO 'UTC'").format(sql.Identifier(role))
+            )
 
 
 def _create_database(admin: psycopg.Connection, database: str) -> None:

@@ -75,6 +75,110 @@ PLANTED = [
         f"role {APP} may use schema neighbour",
     ),
     (f"GRANT CREATE ON SCHEMA {SCHEMA} TO {APP}", f"role {APP} may make tables"),
+    (
+        f"ALTER POLICY of_tenant ON {SCHEMA}.notes WITH CHECK (true)",
+        "table notes has no policy that holds it to its tenant",
+    ),
+    (
+        (
+            f"ALTER POLICY of_tenant ON {SCHEMA}.notes"
+            " USING (org_id = NULLIF(current_setting('app.user_id', true), '')::uuid)"
+        ),
+        "table notes has no policy that holds it to its tenant",
+    ),
+    (
+        (
+            f"ALTER POLICY of_tenant ON {SCHEMA}.notes"
+            " USING (org_id = NULLIF(current_setting('app.org_id', true), '')::uuid OR id = 1)"
+        ),
+        "table notes has no policy that holds it to its tenant",
+    ),
+    (
+        f"CREATE POLICY open ON {SCHEMA}.notes FOR SELECT USING (true)",
+        "policy open of table notes shows more than a purpose or a person's own",
+    ),
+    (
+        (
+            f"CREATE POLICY open ON {SCHEMA}.notes FOR SELECT"
+            " USING (current_setting('app.purpose', true) <> 'x')"
+        ),
+        "policy open of table notes shows more than a purpose or a person's own",
+    ),
+    (
+        (
+            f"CREATE POLICY open ON {SCHEMA}.notes FOR SELECT"
+            f" USING (EXISTS (TABLE {SCHEMA}.diaries))"
+        ),
+        "policy open of table notes shows more than a purpose or a person's own",
+    ),
+    (
+        f"CREATE POLICY of_user ON {SCHEMA}.notes USING (true)",
+        "policy of_user of table notes is a second of its kind",
+    ),
+    (
+        f"CREATE UNIQUE INDEX oracle ON {SCHEMA}.notes (id) INCLUDE (org_id)",
+        f"unique key {SCHEMA}.oracle of table notes does not contain org_id",
+    ),
+    (
+        f"ALTER TABLE {SCHEMA}.notes ADD CONSTRAINT oracle EXCLUDE (id WITH =)",
+        f"unique key {SCHEMA}.oracle of table notes does not contain org_id",
+    ),
+    (
+        (
+            f"ALTER TABLE {SCHEMA}.notes ADD author uuid, ADD UNIQUE (org_id, author),"
+            f" ADD CONSTRAINT crossed FOREIGN KEY (org_id, author)"
+            f" REFERENCES {SCHEMA}.notes (author, org_id)"
+        ),
+        "foreign key crossed of table notes leads from one tenant to another",
+    ),
+    (
+        f"CREATE TABLE {SCHEMA}.heirs () INHERITS ({SCHEMA}.notes)",
+        f"table {SCHEMA}.heirs inherits from {SCHEMA}.notes",
+    ),
+    (
+        (
+            f"CREATE TABLE {SCHEMA}.parts (org_id uuid) PARTITION BY LIST (org_id);"
+            f" CREATE SCHEMA hidden; CREATE TABLE hidden.part PARTITION OF {SCHEMA}.parts DEFAULT"
+        ),
+        f"table hidden.part inherits from {SCHEMA}.parts",
+    ),
+    (
+        f"CREATE RULE copying AS ON INSERT TO {SCHEMA}.notes DO ALSO SELECT 1",
+        "table notes has the rule copying",
+    ),
+    (
+        f"ALTER TABLE {SCHEMA}.notes ADD number int GENERATED ALWAYS AS IDENTITY",
+        f"sequence {SCHEMA}.notes_number_seq counts over all that are in notes",
+    ),
+    (
+        (
+            "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER"
+            f" nowhere; CREATE FOREIGN TABLE {SCHEMA}.distant (id int) SERVER nowhere"
+        ),
+        "table distant is in no catalogue",
+    ),
+    (f"ALTER ROLE {APP} REPLICATION", f"role {APP} may step past row level security"),
+    (f"GRANT SELECT ON {SCHEMA}.notes TO PUBLIC", "everybody may use notes"),
+    (f"GRANT SELECT (id) ON {SCHEMA}.notes TO PUBLIC", "everybody may use id of notes"),
+    (
+        f"CREATE ROLE passer_by; GRANT SELECT ON {SCHEMA}.notes TO passer_by",
+        "passer_by may use notes",
+    ),
+    (
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} GRANT SELECT ON TABLES TO PUBLIC",
+        f"everybody may use what {OWNER} will make",
+    ),
+    (
+        (
+            "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO "
+            f"{APP}', current_database()); END $$"
+        ),
+        f"role {APP} may make schemas",
+    ),
+    (
+        f"ALTER ROLE {APP} SET app.org_id = '00000000-0000-0000-0000-000000000000'",
+        "app.org_id is set without a transaction that says so",
+    ),
 ]
 
 

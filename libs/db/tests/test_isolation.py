@@ -1,7 +1,5 @@
 """Row level security, by itself: none of these statements names an organization."""
 
-import asyncio
-import random
 from uuid import UUID
 
 import pytest
@@ -66,28 +64,3 @@ async def test_the_application_role_cannot_step_out(database: Database) -> None:
         with pytest.raises(InsufficientPrivilege):
             async with database.system("test") as tx:
                 await tx.execute(text(statement))
-
-
-async def test_pooled_connections_leak_no_tenant(
-    database: Database, pytestconfig: pytest.Config
-) -> None:
-    transactions = 50_000 if pytestconfig.getoption("--long") else 1_000
-    orgs = [await new_org(database) for _ in range(10)]
-    wrong = 0
-
-    async def use(org_id: UUID) -> None:
-        nonlocal wrong
-        async with database.tenant(org_id) as tx:
-            wrong += await seen(tx) != {org_id}
-
-    async def one_task(number: int) -> None:
-        chance = random.Random(number)  # noqa: S311 # repeatable, not secret
-        for _ in range(transactions // 50):
-            task = asyncio.create_task(use(chance.choice(orgs)))
-            if chance.random() < 0.1:
-                await asyncio.sleep(chance.random() / 500)
-                task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    await asyncio.gather(*map(one_task, range(50)))
-    assert wrong == 0

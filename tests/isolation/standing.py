@@ -1,0 +1,70 @@
+"""Who asks, and what the protos say they get: read from the policies, and not from the code that
+enforces them.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from tenon_policy.policies import Access, MethodPolicy, Role
+
+REFUSALS = frozenset(
+    {"unauthenticated", "session_ended", "not_found", "role_too_low", "peer_not_allowed"}
+)
+OF_THE_TOKEN = frozenset({"unauthenticated", "session_ended"})
+"""What a refresh or a log-out says of the refresh token that it is given, whoever asks."""
+
+
+class Session(Enum):
+    NONE = "none"
+    ENDED = "ended"
+    LIVE = "live"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Somebody's session, and their role in the organization that they ask about."""
+
+    session: Session
+    role: Role = Role.NONE
+
+    def __str__(self) -> str:
+        if self.session is not Session.LIVE:
+            return f"session {self.session.value}"
+        return self.role.name.lower()
+
+
+STANDINGS = [
+    Standing(Session.NONE),
+    Standing(Session.ENDED, Role.OWNER),
+    *(Standing(Session.LIVE, role) for role in Role),
+]
+
+
+def refusal(policy: MethodPolicy, standing: Standing, peer: str) -> str:
+    """Return the reason of the refusal that the policy asks for; empty where it lets in."""
+    match policy.access:
+        case Access.PUBLIC:
+            return ""
+        case Access.SERVICE:
+            return "" if {"*", peer} & policy.peers else "peer_not_allowed"
+        case Access.USER:
+            return _without_session(standing.session)
+        case Access.ORG:
+            return _without_session(standing.session) or _without_role(policy, standing.role)
+
+
+def _without_session(session: Session) -> str:
+    return {Session.NONE: "unauthenticated", Session.ENDED: "session_ended"}.get(session, "")
+
+
+def _without_role(policy: MethodPolicy, role: Role) -> str:
+    if role is Role.NONE:
+        return "not_found"
+    return "role_too_low" if role < policy.min_role else ""
+
+
+def told(policy: MethodPolicy, reason: str) -> str:
+    """Return the refusal that a reply is; empty if it was let in, whatever became of it then."""
+    if policy.access is Access.PUBLIC and reason in OF_THE_TOKEN:
+        return ""
+    return reason if reason in REFUSALS else ""

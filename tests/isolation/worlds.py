@@ -1,0 +1,170 @@
+"""Organizations with one of each thing that a request can name, and what must stay as it is."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import grpc
+import psycopg
+from psycopg import sql
+
+from services.reports.tests.reports_client import ReportsClient, event
+from tenon.events.v1.events_pb2 import AccessRecorded
+from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
+from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
+from tenon_policy.policies import Role
+from tenon_testing.callers import Caller, Callers, Tenant
+from tenon_testing.system import SERVICES, System
+from tenon_testing.waiting import eventually
+
+AUDIT_TABLES = frozenset(
+    {"outbox", "audit_events", "audit_heads", "personal_audit_events", "personal_audit_heads"}
+)
+"""These grow by what their owners themselves do; they are looked at line by line."""
+
+TABLES = """
+SELECT n.nspname, c.relname, array_agg(a.attname::text)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.atttypid = 'uuid'::regtype
+    AND (a.attname IN ('org_id', 'user_id')
+        OR a.attname = 'id' AND c.relname IN ('organizations', 'users'))
+WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """An organization. `names` holds the ids that requests name, by their kinds."""
+
+    tenant: Tenant
+    member: Caller
+    names: dict[str, str]
+    secrets: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def org_id(self) -> UUID:
+        return self.tenant.org_id
+
+    @property
+    def people(self) -> list[UUID]:
+        return [self.tenant.owner.user_id, self.member.user_id]
+
+    def marks(self) -> set[str]:
+        """Return the texts that tell that something of this organization got out."""
+        ids = {name for kind, name in self.names.items() if not kind.startswith(("page", "bait"))}
+        return ids | self.secrets
+
+
+class Registry:
+    """Makes people and worlds in one system, and looks at them past all walls."""
+
+    def __init__(self, system: System, callers: Callers, admin: psycopg.AsyncConnection) -> None:
+        self.system = system
+        self.callers = callers
+        self._admin = admin
+
+    async def join(self, org_id: UUID, role: Role, caller: Caller | None = None) -> Caller:
+        """Let somebody join an organization, as an accepted invitation will."""
+        caller = caller or await self.callers.user()
+        await self._admin.execute(
+            "INSERT INTO tenancy.memberships (org_id, user_id, role, create_time)"
+            " VALUES (%s, %s, %s, now())",
+            (org_id, caller.user_id, int(role)),
+        )
+        return caller
+
+    async def world(self, channels: Mapping[str, grpc.aio.Channel]) -> World:
+        """Make an organization in which there are two of everything that is listed."""
+        tenant = await self.callers.tenant(f"Acme {uuid4().hex}")
+        await OrganizationServiceStub(channels["tenancy"]).CreateOrganization(
+            CreateOrganizationRequest(name="Acme"), metadata=tenant.metadata
+        )
+        member = await self.join(tenant.org_id, Role.MEMBER)
+        names, secret = await _reports(ReportsClient(channels["reports"], tenant))
+        names |= {"organization": str(tenant.org_id), "member": str(member.user_id)}
+        secrets = {secret, tenant.owner.email, member.email, str(tenant.owner.user_id)}
+        return World(tenant, member, names, frozenset(secrets))
+
+    async def settled(self, world: World) -> None:
+        """Wait until nothing of a world changes by itself any more."""
+
+        async def is_settled() -> bool:
+            return not await self._unfinished(world)
+
+        await eventually(is_settled, within=60)
+
+    async def _unfinished(self, world: World) -> int:
+        found = 0
+        for service in SERVICES:
+            jobs = sql.SQL(
+                "SELECT count(*) FROM {} WHERE (org_id = %s OR user_id = ANY (%s))"
+                " AND state IN ('queued', 'running') AND run_at < now() + interval '1 hour'"
+            ).format(sql.Identifier(service, "jobs"))
+            found += await self._scalar(jobs, [world.org_id, world.people])
+        queued = sql.SQL(
+            "SELECT count(*) FROM notifications.emails WHERE user_id = ANY (%s)"
+            " AND state = 'queued'"
+        )
+        return found + int(await self._scalar(queued, [world.people]))
+
+    async def state(self, world: World) -> dict[str, str]:
+        """Return digests: of each table's rows that are a world's or its people's; of its files."""
+        owned = [world.org_id, *world.people]
+        digests = {}
+        for schema, table, owners in await self._tables():
+            digest = sql.SQL(
+                "SELECT coalesce(md5(string_agg(md5(t::text), '' ORDER BY t::text)), '')"
+                " FROM {} AS t WHERE ARRAY[{}] && %s::uuid[]"
+            ).format(sql.Identifier(schema, table), sql.SQL(",").join(map(sql.Identifier, owners)))
+            digests[f"{schema}.{table}"] = await self._scalar(digest, [owned])
+        return digests | {"files": _files(self.system.directory / "files", world.org_id)}
+
+    async def strangers(self, world: World) -> set[str]:
+        """Return who else than its people and the services is on record in a world."""
+        found = set()
+        for service in SERVICES:
+            outbox = sql.SQL("SELECT payload FROM {} WHERE org_id = %s AND type = %s").format(
+                sql.Identifier(service, "outbox")
+            )
+            kind = AccessRecorded.DESCRIPTOR.full_name
+            rows = await self._admin.execute(outbox, [world.org_id, kind])
+            found |= {AccessRecorded.FromString(row[0]).actor for row in await rows.fetchall()}
+        people = {f"users/{person}" for person in world.people}
+        return {actor for actor in found - people if not actor.startswith("services/")}
+
+    async def _tables(self) -> list[tuple[str, str, list[str]]]:
+        rows = await self._admin.execute(TABLES, [list(SERVICES)])
+        return [row for row in await rows.fetchall() if row[1] not in AUDIT_TABLES]
+
+    async def _scalar(self, query: sql.Composed | sql.SQL, parameters: list[Any]) -> Any:
+        row = await (await self._admin.execute(query, parameters)).fetchone()
+        assert row is not None
+        return row[0]
+
+
+async def _reports(client: ReportsClient) -> tuple[dict[str, str], str]:
+    """Make two datasets with events, an upload and two runs; return their ids and the secret."""
+    secret = f"treasure{uuid4().hex}"
+    bait = (await client.create_dataset(["who"], [])).id
+    dataset = (await client.create_dataset(["who"], [])).id
+    event_id = str(uuid4())
+    await client.ingest(dataset, event(event_id, dimensions={"who": secret}))
+    upload = await client.load(dataset, f"time,who\n2026-01-01,{secret}\n,x\n".encode())
+    runs = [await client.start_run(events={"dataset_id": dataset}) for _ in range(2)]
+    for run in runs:
+        await client.finished(run.id)
+    names = {"dataset": dataset, "event": event_id, "upload": upload.id, "run": runs[0].id}
+    return {**names, "bait": bait}, secret
+
+
+def _files(root: Path, org_id: UUID) -> str:
+    digest = hashlib.sha256()
+    for path in sorted((root / "orgs" / str(org_id)).rglob("*")):
+        digest.update(str(path).encode())
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
