@@ -5,6 +5,7 @@ from tenon_jobs.doorbell import Doorbell, SilentDoorbell
 from tenon_jobs.job import GiveUp, Handler, Job, JobType, LeaseLost, OnFailed, RetryLater, Scope
 from tenon_jobs.process import run_worker
 from tenon_jobs.queue import JobQueue
+from tenon_jobs.recurring import Recurring
 from tenon_jobs.worker import Worker
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "JobType",
     "LeaseLost",
     "OnFailed",
+    "Recurring",
     "RetryLater",
     "Scope",
     "SilentDoorbell",

@@ -14,6 +14,7 @@ EXPIRED = Counter("tenon_jobs_expired", "Jobs that this sweeper took from stoppe
 QUARANTINED = Counter(
     "tenon_jobs_quarantined", "Jobs set aside because their workers stopped.", ["type"]
 )
+FIRED = Counter("tenon_jobs_fired", "Fire times that this worker made a job of.", ["schedule"])
 OLDEST_DUE = Gauge(
     "tenon_jobs_oldest_due_seconds", "For how long the service's oldest due job has waited."
 )

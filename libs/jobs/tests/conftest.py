@@ -53,6 +53,7 @@ async def database(session_database: Database) -> Database:
     async with session_database.system("test") as tx:
         await tx.execute(sa.text("DELETE FROM work.jobs"))
         await tx.execute(sa.text("DELETE FROM work.effects"))
+        await tx.execute(sa.text("DELETE FROM work.recurring"))
     return session_database
 
 
