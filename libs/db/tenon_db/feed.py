@@ -88,7 +88,7 @@ class Stand:
     first: int
     head: int
     waiting_since: datetime | None
-    """When the oldest event happened that the consumer has not passed; None if it is at the head."""
+    """When the oldest event happened that the consumer has not passed; None at the head."""
 
 
 class Feed:
@@ -109,7 +109,9 @@ class Feed:
         # One statement sees one moment: none can be deleted between looking and reading.
         wanted = (
             select(self._outbox)
-            .where(self._outbox.c.position > after, self._outbox.c.position <= self._head.c.position)
+            .where(
+                self._outbox.c.position > after, self._outbox.c.position <= self._head.c.position
+            )
             .where(self._outbox.c.type.in_(types))
             .order_by(self._outbox.c.position)
             .limit(limit)

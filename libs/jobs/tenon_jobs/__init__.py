@@ -6,6 +6,7 @@ from tenon_jobs.job import GiveUp, Handler, Job, JobType, LeaseLost, OnFailed, R
 from tenon_jobs.process import run_worker
 from tenon_jobs.queue import JobQueue
 from tenon_jobs.recurring import Recurring
+from tenon_jobs.upkeep import Keep, Upkeep
 from tenon_jobs.worker import Worker
 
 __all__ = [
@@ -16,12 +17,14 @@ __all__ = [
     "Job",
     "JobQueue",
     "JobType",
+    "Keep",
     "LeaseLost",
     "OnFailed",
     "Recurring",
     "RetryLater",
     "Scope",
     "SilentDoorbell",
+    "Upkeep",
     "Worker",
     "run_worker",
 ]

@@ -11,13 +11,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from tenon_core.ids import uuid7
+from tenon_core.ids import first_id, uuid7
 from tenon_db.transaction import Transaction
 from tenon_jobs.tables import State, lane
 
 LANES_PER_CLAIM = 100
 MAX_CLAIMS = 3
 SWEEP_LIMIT = 500
+DELETE_LIMIT = 1_000
 LONGEST_ERROR = 2000
 NO_OUTCOME = "its worker stopped without an outcome"
 
@@ -195,6 +196,29 @@ class JobRepository:
             .limit(SWEEP_LIMIT)
         )
         return [_claim(row) for row in await self._tx.rows(statement)]
+
+    async def delete_finished(
+        self, keep: Mapping[State, timedelta], *, after: UUID | None, before: datetime
+    ) -> tuple[UUID | None, int]:
+        """Look at the next jobs after an id that were made before a time, and delete those that
+        finished longer ago than jobs of their state are kept.
+
+        Return the last id looked at, None at the end, and the number deleted. (An index on
+        finish times would be written once more for each job; this reads the primary key.)
+        """
+        old = sa.select(self._jobs.c.id).where(self._jobs.c.id < first_id(before))
+        if after is not None:
+            old = old.where(self._jobs.c.id > after)
+        ids = [
+            row.id for row in await self._tx.rows(old.order_by(self._jobs.c.id).limit(DELETE_LIMIT))
+        ]
+        past = [
+            sa.and_(self._jobs.c.state == state, self._jobs.c.finish_time < sa.func.now() - kept)
+            for state, kept in keep.items()
+        ]
+        gone = sa.delete(self._jobs).where(self._jobs.c.id.in_(ids), sa.or_(*past))
+        deleted = (await self._tx.execute(gone)).rowcount if ids else 0
+        return ids[-1] if len(ids) == DELETE_LIMIT else None, deleted
 
     async def oldest_due_seconds(self) -> float:
         """Return for how long the oldest due job has been waiting; 0 if none is."""

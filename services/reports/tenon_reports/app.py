@@ -12,7 +12,7 @@ from tenon.reports.v1.event_service_pb2_grpc import add_EventServiceServicer_to_
 from tenon.reports.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from tenon.reports.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 from tenon.reports.v1.upload_service_pb2_grpc import add_UploadServiceServicer_to_server
-from tenon_jobs import CeleryDoorbell, JobQueue, Worker, run_worker
+from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_reports.datasets.rpc import DatasetServicer
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.datasets.tasks import DatasetTasks
@@ -93,12 +93,14 @@ async def worker(settings: ReportsSettings) -> AsyncIterator[Worker]:
             database, own.storage, own.datasets, own.ingest, settings.max_upload_bytes
         )
         exporter = RunExporter(database, own.queue, own.storage, own.datasets)
+        upkeep = Upkeep(database, own.queue, Keep.of(settings))
         types = [
+            *upkeep.types(),
             *UploadTasks(database, own.storage, loader).types(),
             *RunTasks(database, own.storage, exporter).types(),
             *DatasetTasks(own.datasets, own.ingest, own.uploads, own.runs).types(),
         ]
-        yield Worker(database, own.queue, types)
+        yield Worker(database, own.queue, types, recurring=upkeep.recurring())
 
 
 APP = ServiceApp(
