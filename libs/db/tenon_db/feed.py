@@ -139,9 +139,9 @@ class Feed:
             .scalar_subquery()
         )
         async with self._database.system("feed") as tx:
-            row = await tx.row(select(self._head.c.first, self._head.c.position, waiting))
-        assert row is not None
-        return Stand(*row)
+            row = await tx.row(select(self._head, waiting.label("waiting_since")))
+        assert row is not None, "the head is there from the first migration on"
+        return Stand(row.first, row.position, row.waiting_since)
 
 
 class CursorTooOld(TenonError):

@@ -10,6 +10,7 @@ from tenon_core.events import Event
 from tenon_core.ids import first_id, uuid7
 from tenon_jobs import Keep, Upkeep, repository
 from tenon_jobs.repository import JobRepository
+from tenon_jobs.tables import State
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -69,7 +70,7 @@ async def test_a_batch_looks_at_so_many_rows_and_no_more(
     monkeypatch.setattr(repository, "DELETE_LIMIT", 2)
     for _ in range(5):
         await finished(bench, "succeeded", 2 * DAY)
-    keep = {repository.State.SUCCEEDED: DAY}
+    keep = {State.SUCCEEDED: DAY}
     async with bench.database.system("test") as tx:
         jobs = JobRepository(tx, bench.queue.table)
         _, deleted = await jobs.delete_finished(keep, after=None, before=clock.now())
