@@ -30,7 +30,11 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
 
 @pytest.fixture(scope="session")
 def database_url(servers: Servers) -> str:
-    """A migrated database of a service named `work`."""
+    return migrated(servers)
+
+
+def migrated(servers: Servers) -> str:
+    """Make a database of a service named `work`, and return its URL."""
     postgres, name = servers.postgres, f"jobs_{uuid4().hex}"
     provision(postgres.url(), name, {"work": PASSWORDS})
     owner = postgres.url(name, owner_role("work"), PASSWORDS.owner)

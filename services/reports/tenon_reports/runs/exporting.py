@@ -12,6 +12,7 @@ from tenon_jobs import Job, JobQueue
 from tenon_reports import events
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.errors import DatasetNotFound
+from tenon_reports.files.service import FileService
 from tenon_reports.queries.models import EventsPlan, Plan, Question
 from tenon_reports.queries.plan import plan_events, plan_query
 from tenon_reports.runs.models import WORKING, Phase, Progress, Run, RunState
@@ -60,12 +61,18 @@ class Stopped(Exception):  # an event, and no error
 
 class RunExporter:
     def __init__(
-        self, database: Database, queue: JobQueue, storage: Storage, datasets: DatasetService
+        self,
+        database: Database,
+        queue: JobQueue,
+        storage: Storage,
+        datasets: DatasetService,
+        files: FileService,
     ) -> None:
         self._database = database
         self._queue = queue
         self._storage = storage
         self._datasets = datasets
+        self._files = files
 
     async def export(self, job: Job, run: Run) -> None:
         """Write the run's file and end the run, as succeeded or as cancelled."""
@@ -147,6 +154,6 @@ class RunExporter:
                 run.id, cancelling, RunState.CANCELLED, finish_time=clock.now(), eta_seconds=None
             )
             present = await repository.find(run.id)
+            if present is None or present.state is not RunState.SUCCEEDED:
+                await self._files.discard(tx, [run.file_key])
             await job.complete(tx)
-        if present is None or present.state is not RunState.SUCCEEDED:
-            await self._storage.delete(run.file_key)
