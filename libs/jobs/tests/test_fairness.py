@@ -106,7 +106,7 @@ async def test_neighbours_of_a_million_jobs_do_not_wait(apart: Bench) -> None:
 
 async def urgent_delay(bench: Bench, org_id: UUID) -> float:
     """Return how long a job of a smaller priority waits behind all those of its organization."""
-    began = asyncio.get_running_loop().create_future()
+    began: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     async def work(job: Job) -> None:
         if job.payload:

@@ -1,5 +1,6 @@
 """Objects of the file driver that are written in parts: prefixes of one file that grows."""
 
+import asyncio
 import fcntl
 import os
 import zlib
@@ -24,6 +25,7 @@ class FilePartWriter:
         self._buffer = bytearray()
         self._size = 0
         self._sum = 0
+        self._sealing: asyncio.Future[Part] | None = None
 
     async def write(self, chunk: bytes) -> None:
         self._buffer += chunk
@@ -35,14 +37,17 @@ class FilePartWriter:
         rest, offset = self._take()
         size, checksum = self._size, self._sum
         self._size, self._sum = 0, 0
-        return to_the_end(in_thread(self._sealed, rest, offset, size, checksum))
+        self._sealing = asyncio.ensure_future(in_thread(self._sealed, rest, offset, size, checksum))
+        return asyncio.shield(self._sealing)
 
     async def complete(self, parts: Sequence[Part]) -> None:
         length = sum(part.size for part in parts)
         await to_the_end(in_thread(self._publish, length))
 
     async def close(self) -> None:
-        """Let go of the file, and of the lock with it."""
+        """Let go of the file, and of the lock with it, when no thread uses it any more."""
+        if self._sealing:
+            await asyncio.wait([self._sealing])
         await in_thread(os.close, self._descriptor)
 
     def _take(self) -> tuple[bytearray, int]:

@@ -1,14 +1,16 @@
 """Objects in S3 that are written in parts: multipart uploads that outlive their writer."""
 
+import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tenon_storage.errors import PartsLost
 from tenon_storage.storage import Part
 from tenon_storage.threads import in_thread, to_the_end
 
-if TYPE_CHECKING:  # for type checking alone
+if TYPE_CHECKING:  # these two packages are for type checking alone
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 
 class S3PartWriter:
@@ -32,7 +34,7 @@ class S3PartWriter:
     def seal(self) -> Awaitable[Part]:
         self._number += 1
         body, self._buffer = self._buffer, bytearray()
-        return to_the_end(self._send(self._number, body))
+        return asyncio.shield(asyncio.ensure_future(self._send(self._number, body)))
 
     async def _send(self, number: int, body: bytearray) -> Part:
         sent = await in_thread(
@@ -41,12 +43,12 @@ class S3PartWriter:
             Key=self._name,
             UploadId=self._upload_id,
             PartNumber=number,
-            Body=body,
+            Body=cast("bytes", body),  # it takes a bytearray, which spares a copy
         )
         return Part(len(body), sent["ETag"])
 
     async def complete(self, parts: Sequence[Part]) -> None:
-        named = [
+        named: list[CompletedPartTypeDef] = [
             {"ETag": part.etag, "PartNumber": number} for number, part in enumerate(parts, start=1)
         ]
         await to_the_end(

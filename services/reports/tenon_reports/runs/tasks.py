@@ -6,10 +6,11 @@ from tenon_db.transaction import Transaction
 from tenon_jobs import Job, JobType
 from tenon_reports import events
 from tenon_reports.files.service import FileService
-from tenon_reports.runs.exporting import EXPIRE, LONGEST_EXPORT_SECONDS, RunExporter
+from tenon_reports.runs.exporting import EXPIRE, RunExporter
 from tenon_reports.runs.models import UNFINISHED, Run, RunState
 from tenon_reports.runs.repository import RunRepository
 from tenon_reports.runs.service import EXPORT
+from tenon_reports.runs.stopping import LONGEST_EXPORT_SECONDS
 
 GIVEN_UP = "The export failed because of an error on our side. Please start it again."
 
@@ -55,7 +56,7 @@ class RunTasks:
             _run_id(job), UNFINISHED, RunState.FAILED, failure=GIVEN_UP, finish_time=clock.now()
         )
         if run:
-            await self._files.discard(tx, [run.file_key])
+            await self._files.discard(tx, [run.file_key], run.unfinished)
             await tx.publish(events.run_failed(run.org_id, run.id, run.user_id))
 
     async def _find(self, job: Job) -> Run | None:
