@@ -131,6 +131,16 @@ def logs(data: DataDirectory, process: str | None, *, following: bool) -> None:
         click.echo(line)
 
 
+@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@data_option
+def jobs(data: DataDirectory, arguments: tuple[str, ...]) -> None:
+    """See background jobs, retry them, set them aside: list, retry, quarantine."""
+    from tenon_launcher.jobs import run
+
+    run(data, arguments)
+
+
 @main.command()
 @click.option("--check", is_flag=True, help="Fail if ROUTES.md or openapi.json is not current.")
 @click.option("--write", is_flag=True, help="Write both files.")

@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import datetime
 from uuid import UUID
 
 
@@ -15,6 +16,11 @@ def uuid7() -> UUID:
     fraction = (nanoseconds << 12) // 1_000_000
     random = int.from_bytes(os.urandom(8), "big") >> 2
     return UUID(int=(milliseconds << 80) | (0x7 << 76) | (fraction << 64) | (0x2 << 62) | random)
+
+
+def first_id(at: datetime) -> UUID:
+    """Return an id that no id made before this time is after."""
+    return UUID(int=(int(at.timestamp() * 1000) << 80) | (0x7 << 76) | (0x2 << 62))
 
 
 def parse_id(text: str) -> UUID | None:

@@ -37,3 +37,8 @@ class ServiceSettings(ProcessSettings):
     database_pool_size: int = 10
     drain_seconds: float = 10.0
     """How long a stopping server waits for calls in flight."""
+    keep_events_days: float = 30.0
+    """How long events are kept for their consumers; one that is away for longer is lost."""
+    keep_succeeded_jobs_days: float = 1.0
+    keep_set_aside_jobs_days: float = 90.0
+    """For jobs that failed or were quarantined."""

@@ -6,9 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, func, select, true, update
 
-from tenon_core.errors import TenonError
+from tenon_core.errors import Code, TenonError
 from tenon_db.database import Database
 from tenon_db.doorbell import heard
 from tenon_db.tables import feed_bell, outbox_bell, outbox_head_of, outbox_of
@@ -78,6 +78,19 @@ class Sequencer:
         return select(self._outbox.c.id).where(self._outbox.c.position.is_(None))
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How much of a feed lies before a consumer.
+
+    `first` is the position before the oldest event that is kept, `head` the last position given.
+    """
+
+    first: int
+    head: int
+    waiting_since: datetime | None
+    """When the oldest event happened that the consumer has not passed; None at the head."""
+
+
 class Feed:
     """Reads the events back by position."""
 
@@ -89,20 +102,56 @@ class Feed:
     async def pull(
         self, after: int, types: Sequence[str], limit: int
     ) -> tuple[list[FeedEvent], int]:
-        """Return the wanted events after a position, and the position to go on from."""
-        outbox = self._outbox
-        async with self._database.system("feed") as tx:
-            head: int = await tx.scalar(select(self._head.c.position))
-            rows = await tx.rows(
-                select(outbox)
-                .where(outbox.c.position > after, outbox.c.position <= head)
-                .where(outbox.c.type.in_(types))
-                .order_by(outbox.c.position)
-                .limit(limit)
+        """Return the wanted events after a position, and the position to go on from.
+
+        Raises CursorTooOld if events after it have been deleted.
+        """
+        # One statement sees one moment: none can be deleted between looking and reading.
+        wanted = (
+            select(self._outbox)
+            .where(
+                self._outbox.c.position > after, self._outbox.c.position <= self._head.c.position
             )
-        events = [_event(row) for row in rows]
-        return events, events[-1].position if len(events) == limit else max(head, after)
+            .where(self._outbox.c.type.in_(types))
+            .order_by(self._outbox.c.position)
+            .limit(limit)
+            .lateral("wanted")
+        )
+        head, first = self._head.c.position.label("head"), self._head.c.first.label("first")
+        async with self._database.system("feed") as tx:
+            rows = await tx.rows(
+                select(head, first, wanted)
+                .select_from(self._head.outerjoin(wanted, true()))
+                .order_by(wanted.c.position)
+            )
+        if after < rows[0].first:
+            raise CursorTooOld
+        events = [_event(row) for row in rows if row.id is not None]
+        return events, events[-1].position if len(events) == limit else max(rows[0].head, after)
+
+    async def stand(self, after: int) -> Stand:
+        """Say how much there is after a position."""
+        waiting = (
+            select(self._outbox.c.event_time)
+            .where(self._outbox.c.position > after)
+            .order_by(self._outbox.c.position)
+            .limit(1)
+            .scalar_subquery()
+        )
+        async with self._database.system("feed") as tx:
+            row = await tx.row(select(self._head, waiting.label("waiting_since")))
+        assert row is not None, "the head is there from the first migration on"
+        return Stand(row.first, row.position, row.waiting_since)
+
+
+class CursorTooOld(TenonError):
+    """Events after this position have been deleted, for they are kept for a time only."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "cursor_too_old"
 
 
 def _event(row: Row[tuple[object, ...]]) -> FeedEvent:
-    return FeedEvent(**row._mapping)  # noqa: SLF001 # SQLAlchemy's public name begins with _
+    return FeedEvent(
+        row.id, row.position, row.type, row.org_id, row.user_id, row.event_time, row.payload
+    )

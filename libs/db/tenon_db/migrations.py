@@ -77,8 +77,10 @@ def create_outbox() -> None:
         " payload bytea NOT NULL)"
     )
     op.execute(f"CREATE INDEX outbox_fresh ON {schema()}.outbox (id) WHERE position IS NULL")
-    op.execute(f"CREATE TABLE {schema()}.outbox_head (position bigint NOT NULL)")
-    op.execute(f"INSERT INTO {schema()}.outbox_head VALUES (0)")  # noqa: S608 # our own name
+    op.execute(
+        f"CREATE TABLE {schema()}.outbox_head (position bigint NOT NULL, first bigint NOT NULL)"
+    )
+    op.execute(f"INSERT INTO {schema()}.outbox_head VALUES (0, 0)")  # noqa: S608 # our own name
     global_table("outbox")
     global_table("outbox_head")
 

@@ -46,11 +46,12 @@ def outbox_of(schema: str) -> Table:
 
 @cache
 def outbox_head_of(schema: str) -> Table:
-    """Return the table of one row that holds the last position given."""
+    """Return the table of one row: the last position given, and the last that was deleted."""
     return Table(
         "outbox_head",
         metadata(schema),
         Column("position", BigInteger, nullable=False),
+        Column("first", BigInteger, nullable=False),
         info=GLOBAL,
     )
 

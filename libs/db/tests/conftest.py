@@ -18,7 +18,11 @@ PASSWORDS = Passwords(owner="owner-of-probe", app="app-of-probe")
 
 @pytest.fixture(scope="session")
 def database_url(servers: Servers) -> str:
-    """A migrated database of its own, as the application role."""
+    return migrated(servers)
+
+
+def migrated(servers: Servers) -> str:
+    """Return the URL of a migrated database of its own, as the application role."""
     name = f"probe_{uuid4().hex}"
     postgres = servers.postgres
     provision(postgres.url(), name, {SCHEMA: PASSWORDS})

@@ -8,7 +8,7 @@ from tenon_core.events import Event
 from tenon_core.ids import uuid7
 from tenon_db.cursors import Consumer
 from tenon_db.database import Database
-from tenon_db.feed import Feed, FeedEvent, Sequencer
+from tenon_db.feed import Feed, FeedEvent, Sequencer, Stand
 from tenon_db.transaction import Transaction
 
 
@@ -23,6 +23,9 @@ class OwnFeed:
         self, after: int, types: Sequence[str], limit: int
     ) -> tuple[Sequence[FeedEvent], int]:
         return await self._feed.pull(after, types, limit)
+
+    async def stand(self, after: int) -> Stand:
+        return await self._feed.stand(after)
 
 
 async def publish(database: Database, kind: str, count: int = 1) -> None:

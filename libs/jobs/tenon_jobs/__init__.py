@@ -5,6 +5,8 @@ from tenon_jobs.doorbell import Doorbell, SilentDoorbell
 from tenon_jobs.job import GiveUp, Handler, Job, JobType, LeaseLost, OnFailed, RetryLater, Scope
 from tenon_jobs.process import run_worker
 from tenon_jobs.queue import JobQueue
+from tenon_jobs.recurring import Recurring
+from tenon_jobs.upkeep import Keep, Upkeep
 from tenon_jobs.worker import Worker
 
 __all__ = [
@@ -15,11 +17,14 @@ __all__ = [
     "Job",
     "JobQueue",
     "JobType",
+    "Keep",
     "LeaseLost",
     "OnFailed",
+    "Recurring",
     "RetryLater",
     "Scope",
     "SilentDoorbell",
+    "Upkeep",
     "Worker",
     "run_worker",
 ]

@@ -10,6 +10,8 @@ from tenon_jobs.celery_app import WAKE, celery_app, queue_name
 ENOUGH_WAITING = 16
 """With so many unread messages no worker listens, or all are about to look anyway."""
 PAUSE_SECONDS = 1.0
+LEAST_SECONDS = 0.01
+"""Between two messages: rings meanwhile are one."""
 
 log = structlog.get_logger()
 
@@ -46,6 +48,7 @@ class CeleryDoorbell:
                 self._closed.wait(PAUSE_SECONDS)
             else:
                 self._note(None)
+                self._closed.wait(LEAST_SECONDS)
         self._app.close()
 
     def _deliver(self) -> None:

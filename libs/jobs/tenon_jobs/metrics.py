@@ -14,6 +14,14 @@ EXPIRED = Counter("tenon_jobs_expired", "Jobs that this sweeper took from stoppe
 QUARANTINED = Counter(
     "tenon_jobs_quarantined", "Jobs set aside because their workers stopped.", ["type"]
 )
+FIRED = Counter("tenon_jobs_fired", "Fire times that this worker made a job of.", ["schedule"])
+DEPTH = Gauge(
+    "tenon_jobs_depth",
+    "Jobs by type and state, counted up to 10,000; the same from each worker of a service.",
+    ["service", "type", "state"],
+)
 OLDEST_DUE = Gauge(
-    "tenon_jobs_oldest_due_seconds", "For how long the service's oldest due job has waited."
+    "tenon_jobs_oldest_due_seconds",
+    "For how long the oldest due job of a type has waited; the same from each worker of a service.",
+    ["service", "type"],
 )

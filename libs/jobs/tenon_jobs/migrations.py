@@ -1,4 +1,4 @@
-"""The migration operation that gives a service its jobs table."""
+"""The migration operation that gives a service its tables of jobs."""
 
 from alembic import op
 
@@ -6,7 +6,12 @@ from tenon_db.migrations import global_table, schema
 
 
 def create_jobs() -> None:
-    """Make the table of jobs: first version, never to be edited."""
+    """Make the tables of jobs and of recurring work: first version, never to be edited."""
+    _create_jobs()
+    _create_recurring()
+
+
+def _create_jobs() -> None:
     table = f"{schema()}.jobs"
     op.execute(
         f"CREATE TABLE {table} (id uuid PRIMARY KEY, type text NOT NULL, payload jsonb NOT NULL,"
@@ -23,10 +28,22 @@ def create_jobs() -> None:
     op.execute(
         f"CREATE INDEX jobs_queued ON {table} (type, lane, priority, run_at) WHERE state = 'queued'"
     )
-    op.execute(f"CREATE INDEX jobs_due ON {table} (run_at) WHERE state = 'queued'")
+    op.execute(f"CREATE INDEX jobs_due ON {table} (type, run_at) WHERE state = 'queued'")
     op.execute(f"CREATE INDEX jobs_running ON {table} (lane) WHERE state = 'running'")
+    op.execute(
+        f"CREATE INDEX jobs_set_aside ON {table} (state, type) WHERE state IN"
+        " ('failed', 'quarantined')"
+    )
     op.execute(
         f"CREATE UNIQUE INDEX jobs_dedupe ON {table} (type, dedupe_key)"
         " WHERE dedupe_key IS NOT NULL"
     )
     global_table("jobs")
+
+
+def _create_recurring() -> None:
+    op.execute(
+        f"CREATE TABLE {schema()}.recurring (name text PRIMARY KEY, cron text NOT NULL,"
+        " time_zone text NOT NULL, job_type text NOT NULL, fired_until timestamptz NOT NULL)"
+    )
+    global_table("recurring")

@@ -11,17 +11,20 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from tenon_core.ids import uuid7
+from tenon_core.ids import first_id, uuid7
 from tenon_db.transaction import Transaction
 from tenon_jobs.tables import State, lane
 
 LANES_PER_CLAIM = 100
 MAX_CLAIMS = 3
 SWEEP_LIMIT = 500
+DELETE_LIMIT = 1_000
+MOST_COUNTED = 10_000
 LONGEST_ERROR = 2000
 NO_OUTCOME = "its worker stopped without an outcome"
 
 _CLAIM = files("tenon_jobs").joinpath("claim.sql").read_text()
+_DEPTHS = files("tenon_jobs").joinpath("depths.sql").read_text()
 _SECOND = sa.text("interval '1 second'")
 
 
@@ -45,6 +48,16 @@ class Claim:
     user_id: UUID | None
     token: int
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many jobs of a type are in a state: MOST_COUNTED means as many or more."""
+
+    type: str
+    state: State
+    jobs: int
+    oldest_due_seconds: float
 
 
 class JobRepository:
@@ -196,13 +209,34 @@ class JobRepository:
         )
         return [_claim(row) for row in await self._tx.rows(statement)]
 
-    async def oldest_due_seconds(self) -> float:
-        """Return for how long the oldest due job has been waiting; 0 if none is."""
-        oldest = sa.select(sa.func.min(self._jobs.c.run_at)).where(
-            self._jobs.c.state == State.QUEUED, self._jobs.c.run_at <= sa.func.now()
-        )
-        age = sa.extract("epoch", sa.func.now() - oldest.scalar_subquery())
-        return float(await self._tx.scalar(sa.select(sa.func.coalesce(age, 0))))
+    async def delete_finished(
+        self, keep: Mapping[State, timedelta], *, after: UUID | None, before: datetime
+    ) -> tuple[UUID | None, int]:
+        """Look at the next jobs after an id that were made before a time, and delete those that
+        finished longer ago than jobs of their state are kept.
+
+        Return the last id looked at, None at the end, and the number deleted. (An index on
+        finish times would be written once more for each job; this reads the primary key.)
+        """
+        old = sa.select(self._jobs.c.id).where(self._jobs.c.id < first_id(before))
+        if after is not None:
+            old = old.where(self._jobs.c.id > after)
+        ids = [
+            row.id for row in await self._tx.rows(old.order_by(self._jobs.c.id).limit(DELETE_LIMIT))
+        ]
+        past = [
+            sa.and_(self._jobs.c.state == state, self._jobs.c.finish_time < sa.func.now() - kept)
+            for state, kept in keep.items()
+        ]
+        gone = sa.delete(self._jobs).where(self._jobs.c.id.in_(ids), sa.or_(*past))
+        deleted = (await self._tx.execute(gone)).rowcount if ids else 0
+        return ids[-1] if len(ids) == DELETE_LIMIT else None, deleted
+
+    async def depths(self) -> list[Depth]:
+        """Return how many jobs there are, by type and state."""
+        statement = sa.text(_DEPTHS.format(jobs=self._jobs.fullname))
+        rows = await self._tx.rows(statement, {"most": MOST_COUNTED})
+        return [Depth(row.type, State(row.state), row.jobs, row.oldest_due_seconds) for row in rows]
 
     def _expired(self) -> tuple[sa.ColumnElement[bool], ...]:
         return self._jobs.c.state == State.RUNNING, self._jobs.c.lease_until < sa.func.now()

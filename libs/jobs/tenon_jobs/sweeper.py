@@ -9,9 +9,11 @@ import structlog
 
 from tenon_db.database import Database
 from tenon_jobs import metrics
+from tenon_jobs.depths import DepthGauges
 from tenon_jobs.doorbell import Doorbell
 from tenon_jobs.failures import record_quarantine
 from tenon_jobs.job import Job, JobType
+from tenon_jobs.rehint import Rehint
 from tenon_jobs.repository import NO_OUTCOME, JobRepository
 
 OVERDUE_SECONDS = 2.0
@@ -36,6 +38,8 @@ class Sweeper:
         self._doorbell = doorbell
         self._seconds = seconds
         self._last_sweep = float("-inf")
+        self._rehint = Rehint()
+        self._gauges = DepthGauges(database.schema, list(self._types))
 
     def alive(self, now: float) -> bool:
         """Say whether this loop ran and reached the database lately, by the loop's clock."""
@@ -55,13 +59,14 @@ class Sweeper:
             jobs = JobRepository(tx, self._table)
             expired = await jobs.expire()
             poison = await jobs.poison(self._types)
-            waiting = await jobs.oldest_due_seconds()
+            depths = await jobs.depths()
         self._last_sweep = asyncio.get_running_loop().time()
-        metrics.OLDEST_DUE.set(waiting)
+        self._gauges.show(depths)
         metrics.EXPIRED.inc(expired)
         for claim in poison:
             await self._quarantine(Job.of(claim, self._table))
-        if expired or waiting > OVERDUE_SECONDS:
+        overdue = any(depth.oldest_due_seconds > OVERDUE_SECONDS for depth in depths)
+        if self._rehint.due(self._last_sweep, overdue=overdue) or expired:
             self._doorbell.ring()
 
     async def _quarantine(self, job: Job) -> None:

@@ -51,6 +51,23 @@ def jobs_of(schema: str) -> sa.Table:
     )
 
 
+@cache
+def recurring_of(schema: str) -> sa.Table:
+    """Return the table of a service's schedules: what they were when they last fired, and up to
+    when their times have been fired.
+    """
+    return sa.Table(
+        "recurring",
+        sa.MetaData(schema=schema),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("cron", sa.Text, nullable=False),
+        sa.Column("time_zone", sa.Text, nullable=False),
+        sa.Column("job_type", sa.Text, nullable=False),
+        sa.Column("fired_until", sa.DateTime(timezone=True), nullable=False),
+        info=GLOBAL,
+    )
+
+
 def lane(org_id: UUID | None) -> int:
     """Return the queue within the queue that an organization's jobs wait in.
 

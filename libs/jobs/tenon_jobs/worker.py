@@ -11,7 +11,9 @@ from tenon_db.database import Database
 from tenon_jobs.job import JobType
 from tenon_jobs.pool import Pool
 from tenon_jobs.queue import JobQueue
+from tenon_jobs.recurring import Recurring
 from tenon_jobs.sweeper import Sweeper
+from tenon_jobs.timetable import Timetable
 
 RESTART_SECONDS = 1.0
 
@@ -21,8 +23,9 @@ Companion = Callable[[], Awaitable[None]]
 
 
 class Worker:
-    """Does the jobs of one service, and whatever else shall live `beside` them: coroutines
-    that run until they are cancelled, and are started again if they fail.
+    """Does the jobs of one service, those that are `recurring` among them, and whatever else
+    shall live `beside` them: coroutines that run until they are cancelled, and are started again
+    if they fail.
 
     `concurrency` jobs run at once, and those of types with a concurrency of their own besides.
     A stopping worker gives running jobs `grace_seconds`.
@@ -35,6 +38,7 @@ class Worker:
         types: Sequence[JobType],
         *,
         concurrency: int = 8,
+        recurring: Sequence[Recurring] = (),
         beside: Sequence[Companion] = (),
         poll_seconds: float = 1.0,
         sweep_seconds: float = 5.0,
@@ -44,6 +48,7 @@ class Worker:
         self._grace_seconds = grace_seconds
         self._stopping = False
         self._sweeper = Sweeper(database, queue.table, types, queue.doorbell, seconds=sweep_seconds)
+        self._timetable = Timetable(database, queue, recurring, seconds=sweep_seconds)
         shared = [job_type for job_type in types if job_type.concurrency is None]
         shares = [(shared, concurrency)] if shared else []
         shares += [([own], own.concurrency) for own in types if own.concurrency is not None]
@@ -65,7 +70,8 @@ class Worker:
     async def running(self) -> AsyncIterator[None]:
         """Work while the block lasts, then drain."""
         claiming = [asyncio.create_task(pool.run()) for pool in self._pools]
-        companions = [self._sweeper.run, *(lambda run=run: _kept(run) for run in self._beside)]
+        looking = [self._sweeper.run, self._timetable.run]
+        companions = [*looking, *(lambda run=run: _kept(run) for run in self._beside)]
         beside = [asyncio.create_task(companion()) for companion in companions]
         try:
             yield

@@ -30,7 +30,11 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
 
 @pytest.fixture(scope="session")
 def database_url(servers: Servers) -> str:
-    """A migrated database of a service named `work`."""
+    return migrated(servers)
+
+
+def migrated(servers: Servers) -> str:
+    """Make a database of a service named `work`, and return its URL."""
     postgres, name = servers.postgres, f"jobs_{uuid4().hex}"
     provision(postgres.url(), name, {"work": PASSWORDS})
     owner = postgres.url(name, owner_role("work"), PASSWORDS.owner)
@@ -53,6 +57,7 @@ async def database(session_database: Database) -> Database:
     async with session_database.system("test") as tx:
         await tx.execute(sa.text("DELETE FROM work.jobs"))
         await tx.execute(sa.text("DELETE FROM work.effects"))
+        await tx.execute(sa.text("DELETE FROM work.recurring"))
     return session_database
 
 

@@ -40,6 +40,7 @@ async def working(settings: WorkSettings) -> AsyncIterator[Worker]:
     types = [
         JobType("quick", lambda job: finish(database, job)),
         JobType("poison", die, lease_seconds=0.2),
+        JobType("slow poison", die, lease_seconds=10.0),
         JobType("waiting", lambda job: wait_for_go(database, job), lease_seconds=1.0),
     ]
     yield Worker(database, queue, types, poll_seconds=settings.poll_seconds, sweep_seconds=0.2)

@@ -8,6 +8,8 @@ import grpc
 
 from tenon.events.v1.event_feed_service_pb2 import (
     Event,
+    GetStandRequest,
+    GetStandResponse,
     PullEventsRequest,
     PullEventsResponse,
 )
@@ -17,7 +19,8 @@ from tenon.events.v1.event_feed_service_pb2_grpc import (
 )
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import parse_id
-from tenon_db.feed import Feed, FeedEvent
+from tenon_db.feed import Feed, FeedEvent, Stand
+from tenon_rpc.times import packed_time
 
 DEFAULT_LIMIT = 500
 MAX_LIMIT = 1_000
@@ -41,6 +44,14 @@ class EventFeedServicer(EventFeedServiceServicer):
         )
         return PullEventsResponse(events=map(_packed, events), next_position=next_position)
 
+    async def GetStand(self, request: GetStandRequest, context: object) -> GetStandResponse:
+        stand = await self._feed.stand(request.after_position)
+        return GetStandResponse(
+            first_position=stand.first,
+            head_position=stand.head,
+            waiting_since_time=packed_time(stand.waiting_since),
+        )
+
 
 class PeerFeed:
     """Pulls another service's feed."""
@@ -56,6 +67,12 @@ class PeerFeed:
             PullEventsRequest(after_position=after, types=types, limit=limit)
         )
         return [_unpacked(event) for event in reply.events], reply.next_position
+
+    async def stand(self, after: int) -> Stand:
+        reply = await self._stub.GetStand(GetStandRequest(after_position=after))
+        waiting = reply.HasField("waiting_since_time")
+        since = reply.waiting_since_time.ToDatetime(tzinfo=UTC) if waiting else None
+        return Stand(reply.first_position, reply.head_position, since)
 
 
 def _packed(event: FeedEvent) -> Event:

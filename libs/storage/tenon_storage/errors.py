@@ -22,6 +22,10 @@ class StorageUnavailable(TenonError):
     reason = "storage_unavailable"
 
 
+class PartsLost(Exception):
+    """Parts of an object are gone, changed, or being written by somebody else: begin anew."""
+
+
 class LinkRefused(TenonError):
     """This link is not valid or has expired. Ask for a new one."""
 
@@ -30,6 +34,7 @@ class LinkRefused(TenonError):
 
 
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+PARTS_MISSING = frozenset({"NoSuchUpload", "InvalidPart", "InvalidPartOrder"})
 
 
 @contextmanager
@@ -40,8 +45,11 @@ def told() -> Iterator[None]:
     except FileNotFoundError as error:
         raise ObjectNotFound from error
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in MISSING:
+        code = error.response.get("Error", {}).get("Code")
+        if code in MISSING:
             raise ObjectNotFound from error
+        if code in PARTS_MISSING:
+            raise PartsLost from error
         raise StorageUnavailable from error
     except (OSError, BotoCoreError) as error:
         raise StorageUnavailable from error

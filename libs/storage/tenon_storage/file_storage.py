@@ -3,17 +3,18 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from tenon_storage.errors import told
+from tenon_storage.errors import ObjectNotFound, PartsLost, told
+from tenon_storage.file_parts import FilePartWriter, opened, publish
 from tenon_storage.keys import checked
 from tenon_storage.links import Grant, sign_link
-from tenon_storage.storage import CHUNK_BYTES
+from tenon_storage.storage import CHUNK_BYTES, Part
 from tenon_storage.threads import in_thread, to_the_end
 
 # Files that are being written; the dot keeps it out of the keys' reach.
@@ -46,6 +47,36 @@ class FileStorage:
         except BaseException:
             await asyncio.shield(writer.abort())
             raise
+
+    async def begin(self, key: str) -> str:
+        checked(key)
+        name = uuid4().hex
+        with told():
+            _create(self._directory / INCOMING / name).close()
+        return name
+
+    @asynccontextmanager
+    async def parts(
+        self, key: str, name: str, written: Sequence[Part]
+    ) -> AsyncIterator[FilePartWriter]:
+        target = self._directory / checked(key)
+        writer = await self._opened(self._directory / INCOMING / checked(name), target, written)
+        try:
+            yield writer
+        finally:
+            await asyncio.shield(writer.close())
+
+    async def _opened(
+        self, incoming: Path, target: Path, written: Sequence[Part]
+    ) -> FilePartWriter:
+        try:
+            return await to_the_end(in_thread(opened, incoming, target, written))
+        except ObjectNotFound as error:
+            raise PartsLost from error
+
+    async def abandon(self, key: str, name: str) -> None:
+        checked(key)
+        await in_thread((self._directory / INCOMING / checked(name)).unlink, missing_ok=True)
 
     async def read(self, key: str, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
         with told():
@@ -108,13 +139,7 @@ def _publish(file: BinaryIO, incoming: Path, target: Path) -> None:
     file.flush()
     os.fsync(file.fileno())
     file.close()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    incoming.replace(target)
-    directory = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    publish(incoming, target)
 
 
 def _discard(file: BinaryIO, incoming: Path, target: Path) -> None:

@@ -1,17 +1,19 @@
 """Files in S3 or what speaks its protocol. Credentials and region come as boto3 finds them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
+from tenon_storage.errors import PartsLost
 from tenon_storage.keys import checked
 from tenon_storage.links import attachment
-from tenon_storage.storage import CHUNK_BYTES
+from tenon_storage.s3_parts import S3PartWriter, require_parts
+from tenon_storage.storage import CHUNK_BYTES, Part
 from tenon_storage.threads import in_thread, to_the_end
 
 if TYPE_CHECKING:  # these two packages are for type checking alone
@@ -52,6 +54,28 @@ class S3Storage:
         except BaseException:
             await asyncio.shield(writer.abort())
             raise
+
+    async def begin(self, key: str) -> str:
+        begun = await in_thread(
+            self._client.create_multipart_upload, Bucket=self._bucket, Key=self._name(key)
+        )
+        return begun["UploadId"]
+
+    @asynccontextmanager
+    async def parts(
+        self, key: str, name: str, written: Sequence[Part]
+    ) -> AsyncIterator[S3PartWriter]:
+        await require_parts(self._client, self._bucket, self._name(key), name, written)
+        yield S3PartWriter(self._client, self._bucket, self._name(key), name, len(written))
+
+    async def abandon(self, key: str, name: str) -> None:
+        with suppress(PartsLost):
+            await in_thread(
+                self._client.abort_multipart_upload,
+                Bucket=self._bucket,
+                Key=self._name(key),
+                UploadId=name,
+            )
 
     async def read(self, key: str, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
         found = await in_thread(self._client.get_object, Bucket=self._bucket, Key=self._name(key))

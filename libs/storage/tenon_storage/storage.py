@@ -1,17 +1,53 @@
 """What every storage of files does."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
 CHUNK_BYTES = 256 * 1024
+PART_BYTES = 16 * 1024 * 1024
+PARTS_OF_ONE_SIZE = 2_500
 
 
 class Writer(Protocol):
     """An object while it is written."""
 
     async def write(self, chunk: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of an object that is stored for good; `etag` is how it can be told from another."""
+
+    size: int
+    etag: str
+
+
+class PartWriter(Protocol):
+    """An object while it is written in parts, which outlive the process that writes them."""
+
+    async def write(self, chunk: bytes) -> None: ...
+
+    def seal(self) -> Awaitable[Part]:
+        """End the part here. What is written from now on belongs to the next.
+
+        The part is stored for good once what is returned has been awaited; one part at a time.
+        """
+        ...
+
+    async def complete(self, parts: Sequence[Part]) -> None:
+        """Make the object of all its parts, replacing one of this key; PartsLost."""
+        ...
+
+
+def part_bytes(number: int) -> int:
+    """Return how long the part with this number, from 1, should be at least.
+
+    S3 takes 10,000 parts. So many of this size are 600 GB, and the first 2,500 need little memory.
+    """
+    return PART_BYTES << min((number - 1) // PARTS_OF_ONE_SIZE, 3)
 
 
 class Storage(Protocol):
@@ -23,6 +59,23 @@ class Storage(Protocol):
         It appears whole when the block is left, and not at all if it is left by an exception
         or a cancellation.
         """
+        ...
+
+    async def begin(self, key: str) -> str:
+        """Begin to write an object in parts; return the name of that, for the three below."""
+        ...
+
+    def parts(
+        self, key: str, name: str, written: Sequence[Part]
+    ) -> AbstractAsyncContextManager[PartWriter]:
+        """Go on after the parts that are written; PartsLost if they are not as they were.
+
+        What is left without `complete` stays, up to the last part that was sealed.
+        """
+        ...
+
+    async def abandon(self, key: str, name: str) -> None:
+        """Delete the parts of an object that shall not be, if they are there."""
         ...
 
     def read(self, key: str, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:

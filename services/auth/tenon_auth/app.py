@@ -15,7 +15,7 @@ from tenon_auth.signing_keys.service import SigningKeyService, load_signing_keys
 from tenon_auth.users.passwords import PasswordHasher
 from tenon_auth.users.rpc import UserServicer
 from tenon_auth.users.service import UserService
-from tenon_jobs import CeleryDoorbell, JobQueue, Worker, run_worker
+from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.methods import Registration
 from tenon_rpc.process import ServiceApp
@@ -40,7 +40,8 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
 async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
         queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
-        yield Worker(backbone.database, queue, [])
+        upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
+        yield Worker(backbone.database, queue, upkeep.types(), recurring=upkeep.recurring())
 
 
 APP = ServiceApp(

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tenon_db.cursors import Consumer
-from tenon_jobs import CeleryDoorbell, JobQueue, Worker, run_worker
+from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_notifications.clients import AuthPeople, ReportsRuns
 from tenon_notifications.emails.postman import Postman, SmtpServer
 from tenon_notifications.emails.rendering import Envelope, Renderer
@@ -38,11 +38,13 @@ async def worker(settings: NotificationsSettings) -> AsyncIterator[Worker]:
             Consumer(backbone.database, PeerFeed(peer, backbone.channels[peer]), handlers)
             for peer, handlers in subscriptions(emails).items()
         ]
+        upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            job_types(emails),
+            [*job_types(emails), *upkeep.types()],
             concurrency=settings.mail_concurrency,
+            recurring=upkeep.recurring(),
             beside=[consumer.run for consumer in consumers],
         )
         postman.close()

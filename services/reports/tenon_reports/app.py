@@ -12,10 +12,12 @@ from tenon.reports.v1.event_service_pb2_grpc import add_EventServiceServicer_to_
 from tenon.reports.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from tenon.reports.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 from tenon.reports.v1.upload_service_pb2_grpc import add_UploadServiceServicer_to_server
-from tenon_jobs import CeleryDoorbell, JobQueue, Worker, run_worker
+from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_reports.datasets.rpc import DatasetServicer
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.datasets.tasks import DatasetTasks
+from tenon_reports.files.service import FileService
+from tenon_reports.files.tasks import FileTasks
 from tenon_reports.ingest.rpc import EventServicer
 from tenon_reports.ingest.service import IngestService
 from tenon_reports.queries.rpc import QueryServicer
@@ -44,6 +46,7 @@ class Services:
 
     queue: JobQueue
     storage: Storage
+    files: FileService
     datasets: DatasetService
     ingest: IngestService
     uploads: UploadService
@@ -62,6 +65,7 @@ def services(backbone: Backbone[ReportsSettings]) -> Services:
     return Services(
         queue=queue,
         storage=storage,
+        files=FileService(queue),
         datasets=datasets,
         ingest=IngestService(database, datasets),
         uploads=UploadService(database, queue, storage, datasets, settings.max_upload_bytes),
@@ -90,15 +94,18 @@ async def worker(settings: ReportsSettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
         own, database = services(backbone), backbone.database
         loader = UploadLoader(
-            database, own.storage, own.datasets, own.ingest, settings.max_upload_bytes
+            database, own.storage, own.datasets, own.ingest, own.files, settings.max_upload_bytes
         )
-        exporter = RunExporter(database, own.queue, own.storage, own.datasets)
+        exporter = RunExporter(database, own.queue, own.storage, own.datasets, own.files)
+        upkeep = Upkeep(database, own.queue, Keep.of(settings))
         types = [
-            *UploadTasks(database, own.storage, loader).types(),
-            *RunTasks(database, own.storage, exporter).types(),
+            *upkeep.types(),
+            *FileTasks(own.storage).types(),
+            *UploadTasks(database, own.files, loader).types(),
+            *RunTasks(database, own.files, exporter).types(),
             *DatasetTasks(own.datasets, own.ingest, own.uploads, own.runs).types(),
         ]
-        yield Worker(database, own.queue, types)
+        yield Worker(database, own.queue, types, recurring=upkeep.recurring())
 
 
 APP = ServiceApp(

@@ -8,7 +8,7 @@ from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceS
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
 from tenon_db.cursors import Consumer
-from tenon_jobs import CeleryDoorbell, JobQueue, Worker, run_worker
+from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -53,7 +53,14 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
         queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
         beside = [consumer.run for consumer in consumers(backbone)]
-        yield Worker(backbone.database, queue, [], beside=beside)
+        upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
+        yield Worker(
+            backbone.database,
+            queue,
+            upkeep.types(),
+            recurring=upkeep.recurring(),
+            beside=beside,
+        )
 
 
 APP = ServiceApp(

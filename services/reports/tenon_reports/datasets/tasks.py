@@ -7,6 +7,8 @@ from tenon_reports.runs.service import RunService
 from tenon_reports.uploads.service import UploadService
 
 LONGEST_PURGE_SECONDS = 6 * 3600.0
+ATTEMPTS = 100
+LONGEST_DELAY = 3600.0
 
 
 class DatasetTasks:
@@ -23,7 +25,16 @@ class DatasetTasks:
         self._runs = runs
 
     def types(self) -> list[JobType]:
-        return [JobType(PURGE, self.purge, timeout_seconds=LONGEST_PURGE_SECONDS)]
+        """A storage that is away is tried for days: what is not removed would stay for ever."""
+        return [
+            JobType(
+                PURGE,
+                self.purge,
+                max_attempts=ATTEMPTS,
+                longest_delay=LONGEST_DELAY,
+                timeout_seconds=LONGEST_PURGE_SECONDS,
+            )
+        ]
 
     async def purge(self, job: Job) -> None:
         """Remove all that a deleted dataset holds; what is gone already is no error."""

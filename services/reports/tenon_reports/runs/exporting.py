@@ -1,9 +1,8 @@
-"""Writing a run's file: one statement, streamed from a snapshot into the storage."""
+"""Writing a run's file and ending the run: streamed from a snapshot into the storage."""
 
 import asyncio
-import time
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from tenon_core import clock
 from tenon_db.database import Database
@@ -12,66 +11,41 @@ from tenon_jobs import Job, JobQueue
 from tenon_reports import events
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.errors import DatasetNotFound
-from tenon_reports.queries.models import EventsPlan, Plan, Question
-from tenon_reports.queries.plan import plan_events, plan_query
-from tenon_reports.runs.models import WORKING, Phase, Progress, Run, RunState
+from tenon_reports.files.service import FileService
+from tenon_reports.queries.models import Plan, Question
+from tenon_reports.queries.plan import plan_query
+from tenon_reports.runs.models import WORKING, Phase, Run, RunState
+from tenon_reports.runs.parted import PartedExport
 from tenon_reports.runs.repository import ExportRepository, RunRepository
+from tenon_reports.runs.stopping import LONGEST_EXPORT_SECONDS, Stopped, move
+from tenon_reports.runs.tracking import Tracker
 from tenon_storage.storage import Storage
 
 EXPIRE = "runs.expire"
 TICK_SECONDS = 0.5
-LONGEST_EXPORT_SECONDS = 6 * 3600.0
-
-
-@dataclass(slots=True)
-class Tracker:
-    """How far the writing is, for whoever watches it."""
-
-    phase: Phase = Phase.WAITING
-    total: int | None = None
-    lines: int = 0
-    size_bytes: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def rows(self) -> int:
-        """Return the lines without the header."""
-        return max(0, self.lines - 1)
-
-    def begin(self, phase: Phase) -> None:
-        self.phase = phase
-        self.began = time.monotonic()
-
-    def add(self, lines: int, size_bytes: int) -> None:
-        self.lines += lines
-        self.size_bytes += size_bytes
-
-    def progress(self) -> Progress:
-        eta = None
-        if self.total is not None and self.rows:
-            elapsed = time.monotonic() - self.began
-            eta = round(elapsed / self.rows * max(0, self.total - self.rows))
-        return Progress(self.phase, self.rows, self.total, eta)
-
-
-class Stopped(Exception):  # an event, and no error
-    """The run was cancelled, or is gone with its dataset."""
 
 
 class RunExporter:
     def __init__(
-        self, database: Database, queue: JobQueue, storage: Storage, datasets: DatasetService
+        self,
+        database: Database,
+        queue: JobQueue,
+        storage: Storage,
+        datasets: DatasetService,
+        files: FileService,
     ) -> None:
         self._database = database
         self._queue = queue
         self._storage = storage
         self._datasets = datasets
+        self._files = files
+        self._parted = PartedExport(database, storage, datasets, files)
 
     async def export(self, job: Job, run: Run) -> None:
         """Write the run's file and end the run, as succeeded or as cancelled."""
         tracker = Tracker()
         try:
-            await self._move(run, RunState.RUNNING)
+            await move(self._database, run, RunState.RUNNING)
             await self._watched(run, tracker)
             await self._succeed(job, run, tracker)
         except (Stopped, DatasetNotFound):
@@ -92,35 +66,29 @@ class RunExporter:
             await asyncio.gather(writing, return_exceptions=True)
 
     async def _write(self, run: Run, tracker: Tracker) -> None:
+        if isinstance(run.source, Question):
+            await self._write_answer(run, run.source, tracker)
+        else:
+            await self._parted.write(run, tracker)
+
+    async def _write_answer(self, run: Run, question: Question, tracker: Tracker) -> None:
+        """Write an answer, which is small: whoever has to go on with it begins anew."""
         async with self._storage.write(run.file_key) as writer:
             async with self._database.tenant(
                 run.org_id, snapshot=True, statement_seconds=LONGEST_EXPORT_SECONDS
             ) as tx:
-                plan = await self._plan(tx, run, tracker)
+                plan = await self._plan(tx, run, question)
                 tracker.begin(Phase.WRITING)
                 async with aclosing(await ExportRepository(tx).lines(plan)) as counted_lines:
                     async for lines, chunk in counted_lines:
                         await writer.write(chunk)
                         tracker.add(lines, len(chunk))
-            await self._move(run, RunState.UPLOADING)
+            await move(self._database, run, RunState.UPLOADING)
 
-    async def _plan(self, tx: Transaction, run: Run, tracker: Tracker) -> Plan | EventsPlan:
-        """Plan the export anew; of events, say how many there are."""
+    async def _plan(self, tx: Transaction, run: Run, question: Question) -> Plan:
         dataset = await self._datasets.get_within(tx, run.dataset_id)
-        if isinstance(run.source, Question):
-            plan = plan_query(run.org_id, dataset, run.source)
-            pinned = replace(plan.selection, generation=run.generation)
-            return replace(plan, selection=pinned)
-        wanted = plan_events(run.org_id, dataset, run.source)
-        wanted = replace(wanted, selection=replace(wanted.selection, generation=run.generation))
-        tracker.begin(Phase.COUNTING)
-        tracker.total = await ExportRepository(tx).count(wanted)
-        return wanted
-
-    async def _move(self, run: Run, to: RunState) -> None:
-        async with self._database.tenant(run.org_id) as tx:
-            if not await RunRepository(tx).move(run.id, WORKING | {RunState.QUEUED}, to):
-                raise Stopped
+        plan = plan_query(run.org_id, dataset, question)
+        return replace(plan, selection=replace(plan.selection, generation=run.generation))
 
     async def _succeed(self, job: Job, run: Run, tracker: Tracker) -> None:
         """End the run together with its job, once the file is complete."""
@@ -147,6 +115,6 @@ class RunExporter:
                 run.id, cancelling, RunState.CANCELLED, finish_time=clock.now(), eta_seconds=None
             )
             present = await repository.find(run.id)
+            if present is None or present.state is not RunState.SUCCEEDED:
+                await self._files.discard(tx, [run.file_key], (present or run).unfinished)
             await job.complete(tx)
-        if present is None or present.state is not RunState.SUCCEEDED:
-            await self._storage.delete(run.file_key)

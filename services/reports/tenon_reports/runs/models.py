@@ -1,5 +1,5 @@
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from tenon_db.tables import TENANT
 from tenon_reports.datasets.models import METADATA
 from tenon_reports.queries.models import Source
+from tenon_storage.storage import Part
 
 runs = Table(
     "runs",
@@ -34,6 +35,8 @@ runs = Table(
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("finish_time", DateTime(timezone=True)),
     Column("expire_time", DateTime(timezone=True)),
+    # What is stored of the file while it is written; null before, and where it is not in parts.
+    Column("written", JSONB(none_as_null=True)),
     info=TENANT,
 )
 
@@ -76,6 +79,36 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """How much of a file of events is stored for good, so that an export can go on from there.
+
+    `dimensions` and `measures` are how many columns the file has of each: a dataset may get more.
+    `lines` are those of the parts, the header included, and `last_time` is the last event's.
+    """
+
+    name: str
+    dimensions: int
+    measures: int
+    parts: tuple[Part, ...] = ()
+    lines: int = 0
+    last_time: datetime | None = None
+    whole: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(part.size for part in self.parts)
+
+    def with_part(
+        self, part: Part, lines: int, last_time: datetime | None, *, whole: bool
+    ) -> "Written":
+        parts = (*self.parts, part)
+        return replace(self, parts=parts, lines=lines, last_time=last_time, whole=whole)
+
+
+WRITTEN: TypeAdapter[Written] = TypeAdapter(Written)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     org_id: UUID
     id: UUID
@@ -91,6 +124,12 @@ class Run:
     create_time: datetime
     finish_time: datetime | None
     expire_time: datetime | None
+    written: Written | None = None
+
+    @property
+    def unfinished(self) -> dict[str, str]:
+        """Name the parts of the file by its key, if there are any."""
+        return {self.file_key: self.written.name} if self.written else {}
 
     @property
     def file_key(self) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    null,
     select,
     text,
     update,
@@ -31,10 +32,12 @@ from tenon_reports.runs.models import (
     FILE_LIFETIME,
     SOURCE,
     WORKING,
+    WRITTEN,
     Phase,
     Progress,
     Run,
     RunState,
+    Written,
     runs,
 )
 from tenon_reports.spreadsheets import FIRST_CHARACTERS, GUARD, NUMBER
@@ -106,6 +109,7 @@ class RunRepository:
             size_bytes=size_bytes,
             finish_time=func.now(),
             expire_time=clock.now() + FILE_LIFETIME,
+            written=null(),
         )
 
     async def note(self, run_id: UUID, progress: Progress) -> RunState | None:
@@ -123,6 +127,17 @@ class RunRepository:
         )
         state = await self._tx.scalar(change)
         return RunState(state) if state else None
+
+    async def note_written(self, run_id: UUID, before: Written | None, after: Written) -> bool:
+        """Record what is stored of the file; False if somebody else did, or nobody wants it."""
+        stands = runs.c.written.is_(None)
+        if before is not None:
+            parts = func.jsonb_array_length(runs.c.written["parts"])
+            name = runs.c.written["name"].astext
+            stands = (name == before.name) & (parts == len(before.parts))
+        change = self._change(run_id, WORKING).where(stands)
+        noted = change.values(written=WRITTEN.dump_python(after, mode="json"))
+        return (await self._tx.execute(noted)).rowcount == 1
 
     async def cancel_of_dataset(self, dataset_id: UUID) -> None:
         """Stop what runs for a dataset that is deleted."""
@@ -165,16 +180,22 @@ class ExportRepository:
         counted: int = await self._tx.scalar(count_events(plan))
         return counted
 
-    async def lines(self, plan: Plan | EventsPlan) -> AsyncGenerator[tuple[int, bytes]]:
+    async def lines(
+        self, plan: Plan | EventsPlan, *, header: bool = True, skip: int = 0
+    ) -> AsyncGenerator[tuple[int, bytes]]:
         """Return chunks of CSV, a header and the rows, each with its number of lines.
+
+        `skip` leaves out so many of the first rows.
 
         As COPY writes it: lines end in LF, cells are quoted where they must be, a null is empty
         and an empty text `""`, and numbers are as short as they can be.
         """
         query = select_rows(plan) if isinstance(plan, Plan) else select_events(plan)
+        if skip:
+            query = query.offset(skip)
         rendered = query.with_only_columns(*map(_rendered, query.selected_columns))
         compiled = rendered.compile(dialect=DRIVER, compile_kwargs={"render_postcompile": True})
-        statement = f"COPY ({compiled}) TO STDOUT (FORMAT csv, HEADER)"
+        statement = f"COPY ({compiled}) TO STDOUT (FORMAT csv, HEADER {header})"
         return copied(self._tx.driver, statement, compiled.params)
 
 
@@ -214,4 +235,5 @@ def _run(row: Row[Any]) -> Run:
         create_time=row.create_time,
         finish_time=row.finish_time,
         expire_time=row.expire_time,
+        written=WRITTEN.validate_python(row.written) if row.written else None,
     )

@@ -113,11 +113,16 @@ class RunService:
             async with self._database.tenant(org_id) as tx:
                 found = await RunRepository(tx).page_of_dataset(dataset_id, PURGE_RUNS)
             for run in found:
-                await self._storage.delete(run.file_key)
+                await self._delete_files(run)
             async with self._database.tenant(org_id) as tx:
                 await RunRepository(tx).remove([run.id for run in found])
             if len(found) < PURGE_RUNS:
                 return
+
+    async def _delete_files(self, run: Run) -> None:
+        await self._storage.delete(run.file_key)
+        for key, name in run.unfinished.items():
+            await self._storage.abandon(key, name)
 
 
 def _require_valid(org_id: UUID, dataset: Dataset, source: Source) -> None:

@@ -5,19 +5,20 @@ from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_jobs import Job, JobType
 from tenon_reports import events
-from tenon_reports.runs.exporting import EXPIRE, LONGEST_EXPORT_SECONDS, RunExporter
+from tenon_reports.files.service import FileService
+from tenon_reports.runs.exporting import EXPIRE, RunExporter
 from tenon_reports.runs.models import UNFINISHED, Run, RunState
 from tenon_reports.runs.repository import RunRepository
 from tenon_reports.runs.service import EXPORT
-from tenon_storage.storage import Storage
+from tenon_reports.runs.stopping import LONGEST_EXPORT_SECONDS
 
 GIVEN_UP = "The export failed because of an error on our side. Please start it again."
 
 
 class RunTasks:
-    def __init__(self, database: Database, storage: Storage, exporter: RunExporter) -> None:
+    def __init__(self, database: Database, files: FileService, exporter: RunExporter) -> None:
         self._database = database
-        self._storage = storage
+        self._files = files
         self._exporter = exporter
 
     def types(self) -> list[JobType]:
@@ -44,8 +45,9 @@ class RunTasks:
         succeeded = frozenset({RunState.SUCCEEDED, RunState.EXPIRED})
         async with self._database.tenant(job.org_id) as tx:
             run = await RunRepository(tx).move(_run_id(job), succeeded, RunState.EXPIRED)
-        if run:
-            await self._storage.delete(run.file_key)
+            if run:
+                await self._files.discard(tx, [run.file_key])
+            await job.complete(tx)
 
     async def give_up(self, tx: Transaction, job: Job, error: str) -> None:
         """Tell the user; `error` is for the operator."""
@@ -54,6 +56,7 @@ class RunTasks:
             _run_id(job), UNFINISHED, RunState.FAILED, failure=GIVEN_UP, finish_time=clock.now()
         )
         if run:
+            await self._files.discard(tx, [run.file_key], run.unfinished)
             await tx.publish(events.run_failed(run.org_id, run.id, run.user_id))
 
     async def _find(self, job: Job) -> Run | None:

@@ -15,6 +15,7 @@ from tenon_reports import events
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.errors import DatasetNotFound
+from tenon_reports.files.service import FileService
 from tenon_reports.ingest.batch import Batch
 from tenon_reports.ingest.models import Taken
 from tenon_reports.ingest.service import IngestService
@@ -52,12 +53,14 @@ class UploadLoader:
         storage: Storage,
         datasets: DatasetService,
         ingest: IngestService,
+        files: FileService,
         max_bytes: int,
     ) -> None:
         self._database = database
         self._storage = storage
         self._datasets = datasets
         self._ingest = ingest
+        self._files = files
         self._max_bytes = max_bytes
 
     async def load(self, job: Job, upload: Upload) -> None:
@@ -72,7 +75,6 @@ class UploadLoader:
             await self._finish(job, upload, UploadState.FAILED, DELETED)
         else:
             await self._finish(job, upload, UploadState.SUCCEEDED)
-        await self._storage.delete(upload.body_key)
 
     async def _start(self, upload: Upload) -> Dataset:
         async with self._database.tenant(upload.org_id) as tx:
@@ -164,6 +166,8 @@ class UploadLoader:
             ended = await UploadRepository(tx).finish(upload.id, state, failure)
             if ended and state is UploadState.SUCCEEDED:
                 await tx.publish(events.upload_succeeded(upload.org_id, upload.id, upload.user_id))
+            if ended:
+                await self._files.discard(tx, ended.working_keys)
             await job.complete(tx)
 
 

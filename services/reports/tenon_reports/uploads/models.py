@@ -88,10 +88,23 @@ class Upload:
 
     @property
     def body_key(self) -> str:
-        return f"orgs/{self.org_id}/uploads/{self.id}/body"
+        return body_key(self.org_id, self.id)
 
     def rejected_key(self, part: int) -> str:
         return f"orgs/{self.org_id}/uploads/{self.id}/rejected/{part}.csv"
+
+    @property
+    def working_keys(self) -> list[str]:
+        """What a load needs: the body, and the rejected rows that it may have begun to write."""
+        return [self.body_key, self.rejected_key(self.rows)]
+
+    @property
+    def file_keys(self) -> list[str]:
+        return [*self.working_keys, *map(self.rejected_key, self.rejected_parts)]
+
+
+def body_key(org_id: UUID, upload_id: UUID) -> str:
+    return f"orgs/{org_id}/uploads/{upload_id}/body"
 
 
 class UnusableFile(Exception):  # the message is what the user reads

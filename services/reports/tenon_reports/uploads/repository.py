@@ -81,12 +81,13 @@ class UploadRepository:
         change = self._change_unfinished(upload_id).where(uploads.c.rows == rows)
         return (await self._tx.execute(change.values(**values))).rowcount == 1
 
-    async def finish(self, upload_id: UUID, state: UploadState, failure: str = "") -> bool:
-        """End it; False if it had ended before."""
+    async def finish(self, upload_id: UUID, state: UploadState, failure: str = "") -> Upload | None:
+        """End it; None if it had ended before."""
         change = self._change_unfinished(upload_id).values(
             state=state.value, failure=failure, finish_time=func.now()
         )
-        return (await self._tx.execute(change)).rowcount == 1
+        row = await self._tx.row(change.returning(uploads))
+        return _upload(row) if row else None
 
     async def page_of_dataset(self, dataset_id: UUID, limit: int) -> list[Upload]:
         rows = await self._tx.rows(

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from tenon_core import clock
@@ -18,6 +19,8 @@ from tenon_reports.uploads.repository import UploadRepository
 from tenon_storage.storage import Storage, Writer
 
 LOAD = "uploads.load"
+RECLAIM = "uploads.reclaim"
+LONGEST_RECEIPT = timedelta(days=1)
 PURGE_UPLOADS = 100
 
 
@@ -45,7 +48,10 @@ class UploadService:
         header: Header,
         chunks: AsyncIterator[bytes],
     ) -> Upload:
-        """Receive a file and queue it for loading; a broken stream leaves nothing."""
+        """Receive a file and queue it for loading; a broken stream leaves nothing.
+
+        Should this process die before the upload is made, a job deletes what was received.
+        """
         dataset = await self._datasets.get(call, dataset_id)
         _require_valid(header)
         upload = Upload(
@@ -64,6 +70,7 @@ class UploadService:
             create_time=clock.now(),
             finish_time=None,
         )
+        await self._reclaim_unless_made(upload)
         async with self._storage.write(upload.body_key) as writer:
             size = await self._receive(chunks, writer)
         upload = replace(upload, size_bytes=size)
@@ -93,8 +100,8 @@ class UploadService:
         while True:
             async with self._database.tenant(org_id) as tx:
                 found = await UploadRepository(tx).page_of_dataset(dataset_id, PURGE_UPLOADS)
-            for upload in found:
-                await self._delete_files(upload)
+            for key in [key for upload in found for key in upload.file_keys]:
+                await self._storage.delete(key)
             async with self._database.tenant(org_id) as tx:
                 await UploadRepository(tx).remove([upload.id for upload in found])
             if len(found) < PURGE_UPLOADS:
@@ -118,10 +125,11 @@ class UploadService:
             )
             await tx.publish(call.access(f"datasets/{upload.dataset_id}/uploads/{upload.id}"))
 
-    async def _delete_files(self, upload: Upload) -> None:
-        await self._storage.delete(upload.body_key)
-        for part in upload.rejected_parts:
-            await self._storage.delete(upload.rejected_key(part))
+    async def _reclaim_unless_made(self, upload: Upload) -> None:
+        payload = {"upload_id": str(upload.id)}
+        later = upload.create_time + LONGEST_RECEIPT
+        async with self._database.tenant(upload.org_id) as tx:
+            await self._queue.enqueue(tx, RECLAIM, payload, org_id=upload.org_id, run_at=later)
 
 
 def _require_valid(header: Header) -> None:

@@ -35,7 +35,9 @@ async def test_an_interrupted_load_counts_each_row_once(
 ) -> None:
     dataset = await client.create_dataset()
     own, database = services(backbone), backbone.database
-    loader = UploadLoader(database, own.storage, own.datasets, own.ingest, max_bytes=10**9)
+    loader = UploadLoader(
+        database, own.storage, own.datasets, own.ingest, own.files, max_bytes=10**9
+    )
     upload = Upload(
         org_id=client.tenant.org_id,
         id=uuid7(),
