@@ -14,7 +14,8 @@ from aiohttp import ClientError
 from services.gateway.tests.browsing import Client, bearer, client_of
 from tenon_embedded.ports import free_port
 from tenon_testing.callers import PASSWORD, Callers
-from tenon_testing.system import System, environment
+from tenon_testing.service_process import environment
+from tenon_testing.system import System
 from tenon_testing.waiting import eventually
 
 LOG_IN = (
