@@ -37,3 +37,7 @@ class ServiceSettings(ProcessSettings):
     database_pool_size: int = 10
     drain_seconds: float = 10.0
     """How long a stopping server waits for calls in flight."""
+    connection_age_seconds: float = 300.0
+    """After so long a client is asked to connect anew, maybe to another replica."""
+    connection_grace_seconds: float = 3_600.0
+    """How long its calls in flight may then still take: as long as the longest upload."""
