@@ -15,7 +15,14 @@ from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.pipeline.gate import Answer, Gate, Question, RedisAway
 from tenon_gateway.pipeline.limits import SECOND_US, LocalCounters, Rules, limit_headers, site
 from tenon_policy.authorization import require_role, require_session
-from tenon_policy.grants import REUSE_SECONDS, GrantKey, Grants, MemberKey, SessionKey
+from tenon_policy.grants import (
+    REUSE_SECONDS,
+    GrantKey,
+    Grants,
+    MemberKey,
+    NobodyKnows,
+    SessionKey,
+)
 from tenon_policy.policies import Role
 from tenon_policy.tags import expand
 from tenon_policy.tokens import TokenVerifier
@@ -38,7 +45,11 @@ class Admission:
         self._grants = grants
         self._mode = mode
         self._counters = LocalCounters()
-        self._owned = Coalescer[GrantKey, int](self._ask_owners, reuse_seconds=REUSE_SECONDS)
+        # One for each owner: whoever needs only the one is not refused because of the other.
+        self._owned = {
+            kind: Coalescer[GrantKey, int](self._ask_owners, reuse_seconds=REUSE_SECONDS)
+            for kind in (SessionKey, MemberKey)
+        }
 
     async def admit(self, exchange: Exchange, entry: Entry) -> Sequence[bytes] | None:
         """Set the exchange's identity and role.
@@ -72,11 +83,13 @@ class Admission:
     async def _ask(self, exchange: Exchange, entry: Entry, rules: Rules) -> Answer:
         question = _question(exchange, entry, rules)
         try:
-            return await self._gate.ask(question)
+            answer = await self._gate.ask(question)
         except RedisAway:
             WITHOUT_REDIS.inc()
             wait = self._charge_here(exchange, rules)
             return Answer(wait, (), dict.fromkeys(question.grants), None)
+        self._grants.note(answer.levels)
+        return answer
 
     def _charge_here(self, exchange: Exchange, rules: Rules) -> int:
         if rules.away is None:
@@ -94,7 +107,7 @@ class Admission:
     async def _authorize(
         self, exchange: Exchange, entry: Entry, levels: Mapping[GrantKey, int | None]
     ) -> None:
-        known = await self._complete(levels)
+        known = await self._complete(levels, entry)
         identity = exchange.identity
         assert identity is not None
         live = known[SessionKey(identity.session_id)] > 0
@@ -104,18 +117,25 @@ class Admission:
             require_session(policy, authenticated=True, live=live)
             require_role(policy, exchange.role)
 
-    async def _complete(self, levels: Mapping[GrantKey, int | None]) -> Mapping[GrantKey, int]:
+    async def _complete(
+        self, levels: Mapping[GrantKey, int | None], entry: Entry
+    ) -> Mapping[GrantKey, int]:
         """Ask the owners for what Redis does not know; Unavailable."""
         missing = [key for key, level in levels.items() if level is None]
-        answers = await asyncio.gather(*map(self._owned.get, missing)) if missing else ()
         known = {key: level for key, level in levels.items() if level is not None}
+        if not missing:
+            return known
+        answers = await asyncio.gather(*(self._owners_answer(key, entry) for key in missing))
         return known | dict(zip(missing, answers, strict=True))
 
+    async def _owners_answer(self, key: GrantKey, entry: Entry) -> int:
+        try:
+            return await self._owned[type(key)].get(key)
+        except NobodyKnows as error:
+            return self._grants.stale(key, error, reads=entry.reads)
+
     async def _ask_owners(self, keys: Sequence[GrantKey]) -> Mapping[GrantKey, int]:
-        answers = await self._grants.ask_owners(keys)
-        if not self._gate.is_away:
-            await self._grants.remember(answers)
-        return answers
+        return await self._grants.ask(keys, self._gate.run)
 
 
 def _question(exchange: Exchange, entry: Entry, rules: Rules) -> Question:
