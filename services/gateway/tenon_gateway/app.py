@@ -82,6 +82,7 @@ async def running(settings: GatewaySettings, readiness: Readiness) -> AsyncItera
             yield port
         finally:
             readiness.ready = False
+            server.say_goodbye()
             await asyncio.sleep(settings.notice_seconds)
             await server.drain()
 
