@@ -100,13 +100,15 @@ class System:
             self._processes[name] = process
         return self._processes[name]
 
-    def replica(self, service: str, verb: str = "serve", module: str = "") -> ServiceProcess:
+    def replica(
+        self, service: str, verb: str = "serve", module: str = "", **changes: str
+    ) -> ServiceProcess:
         """Run one more process of a migrated service, on ports of its own.
 
-        `module` is another program to run than the service's own.
+        `module` is another program to run than the service's own, `changes` are other settings.
         """
         values = self.values(service, service if verb == "serve" else f"{service}-worker")
-        values["listen"] = f"127.0.0.1:{free_port()}"
+        values |= {"listen": f"127.0.0.1:{free_port()}", **changes}
         process = ServiceProcess(self.directory / "logs", service, verb, values, module)
         process.start()
         self._replicas.append(process)

@@ -206,6 +206,7 @@ def _admission(settings: GatewaySettings, connections: Connections) -> Admission
         Gate(connections.redis),
         Grants(connections.redis, sessions=auth, members=tenancy),
         settings.rate_limit_mode,
+        settings.request_seconds,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tenon_core.coalescing import Coalescer
-from tenon_core.errors import Unauthenticated
+from tenon_core.errors import DeadlineExceeded, Unauthenticated
 from tenon_core.ids import parse_id
 from tenon_gateway.errors import RateLimited
 from tenon_gateway.metrics import RATE_LIMITED, WITHOUT_REDIS
@@ -38,12 +38,15 @@ class Admission:
         gate: Gate,
         grants: Grants,
         mode: Literal["enforce", "shadow"],
+        seconds: float,
     ) -> None:
+        """Let requests in; what the owners are asked for takes no longer than `seconds`."""
         self._credentials = credentials
         self._verifier = verifier
         self._gate = gate
         self._grants = grants
         self._mode = mode
+        self._seconds = seconds
         self._counters = LocalCounters()
         # One for each owner: whoever needs only the one is not refused because of the other.
         self._owned = {
@@ -66,7 +69,7 @@ class Admission:
         if refusal is not None:
             raise refusal
         if entry.in_session:
-            await self._authorize(exchange, entry, answer.levels)
+            self._authorize(exchange, entry, await self._complete(answer.levels, entry))
         return answer.versions
 
     async def _identify(self, exchange: Exchange, token: str | None) -> Unauthenticated | None:
@@ -104,10 +107,7 @@ class Admission:
         if self._mode == "enforce":
             raise RateLimited(retry_after=answer.wait_us / SECOND_US)
 
-    async def _authorize(
-        self, exchange: Exchange, entry: Entry, levels: Mapping[GrantKey, int | None]
-    ) -> None:
-        known = await self._complete(levels, entry)
+    def _authorize(self, exchange: Exchange, entry: Entry, known: Mapping[GrantKey, int]) -> None:
         identity = exchange.identity
         assert identity is not None
         live = known[SessionKey(identity.session_id)] > 0
@@ -120,15 +120,19 @@ class Admission:
     async def _complete(
         self, levels: Mapping[GrantKey, int | None], entry: Entry
     ) -> Mapping[GrantKey, int]:
-        """Ask the owners for what Redis does not know; Unavailable."""
+        """Ask the owners for what Redis does not know; Unavailable, DeadlineExceeded."""
         missing = [key for key, level in levels.items() if level is None]
         known = {key: level for key, level in levels.items() if level is not None}
         if not missing:
             return known
-        answers = await asyncio.gather(*(self._owners_answer(key, entry) for key in missing))
+        try:
+            async with asyncio.timeout(self._seconds):
+                answers = await asyncio.gather(*(self._level(key, entry) for key in missing))
+        except TimeoutError:
+            raise DeadlineExceeded from None
         return known | dict(zip(missing, answers, strict=True))
 
-    async def _owners_answer(self, key: GrantKey, entry: Entry) -> int:
+    async def _level(self, key: GrantKey, entry: Entry) -> int:
         try:
             return await self._owned[type(key)].get(key)
         except NobodyKnows as error:
