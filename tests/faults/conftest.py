@@ -44,6 +44,5 @@ def rig(whole_rig: Rig) -> Iterator[Rig]:
 
 @pytest.fixture
 async def user(rig: Rig) -> AsyncIterator[User]:
-    user = await rig.user()
-    yield user
-    await user.session.close()
+    async with rig.user() as user:
+        yield user

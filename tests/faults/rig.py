@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -12,12 +13,14 @@ import aiohttp
 from tenon_testing.callers import PASSWORD
 from tenon_testing.proxy import Proxy
 from tenon_testing.system import System
+from tenon_testing.waiting import eventually
 
 REQUEST_SECONDS = 3.0
 """What the gateway gives the services for an answer, here."""
 LATE_SECONDS = 0.25
 RECOVERY_SECONDS = 10.0
 OK = 200
+UNAVAILABLE = 503
 
 
 @dataclass
@@ -58,10 +61,14 @@ class User:
             return reply.status, (await reply.json() if body and is_json else body)
 
     async def make(self, path: str, **json: Any) -> Any:
-        """Create something; it must succeed."""
-        status, made = await self.send("POST", path, json=json)
-        assert status in (201, 202), made
-        return made
+        """Create something; it must succeed once the system is well again after a test before."""
+
+        async def made() -> Any:
+            status, said = await self.send("POST", path, json=json)
+            assert status in (201, 202, UNAVAILABLE), said
+            return None if status == UNAVAILABLE else said
+
+        return await eventually(made, within=RECOVERY_SECONDS)
 
     async def status(self, path: str) -> int:
         return (await self.send("GET", path))[0]
@@ -78,20 +85,22 @@ class Rig:
         for proxy in self.edges.values():
             proxy.heal()
 
-    async def user(self) -> User:
-        session = aiohttp.ClientSession(
+    @asynccontextmanager
+    async def user(self) -> AsyncIterator[User]:
+        """Sign somebody new up."""
+        async with aiohttp.ClientSession(
             self.system.url,
             headers={"Origin": self.system.url},
             cookie_jar=aiohttp.CookieJar(unsafe=True),
             timeout=aiohttp.ClientTimeout(total=60),
-        )
-        user = User(session, "", f"{uuid4()}@example.com")
-        account = {"email": user.email, "password": PASSWORD, "name": "Ada"}
-        user.user_id = (await user.make("/api/auth/signup", **account))["user"]["id"]
-        user.org_id = (await user.make("/api/orgs", name="Acme"))["id"]
-        dataset = {"name": "orders", "dimensions": ["product"], "measures": ["amount"]}
-        user.dataset_id = (await user.make(f"{user.org}/datasets", **dataset))["id"]
-        return user
+        ) as session:
+            user = User(session, "", f"{uuid4()}@example.com")
+            account = {"email": user.email, "password": PASSWORD, "name": "Ada"}
+            user.user_id = (await user.make("/api/auth/signup", **account))["user"]["id"]
+            user.org_id = (await user.make("/api/orgs", name="Acme"))["id"]
+            dataset = {"name": "orders", "dimensions": ["product"], "measures": ["amount"]}
+            user.dataset_id = (await user.make(f"{user.org}/datasets", **dataset))["id"]
+            yield user
 
 
 async def repeatedly(ask: Callable[[], Awaitable[int]], seconds: float) -> Answers:
