@@ -92,7 +92,7 @@ async def until_waiting(admin: psycopg.Connection, count: int, within: float) ->
 async def locked(system: System, relation: str) -> AsyncIterator[None]:
     """Keep every statement on a table waiting."""
     async with await psycopg.AsyncConnection.connect(system.admin_url()) as holder:
-        await holder.execute(f"LOCK TABLE {relation} IN ACCESS EXCLUSIVE MODE")  # type: ignore[arg-type] # ours
+        await holder.execute(f"LOCK TABLE {relation} IN ACCESS EXCLUSIVE MODE")
         yield
         await holder.rollback()
 

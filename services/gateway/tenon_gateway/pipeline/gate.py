@@ -152,7 +152,7 @@ class Gate:
         GATE_BATCH.observe(len(asked))
         try:
             answers = await self._answers([question for question, _ in asked])
-        except RedisAway as error:
+        except Exception as error:  # noqa: BLE001 # handed to those who wait
             for _, future in asked:
                 if not future.done():
                     future.set_exception(error)
