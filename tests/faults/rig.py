@@ -1,5 +1,7 @@
 """A system whose edges can be spoiled, and somebody who uses it."""
 
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +12,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from tenon_embedded.server import Server
 from tenon_testing.callers import PASSWORD
 from tenon_testing.proxy import Proxy
 from tenon_testing.system import System
@@ -101,6 +104,12 @@ class Rig:
             dataset = {"name": "orders", "dimensions": ["product"], "measures": ["amount"]}
             user.dataset_id = (await user.make(f"{user.org}/datasets", **dataset))["id"]
             yield user
+
+
+def kill(server: Server) -> None:
+    """End a process as a power cut would; it can be started again."""
+    os.kill(server.pid, signal.SIGKILL)
+    server.stop()
 
 
 async def repeatedly(ask: Callable[[], Awaitable[int]], seconds: float) -> Answers:

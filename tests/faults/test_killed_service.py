@@ -8,14 +8,14 @@ import pytest
 from redis.asyncio import Redis
 
 from tenon_testing.waiting import eventually
-from tests.faults.rig import OK, RECOVERY_SECONDS, UNAVAILABLE, Rig, User
+from tests.faults.rig import OK, RECOVERY_SECONDS, UNAVAILABLE, Rig, User, kill
 
 
 @contextmanager
 def killed(rig: Rig, service: str) -> Iterator[None]:
     """Kill a service's process for the time of the block."""
     process = rig.system.start(service)
-    process.kill()
+    kill(process)
     try:
         yield
     finally:

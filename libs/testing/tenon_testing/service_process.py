@@ -1,15 +1,11 @@
 """One process of ours beside the test."""
 
-import os
-import signal
 import sys
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tenon_embedded.command import Command
 from tenon_embedded.server import Server, inherited_environment
-
-START_SECONDS = 60.0
 
 
 class ServiceProcess(Server):
@@ -39,11 +35,6 @@ class ServiceProcess(Server):
             return False
         finally:
             connection.close()
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        os.kill(self.pid, signal.SIGKILL)
-        self.stop()
 
 
 def environment(service: str, values: dict[str, str]) -> dict[str, str]:
