@@ -5,7 +5,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -56,6 +56,11 @@ class User:
     def org(self) -> str:
         return f"/api/orgs/{self.org_id}"
 
+    @property
+    def access_token(self) -> str:
+        cookies = self.session.cookie_jar
+        return next(cookie.value for cookie in cookies if cookie.key.startswith("tenon_access"))
+
     async def send(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """Return the status and the JSON of a reply."""
         async with self.session.request(method, path, **options) as reply:
@@ -91,19 +96,34 @@ class Rig:
     @asynccontextmanager
     async def user(self) -> AsyncIterator[User]:
         """Sign somebody new up."""
-        async with aiohttp.ClientSession(
-            self.system.url,
-            headers={"Origin": self.system.url},
-            cookie_jar=aiohttp.CookieJar(unsafe=True),
-            timeout=aiohttp.ClientTimeout(total=60),
-        ) as session:
-            user = User(session, "", f"{uuid4()}@example.com")
-            account = {"email": user.email, "password": PASSWORD, "name": "Ada"}
-            user.user_id = (await user.make("/api/auth/signup", **account))["user"]["id"]
-            user.org_id = (await user.make("/api/orgs", name="Acme"))["id"]
-            dataset = {"name": "orders", "dimensions": ["product"], "measures": ["amount"]}
-            user.dataset_id = (await user.make(f"{user.org}/datasets", **dataset))["id"]
+        async with signed_up(self.system.url, 1) as (user,):
             yield user
+
+
+@asynccontextmanager
+async def signed_up(url: str, count: int) -> AsyncIterator[list[User]]:
+    """Sign so many up at a gateway."""
+    async with AsyncExitStack() as stack:
+        users = []
+        for _ in range(count):
+            session = aiohttp.ClientSession(
+                url,
+                headers={"Origin": url},
+                cookie_jar=aiohttp.CookieJar(unsafe=True),
+                timeout=aiohttp.ClientTimeout(total=60),
+            )
+            users.append(await _sign_up(await stack.enter_async_context(session)))
+        yield users
+
+
+async def _sign_up(session: aiohttp.ClientSession) -> User:
+    user = User(session, "", f"{uuid4()}@example.com")
+    account = {"email": user.email, "password": PASSWORD, "name": "Ada"}
+    user.user_id = (await user.make("/api/auth/signup", **account))["user"]["id"]
+    user.org_id = (await user.make("/api/orgs", name="Acme"))["id"]
+    dataset = {"name": "orders", "dimensions": ["product"], "measures": ["amount"]}
+    user.dataset_id = (await user.make(f"{user.org}/datasets", **dataset))["id"]
+    return user
 
 
 def kill(server: Server) -> None:

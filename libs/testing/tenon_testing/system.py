@@ -81,8 +81,8 @@ class System:
     def proxied(self, process: str, edge: str) -> Proxy:
         """Put a proxy between a process and what it asks; call before the process starts.
 
-        `process` is a service, `gateway`, or `<service>-worker`; `edge` is a service, `postgres`,
-        `redis` or `smtp`.
+        `process` is a service, `gateway`, `<service>-worker`, or `*` for all; `edge` is a service,
+        `gateway`, `postgres`, `redis` or `smtp`.
         """
         proxy = Proxy(self._targets()[edge])
         self._proxies[process, edge] = proxy
@@ -178,7 +178,7 @@ class System:
 
     def _port(self, process: str, edge: str, port: int) -> int:
         """Return where a process finds what listens on this port."""
-        proxy = self._proxies.get((process, edge))
+        proxy = self._proxies.get((process, edge)) or self._proxies.get(("*", edge))
         return proxy.port if proxy else port
 
     def _database_urls(self, service: str, process: str) -> dict[str, str]:
