@@ -35,6 +35,9 @@ class ServiceSettings(ProcessSettings):
     migration_database_url: SecretStr | None = None
     """PostgreSQL as the owner role; only `migrate` needs it."""
     database_pool_size: int = 10
+    notice_seconds: float = 0.0
+    """How long a stopping server takes calls after it has said that it stops, so that its clients
+    connect elsewhere: where there are other replicas, as long as they take to be found."""
     drain_seconds: float = 10.0
     """How long a stopping server waits for calls in flight."""
     connection_age_seconds: float = 300.0

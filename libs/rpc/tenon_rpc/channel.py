@@ -8,6 +8,7 @@ import grpc
 
 from tenon_core import deadlines
 from tenon_core.settings import ProcessSettings
+from tenon_rpc.renewal import RenewableChannel
 from tenon_rpc.retries import RETRIES, RetryBudget, is_repeatable, never_arrived, pause
 from tenon_rpc.status import unpacked
 from tenon_rpc.tls import channel_credentials
@@ -44,15 +45,16 @@ def open_channel(settings: ProcessSettings, service: str) -> grpc.aio.Channel:
     Its address may name several replicas (`dns:///auth:5000`, `ipv4:10.0.0.1:5000,10.0.0.2:5000`):
     calls go to each in turn.
     """
-    channel = grpc.aio.secure_channel(
-        settings.peers[service],
-        channel_credentials(settings),
-        options=[*OPTIONS, ("grpc.ssl_target_name_override", service)],
-    )
-    return peer_channel(channel)
+    credentials = channel_credentials(settings)
+    options = [*OPTIONS, ("grpc.ssl_target_name_override", service)]
+
+    def connect() -> grpc.aio.Channel:
+        return grpc.aio.secure_channel(settings.peers[service], credentials, options)
+
+    return peer_channel(RenewableChannel(connect))
 
 
-def peer_channel(channel: grpc.aio.Channel) -> grpc.aio.Channel:
+def peer_channel(channel: grpc.aio.Channel | RenewableChannel) -> grpc.aio.Channel:
     """Give a channel deadlines and errors of ours.
 
     A call without a timeout of its own gets what its caller has left. One that may be repeated and
@@ -71,7 +73,7 @@ def seconds_left() -> float:
 class _PeerChannel:
     """Wraps the callables of a channel once, where an interceptor would cost a task per call."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel | RenewableChannel) -> None:
         self._channel = channel
         self._budget = RetryBudget()
 

@@ -65,6 +65,8 @@ class Guard:
         self._grants = grants
         self._accesses = accesses
         self._tags = tags
+        self.stopping = False
+        """The server will stop soon; replies say so."""
 
     @asynccontextmanager
     async def watched(

@@ -49,10 +49,11 @@ def is_repeatable(method: str) -> bool:
 
 
 def never_arrived(error: grpc.aio.AioRpcError) -> bool:
-    """Say whether nobody answered. An UNAVAILABLE that a service of ours sent is its last word:
-    it has tried what it could, and tries at every layer would multiply.
+    """Say whether nobody of ours answered. What a service sends itself has details and is its last
+    word: it has tried what it could, and tries at every layer would multiply. CANCELLED is what
+    a server that stops says to calls that came in between.
     """
-    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+    if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return False
     return DETAILS_KEY not in dict(error.trailing_metadata() or ())
 

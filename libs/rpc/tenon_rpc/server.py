@@ -41,6 +41,7 @@ class RpcServer:
         self, settings: ServiceSettings, registrations: Sequence[Registration], guard: Guard
     ) -> None:
         self._settings = settings
+        self._guard = guard
         self._server = grpc.aio.server(options=[*OPTIONS, *_ages(settings)])
         self._health = HealthServicer()
         handlers = guarded_handlers(registrations, guard)
@@ -68,6 +69,8 @@ class RpcServer:
     async def drain(self) -> None:
         """Say that no new calls are wanted, finish those in flight, and stop."""
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._guard.stopping = True
+        await asyncio.sleep(self._settings.notice_seconds)
         await self._server.stop(self._settings.drain_seconds)
         log.info("stopped")
 

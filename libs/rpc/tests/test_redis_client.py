@@ -15,7 +15,7 @@ def test_a_lost_connection_is_told_as_an_error_of_redis(servers: Servers) -> Non
 
     async def write_to_a_lost_connection() -> None:
         redis = open_redis(servers.valkey.url())
-        connection = redis.connection_pool.make_connection()
+        connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         await connection.connect()
         connection._writer.transport.abort()
         await asyncio.sleep(0)

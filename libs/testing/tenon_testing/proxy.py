@@ -85,7 +85,10 @@ class Proxy:
             link = Link(connection, self.target, self._faults, self.traffic)
             task = asyncio.create_task(link.run())
             self._links[task] = link
-            task.add_done_callback(self._links.pop)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._links.pop(task).close()
 
     async def _each(self, action: Callable[[Link], None]) -> None:
         for link in self._links.values():

@@ -67,6 +67,10 @@ class Link:
                 with suppress(OSError):
                     await writer.wait_closed()
 
+    def close(self) -> None:
+        """Close what a link that was ended before it began has left open."""
+        self._client.close()
+
     def swallow(self) -> None:
         self._swallows = True
 
