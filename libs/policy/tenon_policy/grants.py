@@ -98,6 +98,7 @@ class Grants:
         self._members = members
         self._last_known = LastKnown[GrantKey]()
         self.note = self._last_known.note
+        self._alarm = False
         # One for each owner: whoever needs only the one is not refused because of the other.
         self._live = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
         self._roles = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
@@ -136,11 +137,11 @@ class Grants:
             answers = await self.ask_owners(keys)
         except TenonError as error:
             if run is None and error.code in UNREACHABLE:
-                _raise_alarm(True)
+                self._set_alarm(True)
                 raise NobodyKnows(Unavailable.message()) from error
             self._last_known.forget(keys)
             raise
-        _raise_alarm(False)
+        self._set_alarm(False)
         self._last_known.note(answers)
         if run is not None:
             await self.remember(answers, run)
@@ -200,6 +201,12 @@ class Grants:
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("redis does not answer; a grant is not kept", error=repr(error))
 
+    def _set_alarm(self, on: bool) -> None:
+        if on and not self._alarm:
+            log.error("neither redis nor the owner answers; reads go by what was known lately")
+        self._alarm = on
+        NOBODY_KNOWS.set(on)
+
 
 class GrantChanges:
     """What auth and tenancy do to the hot copies when they change a grant."""
@@ -252,12 +259,6 @@ def read_level(value: bytes | str | None, run: str = "") -> int | None:
     text = value.decode() if isinstance(value, bytes) else value
     level, _, written = text.partition("@")
     return int(level) if level.isdigit() and written.startswith(run) else None
-
-
-def _raise_alarm(on: bool) -> None:
-    if on:
-        log.error("neither redis nor the owner answers; reads go by what was known lately")
-    NOBODY_KNOWS.set(on)
 
 
 def _seconds(key: GrantKey) -> int:

@@ -76,16 +76,20 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(doing, self._loop).result(ANSWER_SECONDS)
 
     async def _listen(self) -> None:
-        self._listening = asyncio.create_task(self._accept_all())
+        # Not sock_accept: to cancel it could lose a connection that was just accepted.
+        self._loop.add_reader(self._listener, self._accept)
 
-    async def _accept_all(self) -> None:
-        while True:
-            connection, _ = await self._loop.sock_accept(self._listener)
-            self.traffic.connections += 1
-            link = Link(connection, self.target, self._faults, self.traffic)
-            task = asyncio.create_task(link.run())
-            self._links[task] = link
-            task.add_done_callback(self._ended)
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return  # gone again
+        connection.setblocking(False)
+        self.traffic.connections += 1
+        link = Link(connection, self.target, self._faults, self.traffic)
+        task = self._loop.create_task(link.run())
+        self._links[task] = link
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._links.pop(task).close()
@@ -95,7 +99,8 @@ class Proxy:
             action(link)
 
     async def _close(self) -> None:
-        tasks = [self._listening, *self._links]
+        self._loop.remove_reader(self._listener)
+        tasks = list(self._links)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
