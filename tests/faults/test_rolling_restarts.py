@@ -170,7 +170,7 @@ async def test_no_request_fails_and_no_job_is_lost(fleet: Fleet) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 async def test_twenty_restarts_of_each_process(fleet: Fleet) -> None:
     async with loaded(fleet):
         for _ in range(ROUNDS):

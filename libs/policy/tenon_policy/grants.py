@@ -194,7 +194,9 @@ class Grants:
         granted = {key: level for key, level in levels.items() if level > 0}
         if not granted:
             return
-        arguments = [value for key, level in granted.items() for value in (level, _seconds(key))]
+        arguments = [
+            value for key, level in granted.items() for value in (int(level), _seconds(key))
+        ]
         try:
             async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
                 await self._redis.eval(REMEMBER, len(granted), *map(str, granted), run, *arguments)

@@ -1,11 +1,15 @@
 """One process of ours beside the test."""
 
+import signal
 import sys
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from tenon_embedded.command import Command
+from tenon_embedded.command import Command, Stop
 from tenon_embedded.server import Server, inherited_environment
+
+STOPS = (Stop(signal.SIGTERM, 60.0),)
+"""As long as draining may take where many tests share a machine."""
 
 
 class ServiceProcess(Server):
