@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -7,6 +8,7 @@ from tenon_testing.servers import Servers
 from tenon_testing.system import System
 from tests.faults.rig import REQUEST_SECONDS, Rig, User
 
+FOLDER = Path(__file__).parent
 EDGES = [
     *(("gateway", edge) for edge in ("auth", "tenancy", "reports", "redis")),
     *(("reports", edge) for edge in ("auth", "tenancy", "postgres", "redis")),
@@ -15,6 +17,15 @@ EDGES = [
     *(("reports-worker", edge) for edge in ("postgres", "redis")),
     *(("notifications-worker", edge) for edge in ("auth", "reports", "smtp")),
 ]
+
+SECONDS = 300
+"""A test's bound; the first one's holds the start of the system, on a machine that may be busy."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FOLDER in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 @pytest.fixture(scope="session")
