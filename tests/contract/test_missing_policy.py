@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tenon_testing.system import System, environment
+from tenon_testing.service_process import environment
+from tenon_testing.system import System
 
 PROTOS = Path(__file__).parents[2] / "protos"
 POLICY = re.compile(r"\n    option \(tenon\.options\.v1\.policy\) = \{.*?\n    \};", re.DOTALL)

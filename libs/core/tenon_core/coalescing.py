@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from tenon_core import deadlines
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -46,7 +48,8 @@ class Coalescer(Generic[K, V]):
     def _start(self) -> None:
         wanted, self._wanted = self._wanted, {}
         self._loading.update(wanted)
-        task = asyncio.get_running_loop().create_task(self._answer(wanted))
+        answering = self._answer(wanted)
+        task = asyncio.get_running_loop().create_task(answering, context=deadlines.without())
         self._batches.add(task)
         task.add_done_callback(self._batches.discard)
 

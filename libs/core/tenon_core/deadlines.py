@@ -7,7 +7,7 @@ decides about access is kept in one.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 
 _deadline: ContextVar[float | None] = ContextVar("tenon_deadline", default=None)
 
@@ -18,6 +18,15 @@ def remaining() -> float | None:
     if deadline is None:
         return None
     return max(0.0, deadline - asyncio.get_running_loop().time())
+
+
+def without() -> Context:
+    """Return the current context without a deadline, for work that is done for several callers:
+    the most hurried of them must not decide for the others.
+    """
+    context = copy_context()
+    context.run(_deadline.set, None)
+    return context
 
 
 @asynccontextmanager

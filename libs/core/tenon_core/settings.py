@@ -35,6 +35,9 @@ class ServiceSettings(ProcessSettings):
     migration_database_url: SecretStr | None = None
     """PostgreSQL as the owner role; only `migrate` needs it."""
     database_pool_size: int = 10
+    notice_seconds: float = 0.0
+    """How long a stopping server takes calls after it has said that it stops, so that its clients
+    connect elsewhere: where there are other replicas, as long as they take to be found."""
     drain_seconds: float = 10.0
     """How long a stopping server waits for calls in flight."""
     keep_events_days: float = 30.0
@@ -42,3 +45,7 @@ class ServiceSettings(ProcessSettings):
     keep_succeeded_jobs_days: float = 1.0
     keep_set_aside_jobs_days: float = 90.0
     """For jobs that failed or were quarantined."""
+    connection_age_seconds: float = 300.0
+    """After so long a client is asked to connect anew, maybe to another replica."""
+    connection_grace_seconds: float = 3_600.0
+    """How long its calls in flight may then still take: as long as the longest upload."""

@@ -1,26 +1,33 @@
 """Which sessions are live and who is a member of what, answered without asking the owner each time.
 
 PostgreSQL (of auth and tenancy) is the record. Redis `state` holds hot copies:
-`session:{id}` is 1 while live and 0 once ended, `member:{org}:{user}` is the role's number.
+`session:{id}` is 1 while live and 0 once ended, `member:{org}:{user}` is the role's number; both
+say in which run of Redis they were written.
 Who changes a grant marks its hot copy with `?…` before the commit and overwrites the mark after;
-whoever meets a mark or finds nothing asks the owner, and adds the answer only if there is still
-nothing (`SET NX`). So a crash in between leaves a mark, which expires, and a late reader cannot
-undo a revocation. A process reuses an answer for at most `REUSE_SECONDS`.
+whoever meets a mark, nothing, or what an earlier run of Redis left asks the owner, and adds the
+answer only if there is still nothing. So a crash in between leaves a mark, which expires, and
+a late reader cannot undo a revocation. A process reuses an answer for at most `REUSE_SECONDS`.
+While neither Redis nor the owner can be asked, reads are served by what was known up to
+`STALE_SECONDS` ago, with an alarm.
 """
 
 import asyncio
 import secrets
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter, Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tenon_core.coalescing import Coalescer
-from tenon_core.errors import Unavailable
+from tenon_core.errors import Code, TenonError, Unavailable
+from tenon_policy.grant_scripts import READ, REMEMBER, SETTLE
+from tenon_policy.last_known import LastKnown
 from tenon_policy.policies import Role
 
 REUSE_SECONDS = 1.0
@@ -33,12 +40,14 @@ LIVE_SECONDS = 7 * 24 * 3_600
 MEMBER_SECONDS = 24 * 3_600
 REDIS_TIMEOUT_SECONDS = 0.5
 
-# Overwrites one's own mark, and nothing that a later change has put there.
-_SETTLE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-end
-"""
+AWAY_SECONDS = 1.0
+"""How long Redis is left alone after it has failed to answer."""
+UNREACHABLE = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
+
+STALE = Counter("tenon_grants_stale", "Reads let in by what was known before Redis and owner left")
+NOBODY_KNOWS = Gauge(
+    "tenon_grants_nobody_knows", "1 while neither Redis nor the owner of a grant can be asked"
+)
 
 log = structlog.get_logger()
 
@@ -75,49 +84,98 @@ class MemberOwner(Protocol):
     async def roles(self, members: Sequence[MemberKey]) -> Sequence[Role]: ...
 
 
+class NobodyKnows(Unavailable):
+    """Neither Redis nor the owner of a grant answers."""
+
+
 class Grants:
     """Looks grants up: process memory, then Redis, then the owners."""
 
     def __init__(self, redis: Redis, *, sessions: SessionOwner, members: MemberOwner) -> None:
         self._redis = redis
+        self._retry_at = 0.0
         self._sessions = sessions
         self._members = members
-        self._levels = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
+        self._last_known = LastKnown[GrantKey]()
+        self.note = self._last_known.note
+        self._alarm = False
+        # One for each owner: whoever needs only the one is not refused because of the other.
+        self._live = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
+        self._roles = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
 
-    async def is_live(self, session_id: UUID) -> bool:
-        return await self._levels.get(SessionKey(session_id)) > 0
+    async def is_live(self, session_id: UUID, *, reads: bool = False) -> bool:
+        """Say whether a session is live; `reads` if nothing is written on the strength of it."""
+        key = SessionKey(session_id)
+        try:
+            return await self._live.get(key) > 0
+        except NobodyKnows as error:
+            return self.stale(key, error, reads=reads) > 0
 
-    async def role(self, org_id: UUID, user_id: UUID) -> Role:
-        return Role(await self._levels.get(MemberKey(org_id, user_id)))
+    async def role(self, org_id: UUID, user_id: UUID, *, reads: bool = False) -> Role:
+        """Return the role of a user in an organization; `reads` as for `is_live`."""
+        key = MemberKey(org_id, user_id)
+        try:
+            return Role(await self._roles.get(key))
+        except NobodyKnows as error:
+            return Role(self.stale(key, error, reads=reads))
+
+    def stale(self, key: GrantKey, error: NobodyKnows, *, reads: bool) -> int:
+        """Return what was known lately, for a read; or else raise the error."""
+        level = self._last_known.find(key) if reads else None
+        if level is None:
+            raise error
+        STALE.inc()
+        return level
+
+    async def ask(self, keys: Sequence[GrantKey], run: str | None) -> dict[GrantKey, int]:
+        """Ask the owners, and keep what they say for others.
+
+        `run` is the run of Redis that did not know; None if Redis does not answer: then an owner
+        that does not answer, either, is NobodyKnows.
+        """
+        try:
+            answers = await self.ask_owners(keys)
+        except TenonError as error:
+            if run is None and error.code in UNREACHABLE:
+                self._set_alarm(True)
+                raise NobodyKnows(Unavailable.message()) from error
+            self._last_known.forget(keys)
+            raise
+        self._set_alarm(False)
+        self._last_known.note(answers)
+        if run is not None:
+            await self.remember(answers, run)
+        return answers
 
     async def _load(self, keys: Sequence[GrantKey]) -> Mapping[GrantKey, int]:
-        found = await self._read(keys)
+        run, found = await self._read(keys)
+        self._last_known.note(found)
         missing = [key for key in keys if key not in found]
         if missing:
-            answers = await self.ask_owners(missing)
-            await self.remember(answers)
-            found.update(answers)
+            found.update(await self.ask(missing, run))
         return found
 
-    async def _read(self, keys: Sequence[GrantKey]) -> dict[GrantKey, int]:
+    async def _read(self, keys: Sequence[GrantKey]) -> tuple[str | None, dict[GrantKey, int]]:
+        """Return the run of Redis and what it knows; None and nothing if it does not answer."""
+        if time.monotonic() < self._retry_at:
+            return None, {}
         try:
             async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
-                values = await self._redis.mget([str(key) for key in keys])
+                run, values = await self._redis.eval(READ, len(keys), *map(str, keys))
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("redis does not answer; the owners are asked instead", error=str(error))
-            return {}
-        return {
-            key: level
-            for key, value in zip(keys, values, strict=True)
-            if (level := read_level(value)) is not None
-        }
+            self._retry_at = time.monotonic() + AWAY_SECONDS
+            log.warning("redis does not answer; the owners are asked instead", error=repr(error))
+            return None, {}
+        run = run.decode()
+        levels = ((key, read_level(value, run)) for key, value in zip(keys, values, strict=True))
+        return run, {key: level for key, level in levels if level is not None}
 
     async def ask_owners(self, keys: Sequence[GrantKey]) -> dict[GrantKey, int]:
         """Return the levels of these keys as auth and tenancy say now."""
         sessions = [key for key in keys if isinstance(key, SessionKey)]
         members = [key for key in keys if isinstance(key, MemberKey)]
         live, roles = await asyncio.gather(
-            self._live_sessions([key.session_id for key in sessions]), self._roles(members)
+            self._live_sessions([key.session_id for key in sessions]), self._member_roles(members)
         )
         answers: dict[GrantKey, int] = {key: int(key.session_id in live) for key in sessions}
         answers.update(zip(members, map(int, roles), strict=True))
@@ -126,22 +184,30 @@ class Grants:
     async def _live_sessions(self, session_ids: Sequence[UUID]) -> Collection[UUID]:
         return await self._sessions.live_sessions(session_ids) if session_ids else ()
 
-    async def _roles(self, members: Sequence[MemberKey]) -> Sequence[Role]:
+    async def _member_roles(self, members: Sequence[MemberKey]) -> Sequence[Role]:
         return await self._members.roles(members) if members else ()
 
-    async def remember(self, levels: Mapping[GrantKey, int]) -> None:
+    async def remember(self, levels: Mapping[GrantKey, int], run: str) -> None:
         """Add what an owner said, where nothing newer is there; refusals are not kept, so that
         nobody fills Redis by asking for what does not exist.
         """
+        granted = {key: level for key, level in levels.items() if level > 0}
+        if not granted:
+            return
+        arguments = [
+            value for key, level in granted.items() for value in (int(level), _seconds(key))
+        ]
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for key, level in levels.items():
-                    if level > 0:
-                        pipe.set(str(key), level, ex=_seconds(key), nx=True)
-                async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
-                    await pipe.execute()
+            async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
+                await self._redis.eval(REMEMBER, len(granted), *map(str, granted), run, *arguments)
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("redis does not answer; a grant is not kept", error=str(error))
+            log.warning("redis does not answer; a grant is not kept", error=repr(error))
+
+    def _set_alarm(self, on: bool) -> None:
+        if on and not self._alarm:
+            log.error("neither redis nor the owner answers; reads go by what was known lately")
+        self._alarm = on
+        NOBODY_KNOWS.set(on)
 
 
 class GrantChanges:
@@ -178,19 +244,23 @@ class GrantChanges:
                 for key, level in levels.items():
                     number = int(level)  # redis-py would write a Role as its repr
                     seconds = _seconds(key) if number else ENDED_SECONDS
-                    pipe.eval(_SETTLE, 1, str(key), mark, number, seconds)
+                    pipe.eval(SETTLE, 1, str(key), mark, number, seconds, MARK_SECONDS)
                 async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
                     await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("redis does not answer; the marks stay until they expire", error=str(error))
 
 
-def read_level(value: bytes | str | None) -> int | None:
-    """Read a hot copy; None if the owner must be asked."""
+def read_level(value: bytes | str | None, run: str = "") -> int | None:
+    """Read a hot copy; None if the owner must be asked.
+
+    With `run`, what another run of Redis has left is not believed.
+    """
     if value is None:
         return None
     text = value.decode() if isinstance(value, bytes) else value
-    return int(text) if text.isdigit() else None
+    level, _, written = text.partition("@")
+    return int(level) if level.isdigit() and written.startswith(run) else None
 
 
 def _seconds(key: GrantKey) -> int:

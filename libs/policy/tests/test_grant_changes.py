@@ -1,12 +1,12 @@
-from collections.abc import AsyncIterator
-from uuid import uuid4
+from collections.abc import AsyncIterator, Collection, Sequence
+from uuid import UUID, uuid4
 
 import pytest
 from redis.asyncio import Redis
 
 from tenon_core.errors import Unavailable
 from tenon_embedded.ports import free_port
-from tenon_policy.grants import GrantChanges, MemberKey, read_level
+from tenon_policy.grants import GrantChanges, Grants, MemberKey, read_level
 from tenon_policy.policies import Role
 from tenon_testing.servers import Servers
 
@@ -42,3 +42,55 @@ async def test_a_change_that_cannot_be_marked_fails() -> None:
     with pytest.raises(Unavailable):
         await GrantChanges(redis).mark(MemberKey(uuid4(), uuid4()))
     await redis.aclose()
+
+
+async def test_a_lost_mark_sends_everybody_to_the_owner(redis: Redis) -> None:
+    changes, key = GrantChanges(redis), MemberKey(uuid4(), uuid4())
+    mark = await changes.mark(key)
+    await redis.delete(str(key))  # flushed
+    await changes.settle({key: Role.NONE}, mark)
+    assert await redis.exists(str(key))
+    assert read_level(await redis.get(str(key))) is None
+
+
+async def test_what_a_reader_put_back_after_a_lost_mark_is_taken_away(redis: Redis) -> None:
+    changes, key = GrantChanges(redis), MemberKey(uuid4(), uuid4())
+    run = await run_of(redis)
+    mark = await changes.mark(key)
+    await redis.delete(str(key))
+    await readers(redis).remember({key: Role.ADMIN}, run)
+    assert read_level(await redis.get(str(key)), run) == Role.ADMIN
+    await changes.settle({key: Role.NONE}, mark)
+    assert read_level(await redis.get(str(key))) is None
+
+
+async def test_an_answer_of_before_a_restart_of_redis_is_not_kept(redis: Redis) -> None:
+    key = MemberKey(uuid4(), uuid4())
+    await readers(redis).remember({key: Role.ADMIN}, "0123abcd")
+    assert await redis.get(str(key)) is None
+
+
+async def test_a_copy_of_another_run_of_redis_is_replaced(redis: Redis) -> None:
+    key, run = MemberKey(uuid4(), uuid4()), await run_of(redis)
+    await redis.set(str(key), "4@0123abcd")
+    await readers(redis).remember({key: Role.VIEWER}, run)
+    assert read_level(await redis.get(str(key)), run) == Role.VIEWER
+
+
+async def run_of(redis: Redis) -> str:
+    run: str = (await redis.info("server"))["run_id"]
+    return run[:8]
+
+
+def readers(redis: Redis) -> Grants:
+    return Grants(redis, sessions=Owner(), members=Owner())
+
+
+class Owner:
+    """One who is not asked here."""
+
+    async def live_sessions(self, session_ids: Sequence[UUID]) -> Collection[UUID]:
+        raise AssertionError(session_ids)
+
+    async def roles(self, members: Sequence[MemberKey]) -> Sequence[Role]:
+        raise AssertionError(members)

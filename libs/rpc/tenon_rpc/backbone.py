@@ -13,8 +13,12 @@ from tenon_db.database import Database
 from tenon_db.doorbell import Doorbell
 from tenon_policy.grants import GrantChanges
 from tenon_rpc.channel import open_channel
+from tenon_rpc.redis_client import open_redis
 
 S = TypeVar("S", bound=ServiceSettings)
+
+READ_SECONDS = 5.0
+"""For the doorbell, which notices so that a connection has gone dead."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,8 @@ class Backbone(Generic[S]):
 async def open_backbone(service: str, settings: S) -> AsyncIterator[Backbone[S]]:
     """Open the connections of a service's process; nothing is asked of anybody yet."""
     async with AsyncExitStack() as stack:
-        redis = Redis.from_url(
-            settings.redis_url.get_secret_value(), socket_connect_timeout=1.0, socket_timeout=5.0
-        )
-        stack.push_async_callback(redis.aclose)
+        redis = open_redis(settings.redis_url.get_secret_value(), read_seconds=READ_SECONDS)
+        stack.push_async_callback(redis.aclose, close_connection_pool=True)
         doorbell = Doorbell(redis)
         stack.push_async_callback(doorbell.close)
         database = Database(

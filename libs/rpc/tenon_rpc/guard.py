@@ -65,6 +65,8 @@ class Guard:
         self._grants = grants
         self._accesses = accesses
         self._tags = tags
+        self.stopping = False
+        """The server will stop soon; replies say so."""
 
     @asynccontextmanager
     async def watched(
@@ -113,13 +115,14 @@ class Guard:
 
     async def _require_grants(self, call: Call) -> None:
         """Refuse who has no live session or too low a role now: a long call asks again."""
+        reads = not call.policy.writes
         if call.session_id is not None:
-            live = await self._grants.is_live(call.session_id)
+            live = await self._grants.is_live(call.session_id, reads=reads)
             require_session(call.policy, authenticated=True, live=live)
         if call.policy.access is Access.ORG:
             if call.org_id is None:
                 raise NotFound
-            call.role = await self._grants.role(call.org_id, call.user)
+            call.role = await self._grants.role(call.org_id, call.user, reads=reads)
             require_role(call.policy, call.role)
 
     async def _account(self, call: Call, request: Message, resource: Resource) -> None:

@@ -17,6 +17,7 @@ from tenon_core import deadlines
 from tenon_core.errors import DeadlineExceeded, InvalidArgument, TenonError
 from tenon_policy.policies import MethodPolicy, read_policy
 from tenon_rpc.guard import Guard, Watch
+from tenon_rpc.renewal import STOPPING
 from tenon_rpc.resources import Resource, resource_of
 from tenon_rpc.status import abort
 
@@ -98,6 +99,8 @@ def _unary_unary(
         ):
             reply: Message = await behavior(request, context)
             await watch.account()
+            if guard.stopping:
+                context.set_trailing_metadata(((STOPPING, ""),))
             return reply
 
     return serve

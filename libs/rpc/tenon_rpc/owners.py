@@ -15,6 +15,10 @@ from tenon.tenancy.v1.member_service_pb2 import CheckMembershipsRequest, Members
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
 from tenon_policy.grants import MemberKey
 from tenon_policy.policies import Role
+from tenon_rpc.channel import seconds_left
+
+ANSWER_SECONDS = 2.0
+"""What an owner has for an answer: who waits for it has something to do with it afterwards."""
 
 
 class AuthOwner:
@@ -26,12 +30,15 @@ class AuthOwner:
 
     async def live_sessions(self, session_ids: Sequence[UUID]) -> Collection[UUID]:
         reply = await self._sessions.CheckSessions(
-            CheckSessionsRequest(ids=[str(session_id) for session_id in session_ids])
+            CheckSessionsRequest(ids=[str(session_id) for session_id in session_ids]),
+            timeout=_answer_seconds(),
         )
         return {UUID(session_id) for session_id in reply.live_ids}
 
     async def signing_keys(self) -> Mapping[str, RSAPublicKey]:
-        reply = await self._keys.ListSigningKeys(ListSigningKeysRequest())
+        reply = await self._keys.ListSigningKeys(
+            ListSigningKeysRequest(), timeout=_answer_seconds()
+        )
         return {key.kid: _public_key(key) for key in reply.keys}
 
 
@@ -46,8 +53,14 @@ class TenancyOwner:
             MembershipKey(org_id=str(member.org_id), user_id=str(member.user_id))
             for member in members
         ]
-        reply = await self._members.CheckMemberships(CheckMembershipsRequest(keys=keys))
+        reply = await self._members.CheckMemberships(
+            CheckMembershipsRequest(keys=keys), timeout=_answer_seconds()
+        )
         return [Role(role) for role in reply.roles]
+
+
+def _answer_seconds() -> float:
+    return min(ANSWER_SECONDS, seconds_left())
 
 
 def _public_key(key: JsonWebKey) -> RSAPublicKey:

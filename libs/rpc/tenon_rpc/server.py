@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
 from tenon_core.settings import ServiceSettings
-from tenon_rpc.channel import MAX_MESSAGE_BYTES
+from tenon_rpc.channel import KEEPALIVE_MS, MAX_MESSAGE_BYTES
 from tenon_rpc.guard import Guard
 from tenon_rpc.methods import Registration, guarded_handlers
 from tenon_rpc.tls import server_credentials
@@ -22,10 +22,12 @@ OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-    ("grpc.max_connection_age_ms", 300_000),
-    ("grpc.max_connection_age_grace_ms", 60_000),
+    # Pings at a client's pace (`tenon_rpc.channel`) are welcome, and some jitter of theirs, too.
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    # Calls of a client that is gone without a word end.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.so_reuseport", 0),
 ]
 
@@ -39,7 +41,8 @@ class RpcServer:
         self, settings: ServiceSettings, registrations: Sequence[Registration], guard: Guard
     ) -> None:
         self._settings = settings
-        self._server = grpc.aio.server(options=OPTIONS)
+        self._guard = guard
+        self._server = grpc.aio.server(options=[*OPTIONS, *_ages(settings)])
         self._health = HealthServicer()
         handlers = guarded_handlers(registrations, guard)
         for service, methods in handlers.items():
@@ -66,8 +69,18 @@ class RpcServer:
     async def drain(self) -> None:
         """Say that no new calls are wanted, finish those in flight, and stop."""
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._guard.stopping = True
+        await asyncio.sleep(self._settings.notice_seconds)
         await self._server.stop(self._settings.drain_seconds)
         log.info("stopped")
 
     async def _say(self, status: int) -> None:
         await asyncio.gather(*(self._health.set(name, status) for name in self._names))
+
+
+def _ages(settings: ServiceSettings) -> list[tuple[str, int]]:
+    """Let clients connect anew now and then, so that they come to know new replicas."""
+    return [
+        ("grpc.max_connection_age_ms", int(settings.connection_age_seconds * 1_000)),
+        ("grpc.max_connection_age_grace_ms", int(settings.connection_grace_seconds * 1_000)),
+    ]

@@ -7,8 +7,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 from typing import TypeVar
 
 import grpc
@@ -20,47 +18,18 @@ from tenon_core.settings import ProcessSettings, ServiceSettings
 from tenon_db import migrations
 from tenon_db.provisioning import Passwords, provision
 from tenon_db.roles import app_role, owner_role
-from tenon_embedded.command import Command
 from tenon_embedded.ports import free_port
-from tenon_embedded.server import Server, inherited_environment
 from tenon_rpc.channel import open_channel
 from tenon_rpc.process import ServiceApp, running
+from tenon_testing.proxy import Proxy
 from tenon_testing.servers import Servers
+from tenon_testing.service_process import ServiceProcess, environment
 
 SERVICES = ("auth", "tenancy", "reports", "notifications")
 EVERYBODY_NEEDS = ("auth", "tenancy")
 QUICK_BCRYPT_COST = "4"
 
 S = TypeVar("S", bound=ServiceSettings)
-
-
-class ServiceProcess(Server):
-    """A process of ours: `python -m tenon_<service> <verb>`."""
-
-    def __init__(
-        self, directory: Path, service: str, verb: str, operations_port: int, values: dict[str, str]
-    ) -> None:
-        self.name = f"{service}-{verb}"
-        super().__init__(directory, operations_port)
-        self._command = Command(
-            (sys.executable, "-m", f"tenon_{service}", verb), environment(service, values)
-        )
-
-    def prepare(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-
-    def command(self) -> Command:
-        return self._command
-
-    def is_ready(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=2)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200  # noqa: PLR2004 # HTTP's OK
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
 
 
 class System:
@@ -73,6 +42,9 @@ class System:
         self.ports = {process: free_port() for process in (*SERVICES, "gateway")}
         self._passwords = {service: _passwords(service) for service in SERVICES}
         self._processes: dict[str, ServiceProcess] = {}
+        self._replicas: list[ServiceProcess] = []
+        self._proxies: dict[tuple[str, str], Proxy] = {}
+        self._chosen: dict[str, dict[str, str]] = {}
         self._prepare()
 
     @property
@@ -84,7 +56,9 @@ class System:
         """Return the settings of a process by their names without prefix."""
         process = process or service
         certificate = self.servers.certificates.issue(process)
-        peers = {service: f"127.0.0.1:{self.ports[service]}" for service in SERVICES}
+        edge = partial(self._port, process)
+        peers = {peer: f"127.0.0.1:{edge(peer, self.ports[peer])}" for peer in SERVICES}
+        valkey = self.servers.valkey
         return {
             "environment": "development",
             "log_level": "warning",
@@ -93,11 +67,26 @@ class System:
             "tls_ca": str(certificate.ca),
             "tls_cert": str(certificate.cert),
             "tls_key": str(certificate.key),
-            "redis_url": self.servers.valkey.url(),
+            "redis_url": _moved(valkey.url(), valkey.port, edge("redis", valkey.port)),
             "peers": json.dumps(peers),
-            **(self._database_urls(service) if service in SERVICES else {}),
-            **self._own_values(service),
+            **(self._database_urls(service, process) if service in SERVICES else {}),
+            **self._own_values(service, process),
+            **self._chosen.get(process, {}),
         }
+
+    def choose(self, process: str, **values: str) -> None:
+        """Give a process other settings than usual; call before it starts."""
+        self._chosen.setdefault(process, {}).update(values)
+
+    def proxied(self, process: str, edge: str) -> Proxy:
+        """Put a proxy between a process and what it asks; call before the process starts.
+
+        `process` is a service, `gateway`, `<service>-worker`, or `*` for all; `edge` is a service,
+        `gateway`, `postgres`, `redis` or `smtp`.
+        """
+        proxy = Proxy(self._targets()[edge])
+        self._proxies[process, edge] = proxy
+        return proxy
 
     def start(self, service: str, verb: str = "serve") -> ServiceProcess:
         """Run a service's process beside the test; return it at once if it runs already."""
@@ -106,11 +95,24 @@ class System:
             values = self.values(service, service if verb == "serve" else f"{service}-worker")
             if service in SERVICES:
                 self._migrate(service, values)
-            port = int(values["operations_listen"].rpartition(":")[2])
-            process = ServiceProcess(self.directory / "logs", service, verb, port, values)
+            process = ServiceProcess(self.directory / "logs", service, verb, values)
             process.start()
             self._processes[name] = process
         return self._processes[name]
+
+    def replica(
+        self, service: str, verb: str = "serve", module: str = "", **changes: str
+    ) -> ServiceProcess:
+        """Run one more process of a migrated service, on ports of its own.
+
+        `module` is another program to run than the service's own, `changes` are other settings.
+        """
+        values = self.values(service, service if verb == "serve" else f"{service}-worker")
+        values |= {"listen": f"127.0.0.1:{free_port()}", **changes}
+        process = ServiceProcess(self.directory / "logs", service, verb, values, module)
+        process.start()
+        self._replicas.append(process)
+        return process
 
     def start_all(self) -> None:
         """Run everything: services, workers and the gateway."""
@@ -121,8 +123,10 @@ class System:
         self.start("gateway")
 
     def stop(self) -> None:
-        for process in reversed(self._processes.values()):
+        for process in [*self._replicas, *reversed(self._processes.values())]:
             process.stop()
+        for proxy in self._proxies.values():
+            proxy.close()
 
     @asynccontextmanager
     async def serving(self, app: ServiceApp[S]) -> AsyncIterator[grpc.aio.Channel]:
@@ -167,15 +171,28 @@ class System:
         )
         provision(self.servers.postgres.url(), self.database, self._passwords)
 
-    def _database_urls(self, service: str) -> dict[str, str]:
-        url = partial(self.servers.postgres.url, self.database)
+    def _targets(self) -> dict[str, int]:
+        servers = self.servers
+        smtp, postgres, redis = servers.mailsink.port, servers.postgres.port, servers.valkey.port
+        return {**self.ports, "postgres": postgres, "redis": redis, "smtp": smtp}
+
+    def _port(self, process: str, edge: str, port: int) -> int:
+        """Return where a process finds what listens on this port."""
+        proxy = self._proxies.get((process, edge)) or self._proxies.get(("*", edge))
+        return proxy.port if proxy else port
+
+    def _database_urls(self, service: str, process: str) -> dict[str, str]:
+        postgres = self.servers.postgres
+        url = partial(postgres.url, self.database)
         passwords = self._passwords[service]
+        app_url = url(app_role(service), passwords.app)
+        port = self._port(process, "postgres", postgres.port)
         return {
-            "database_url": url(app_role(service), passwords.app),
+            "database_url": _moved(app_url, postgres.port, port),
             "migration_database_url": url(owner_role(service), passwords.owner),
         }
 
-    def _own_values(self, service: str) -> dict[str, str]:
+    def _own_values(self, service: str, process: str) -> dict[str, str]:
         public_url = {"public_url": self.url}
         files, link_key = self.directory / "files", self.directory / "link.key"
         match service:
@@ -185,8 +202,10 @@ class System:
             case "reports":
                 return public_url | {"storage_url": files.as_uri(), "link_key_file": str(link_key)}
             case "notifications":
+                sink = self.servers.mailsink
+                smtp_url = _moved(sink.url, sink.port, self._port(process, "smtp", sink.port))
                 mail_from = "Tenon <no-reply@tenon.test>"
-                return public_url | {"smtp_url": self.servers.mailsink.url, "mail_from": mail_from}
+                return public_url | {"smtp_url": smtp_url, "mail_from": mail_from}
             case "gateway":
                 return public_url | {
                     "storage_directory": str(files),
@@ -205,12 +224,6 @@ class System:
         )
 
 
-def environment(service: str, values: dict[str, str]) -> dict[str, str]:
-    """Return the environment of a process: nothing of ours but its own settings."""
-    named = {f"TENON_{service.upper()}_{name.upper()}": value for name, value in values.items()}
-    return {**inherited_environment(), **named}
-
-
 def _passwords(service: str) -> Passwords:
     """Name the roles' passwords: roles are shared by all databases of a server."""
     return Passwords(owner=f"owner-of-{service}", app=f"app-of-{service}")
@@ -218,3 +231,8 @@ def _passwords(service: str) -> Passwords:
 
 def _decoded(values: dict[str, str]) -> dict[str, object]:
     return {**values, "peers": json.loads(values["peers"])}
+
+
+def _moved(url: str, port: int, to: int) -> str:
+    """Return a URL of loopback with another port."""
+    return url.replace(f"127.0.0.1:{port}", f"127.0.0.1:{to}")

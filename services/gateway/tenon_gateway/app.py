@@ -10,8 +10,6 @@ from pathlib import Path
 import grpc
 from fastapi import FastAPI
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from starlette.exceptions import HTTPException
 
 from tenon_core.errors import TenonError
@@ -49,6 +47,7 @@ from tenon_policy.policies import MethodPolicy, load_policies
 from tenon_policy.tokens import KeySet, TokenVerifier
 from tenon_rpc.channel import open_channel
 from tenon_rpc.owners import AuthOwner, TenancyOwner
+from tenon_rpc.redis_client import open_redis
 
 LOGGED_LEVELS = frozenset({"debug", "info"})
 
@@ -82,6 +81,7 @@ async def running(settings: GatewaySettings, readiness: Readiness) -> AsyncItera
             yield port
         finally:
             readiness.ready = False
+            server.say_goodbye()
             await asyncio.sleep(settings.notice_seconds)
             await server.drain()
 
@@ -89,19 +89,14 @@ async def running(settings: GatewaySettings, readiness: Readiness) -> AsyncItera
 @asynccontextmanager
 async def connected(settings: GatewaySettings) -> AsyncIterator[Connections]:
     """Make the connections; nothing is asked of anybody yet."""
-    redis = Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_connect_timeout=0.5,
-        socket_timeout=None,  # whoever asks bounds the whole question
-        retry=Retry(NoBackoff(), 1),  # once, at once: an idle connection may have been closed
-    )
+    redis = open_redis(settings.redis_url.get_secret_value())  # whoever asks bounds the whole
     channels = {service: open_channel(settings, service) for service in settings.peers}
     try:
         yield Connections(redis, channels)
     finally:
         for channel in channels.values():
             await channel.close(None)
-        await redis.aclose()
+        await redis.aclose(close_connection_pool=True)
 
 
 def build(
@@ -205,6 +200,7 @@ def _admission(settings: GatewaySettings, connections: Connections) -> Admission
         Gate(connections.redis),
         Grants(connections.redis, sessions=auth, members=tenancy),
         settings.rate_limit_mode,
+        settings.request_seconds,
     )
 
 

@@ -7,6 +7,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tenon_core.ids import uuid7
 from tenon_gateway.errors import head_too_large, malformed_request
+from tenon_gateway.pipeline.exchange import WATCHERS_KEY, Watchers
 from tenon_gateway.pipeline.reply import refusing
 from tenon_gateway.problems import Refusal
 
@@ -20,7 +21,7 @@ STALL_SECONDS = 30.0
 
 class BoundedProtocol(HttpToolsProtocol):
     """Bounds a request's head by bytes and by time, and by time what is sent after its reply and
-    how long a reply is left unread.
+    how long a reply is left unread. Tells who watches for it that the client is gone.
     """
 
     def __init__(self, *args: Any, head_seconds: float, **kwargs: Any) -> None:
@@ -31,6 +32,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._messages = 0
         self._timer: TimerHandle | None = None
         self._stall: TimerHandle | None = None
+        self._watchers: Watchers = set()
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn
         super().connection_made(transport)
@@ -39,6 +41,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._stop_stall()
+        for gone in list(self._watchers):
+            gone()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -52,6 +56,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(head_too_large())
         elif self._timer is None and (self.cycle is None or self.cycle.response_complete):
             self._close_in(self._head_seconds)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[WATCHERS_KEY] = self._watchers  # type: ignore[literal-required] # ours
 
     def on_headers_complete(self) -> None:
         self._in_head = False

@@ -16,6 +16,7 @@ from tenon_gateway.settings import BadSettings, GatewaySettings
 BACKLOG = 2_048
 KEEP_ALIVE_SECONDS = 10
 POLL_SECONDS = 0.01
+CLOSE = (b"connection", b"close")
 
 
 class HttpServer(uvicorn.Server):
@@ -48,6 +49,12 @@ class HttpServer(uvicorn.Server):
             await asyncio.sleep(POLL_SECONDS)
         port: int = self._socket.getsockname()[1]
         return port
+
+    def say_goodbye(self) -> None:
+        """Let every reply from now on ask its client to connect elsewhere, and close after it."""
+        # uvicorn makes its headers anew each second from those of its configuration.
+        self.config.encoded_headers.append(CLOSE)
+        self.server_state.default_headers.append(CLOSE)
 
     async def drain(self) -> None:
         """Take no more connections, finish the requests in flight, and stop."""

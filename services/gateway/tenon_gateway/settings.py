@@ -85,9 +85,10 @@ class GatewaySettings(ProcessSettings):
     """The same for the rate classes `query` and `ingest`; services end every call after 30."""
     upload_seconds: float = 3_600.0
     notice_seconds: float = 0.0
-    """How long a stopping gateway takes requests after /readyz says no: for load balancers."""
+    """How long a stopping gateway takes requests after /readyz says no, each with the last reply of
+    its connection: as long as load balancers take to notice."""
     drain_seconds: float = 10.0
-    """How long a stopping gateway waits for requests in flight."""
+    """How long a stopping gateway waits for requests in flight, uploads too."""
 
     storage_directory: Path | None = None
     """Where the file driver keeps exports, to serve its signed links; needs `link_key_file`."""

@@ -12,9 +12,10 @@ import pytest
 from aiohttp import ClientError
 
 from services.gateway.tests.browsing import Client, bearer, client_of
-from tenon_embedded.ports import free_port
+from tenon_embedded.ports import free_port, is_listening
 from tenon_testing.callers import PASSWORD, Callers
-from tenon_testing.system import System, environment
+from tenon_testing.service_process import environment
+from tenon_testing.system import System
 from tenon_testing.waiting import eventually
 
 LOG_IN = (
@@ -91,6 +92,45 @@ async def test_a_request_in_flight_is_finished_before_it_stops(values: dict[str,
         writer.close()
         _, said = await started.communicate()
         assert (started.returncode, b"Traceback" in said) == (0, False)
+
+
+async def test_a_stopping_gateway_says_so_and_answers_on(values: dict[str, str]) -> None:
+    values |= {"notice_seconds": "60"}
+    async with process("serve", values) as started, client(values) as opened:
+        started.send_signal(signal.SIGTERM)
+
+        async def is_stopping() -> bool:
+            return (await opened.get("/readyz")).status == HTTPStatus.SERVICE_UNAVAILABLE
+
+        await eventually(is_stopping)
+        for _ in range(3):
+            reply = await opened.get("/api/orgs")
+            assert (reply.status, reply.headers["connection"]) == (401, "close")
+
+
+async def test_an_upload_in_flight_is_finished_before_it_stops(
+    values: dict[str, str], callers: Callers, system: System
+) -> None:
+    system.start("reports")
+    tenant = await callers.tenant()
+    org, headers = f"/api/orgs/{tenant.org_id}", bearer(tenant.owner)
+    async with process("serve", values) as started, client(values) as opened:
+        dataset = {"name": "orders", "dimensions": ["who"]}
+        made = await (await opened.post(f"{org}/datasets", json=dataset, headers=headers)).json()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"time,who\n"
+            started.send_signal(signal.SIGTERM)
+            await eventually(is_closed)
+            yield b"2026-01-01T00:00:00Z,ada\n"
+
+        async def is_closed() -> bool:
+            return not is_listening(int(values["listen"].rpartition(":")[2]))
+
+        upload = f"{org}/datasets/{made['id']}/uploads?time_column=time"
+        csv = headers | {"content-type": "text/csv"}
+        reply = await opened.post(upload, data=pieces(), headers=csv)
+        assert (reply.status, reply.headers["connection"]) == (202, "close")
 
 
 async def test_the_log_has_a_line_for_each_request_and_no_secret(

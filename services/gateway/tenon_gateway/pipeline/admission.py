@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tenon_core.coalescing import Coalescer
-from tenon_core.errors import Unauthenticated
+from tenon_core.errors import DeadlineExceeded, Unauthenticated
 from tenon_core.ids import parse_id
 from tenon_gateway.errors import RateLimited
 from tenon_gateway.metrics import RATE_LIMITED, WITHOUT_REDIS
@@ -15,7 +15,14 @@ from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.pipeline.gate import Answer, Gate, Question, RedisAway
 from tenon_gateway.pipeline.limits import SECOND_US, LocalCounters, Rules, limit_headers, site
 from tenon_policy.authorization import require_role, require_session
-from tenon_policy.grants import REUSE_SECONDS, GrantKey, Grants, MemberKey, SessionKey
+from tenon_policy.grants import (
+    REUSE_SECONDS,
+    GrantKey,
+    Grants,
+    MemberKey,
+    NobodyKnows,
+    SessionKey,
+)
 from tenon_policy.policies import Role
 from tenon_policy.tags import expand
 from tenon_policy.tokens import TokenVerifier
@@ -31,14 +38,21 @@ class Admission:
         gate: Gate,
         grants: Grants,
         mode: Literal["enforce", "shadow"],
+        seconds: float,
     ) -> None:
+        """Let requests in; what the owners are asked for takes no longer than `seconds`."""
         self._credentials = credentials
         self._verifier = verifier
         self._gate = gate
         self._grants = grants
         self._mode = mode
+        self._seconds = seconds
         self._counters = LocalCounters()
-        self._owned = Coalescer[GrantKey, int](self._ask_owners, reuse_seconds=REUSE_SECONDS)
+        # One for each owner: whoever needs only the one is not refused because of the other.
+        self._owned = {
+            kind: Coalescer[GrantKey, int](self._ask_owners, reuse_seconds=REUSE_SECONDS)
+            for kind in (SessionKey, MemberKey)
+        }
 
     async def admit(self, exchange: Exchange, entry: Entry) -> Sequence[bytes] | None:
         """Set the exchange's identity and role.
@@ -55,7 +69,7 @@ class Admission:
         if refusal is not None:
             raise refusal
         if entry.in_session:
-            await self._authorize(exchange, entry, answer.levels)
+            self._authorize(exchange, entry, await self._complete(answer.levels, entry))
         return answer.versions
 
     async def _identify(self, exchange: Exchange, token: str | None) -> Unauthenticated | None:
@@ -72,11 +86,13 @@ class Admission:
     async def _ask(self, exchange: Exchange, entry: Entry, rules: Rules) -> Answer:
         question = _question(exchange, entry, rules)
         try:
-            return await self._gate.ask(question)
+            answer = await self._gate.ask(question)
         except RedisAway:
             WITHOUT_REDIS.inc()
             wait = self._charge_here(exchange, rules)
             return Answer(wait, (), dict.fromkeys(question.grants), None)
+        self._grants.note(answer.levels)
+        return answer
 
     def _charge_here(self, exchange: Exchange, rules: Rules) -> int:
         if rules.away is None:
@@ -91,10 +107,7 @@ class Admission:
         if self._mode == "enforce":
             raise RateLimited(retry_after=answer.wait_us / SECOND_US)
 
-    async def _authorize(
-        self, exchange: Exchange, entry: Entry, levels: Mapping[GrantKey, int | None]
-    ) -> None:
-        known = await self._complete(levels)
+    def _authorize(self, exchange: Exchange, entry: Entry, known: Mapping[GrantKey, int]) -> None:
         identity = exchange.identity
         assert identity is not None
         live = known[SessionKey(identity.session_id)] > 0
@@ -104,18 +117,29 @@ class Admission:
             require_session(policy, authenticated=True, live=live)
             require_role(policy, exchange.role)
 
-    async def _complete(self, levels: Mapping[GrantKey, int | None]) -> Mapping[GrantKey, int]:
-        """Ask the owners for what Redis does not know; Unavailable."""
+    async def _complete(
+        self, levels: Mapping[GrantKey, int | None], entry: Entry
+    ) -> Mapping[GrantKey, int]:
+        """Ask the owners for what Redis does not know; Unavailable, DeadlineExceeded."""
         missing = [key for key, level in levels.items() if level is None]
-        answers = await asyncio.gather(*map(self._owned.get, missing)) if missing else ()
         known = {key: level for key, level in levels.items() if level is not None}
+        if not missing:
+            return known
+        try:
+            async with asyncio.timeout(self._seconds):
+                answers = await asyncio.gather(*(self._level(key, entry) for key in missing))
+        except TimeoutError:
+            raise DeadlineExceeded from None
         return known | dict(zip(missing, answers, strict=True))
 
+    async def _level(self, key: GrantKey, entry: Entry) -> int:
+        try:
+            return await self._owned[type(key)].get(key)
+        except NobodyKnows as error:
+            return self._grants.stale(key, error, reads=entry.reads)
+
     async def _ask_owners(self, keys: Sequence[GrantKey]) -> Mapping[GrantKey, int]:
-        answers = await self._grants.ask_owners(keys)
-        if not self._gate.is_away:
-            await self._grants.remember(answers)
-        return answers
+        return await self._grants.ask(keys, self._gate.run)
 
 
 def _question(exchange: Exchange, entry: Entry, rules: Rules) -> Question:

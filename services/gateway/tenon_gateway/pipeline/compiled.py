@@ -27,7 +27,8 @@ def compiled(route: Route, stubs: Stubs, encoders: Encoders, settings: GatewaySe
         if not exchange.reads:
             body = await read_json(exchange, max_bytes=max_bytes, seconds=settings.body_seconds)
         message = decode(exchange.parameters, exchange.scope["query_string"], body)
-        reply = await stubs.call(route, message, timeout=seconds, metadata=exchange.metadata())
+        left = seconds - exchange.admission_seconds
+        reply = await stubs.call(route, message, timeout=left, metadata=exchange.metadata())
         return json_reply(route.status, encode(reply))
 
     return run

@@ -28,6 +28,8 @@ class Entry:
     name: str = field(init=False)
     in_session: bool = field(init=False)
     in_org: bool = field(init=False)
+    reads: bool = field(init=False)
+    """Nothing that it calls writes."""
     audited: bool = field(init=False)
     tags: tuple[str, ...] = field(init=False)
 
@@ -38,6 +40,7 @@ class Entry:
         self._derive("name", f"{self.method} {self.path}")
         self._derive("in_session", bool(access & {Access.USER, Access.ORG}))
         self._derive("in_org", Access.ORG in access)
+        self._derive("reads", not any(policy.writes for policy in self.policies))
         self._derive("audited", any(policy.audit for policy in self.policies))
         self._derive("tags", self._common_tags())
 

@@ -1,8 +1,10 @@
 """One HTTP request on its way through the gateway, and its reply."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import TypeAlias
 from uuid import UUID
 
 from starlette.types import Message, Receive, Scope, Send
@@ -15,6 +17,9 @@ from tenon_policy.tokens import Identity
 
 SCOPE_KEY = "tenon.exchange"
 """Where routers find the exchange in their scope."""
+WATCHERS_KEY = "tenon.watchers"
+"""Where the connection puts those who want to know that the client is gone."""
+Watchers: TypeAlias = set[Callable[[], None]]
 READING_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -29,6 +34,10 @@ class Exchange:
     role: Role = Role.NONE
     status: int = 0
     complete: bool = False
+    abandoned: bool = False
+    """The client is gone, and what answered it was ended."""
+    admission_seconds: float = 0.0
+    """What admission took of the time for an answer."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -36,6 +45,8 @@ class Exchange:
         self._send = send
         self.request_id = str(uuid7())
         self.started_at = time.perf_counter()
+        self._watchers: Watchers = scope.get(WATCHERS_KEY, set())
+        self._task: asyncio.Task[None] | None = None
         self.parameters: Mapping[str, str] = {}
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.notes: list[Header] = [(b"x-request-id", self.request_id.encode())]
@@ -76,6 +87,19 @@ class Exchange:
         if self.access_token is None:
             return (request,)
         return (("authorization", f"Bearer {self.access_token}"), request)
+
+    def end_with_client(self) -> None:
+        """End the current task once the client is gone; only for what may end halfway."""
+        self._task = asyncio.current_task()
+        self._watchers.add(self._abandon)
+
+    def ended(self) -> None:
+        self._watchers.discard(self._abandon)
+
+    def _abandon(self) -> None:
+        assert self._task is not None
+        self.abandoned = True
+        self._task.cancel()
 
     async def reply(self, reply: Reply) -> None:
         self.status = reply.status

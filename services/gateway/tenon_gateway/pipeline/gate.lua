@@ -7,7 +7,7 @@
 --       then for each request: how many limits, and for each its place in KEYS and the place of
 --       the membership without which it does not apply (0: it always does)
 -- Answer: for each request the microseconds to wait, 0 if let in; for each limit its backlog
---       in microseconds afterwards; the grants; the versions.
+--       in microseconds afterwards; the grants; the versions; the run of Redis.
 --
 -- A limit is a GCRA: its counter is the moment (microseconds) when its backlog is worked off.
 -- A request is charged to all of its limits, or to none.
@@ -23,7 +23,7 @@ for i = 1, limits do
 end
 
 local function applies(member)
-  return member == 0 or (tonumber(values[member]) or 0) > 0
+  return member == 0 or (tonumber((values[member] or ''):match('^%d+')) or 0) > 0
 end
 
 local at = 5 + 2 * limits
@@ -67,4 +67,5 @@ for i = limits + grants + 1, #KEYS do
   reply[#reply + 1] = values[i]
 end
 
+reply[#reply + 1] = redis.call('INFO', 'server'):match('run_id:(%x+)'):sub(1, 8)
 return reply

@@ -82,21 +82,27 @@ class _Batch:
 
     def answers(self, reply: Sequence[Any]) -> list[Answer]:
         waits = reply[: len(self._questions)]
-        values = reply[len(self._questions) :]
+        values, run = reply[len(self._questions) : -1], run_of(reply)
         return [
-            self._answer(question, wait, values)
+            self._answer(question, wait, values, run)
             for question, wait in zip(self._questions, waits, strict=True)
         ]
 
-    def _answer(self, question: Question, wait: int, values: Sequence[Any]) -> Answer:
+    def _answer(self, question: Question, wait: int, values: Sequence[Any], run: str) -> Answer:
         places = self._places
-        levels = {key: read_level(values[places[key]]) for key in question.grants}
+        levels = {key: read_level(values[places[key]], run) for key in question.grants}
         backlogs = [
             (limit, values[places[limit.key]])
             for limit in question.limits
             if limit.member is None or levels[limit.member]
         ]
         return Answer(wait, backlogs, levels, [values[places[tag]] for tag in question.tags])
+
+
+def run_of(reply: Sequence[Any]) -> str:
+    """Return which run of Redis a reply of the script is from."""
+    run: bytes = reply[-1]
+    return run.decode()
 
 
 class Gate:
@@ -108,6 +114,12 @@ class Gate:
         self._batches: set[asyncio.Task[None]] = set()
         self._retry_at = 0.0
         self.is_away = False
+        self._run = ""
+
+    @property
+    def run(self) -> str | None:
+        """The run of Redis that answered last; None while it is away."""
+        return None if self.is_away else self._run
 
     async def ask(self, question: Question) -> Answer:
         """Charge the limits and read the rest; RedisAway."""
@@ -139,8 +151,8 @@ class Gate:
     async def _answer(self, asked: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:
         GATE_BATCH.observe(len(asked))
         try:
-            answers = await self._run([question for question, _ in asked])
-        except RedisAway as error:
+            answers = await self._answers([question for question, _ in asked])
+        except Exception as error:  # noqa: BLE001 # handed to those who wait
             for _, future in asked:
                 if not future.done():
                     future.set_exception(error)
@@ -149,7 +161,7 @@ class Gate:
             if not future.done():
                 future.set_result(answer)
 
-    async def _run(self, questions: Sequence[Question]) -> Sequence[Answer]:
+    async def _answers(self, questions: Sequence[Question]) -> Sequence[Answer]:
         batch = _Batch(questions)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -158,6 +170,7 @@ class Gate:
             self._set_away(True, error)
             raise RedisAway from error
         self._set_away(False)
+        self._run = run_of(reply)
         return batch.answers(reply)
 
     async def _execute(self, batch: _Batch) -> Sequence[Any]:

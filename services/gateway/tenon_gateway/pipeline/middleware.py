@@ -1,5 +1,7 @@
 """The path of every request: route, admission, cache, answer; and whatever goes wrong."""
 
+import asyncio
+import time
 from collections.abc import Hashable, Iterable, Sequence
 
 import structlog
@@ -48,7 +50,11 @@ class Pipeline:
         exchange.notes += self._notes
         try:
             await self._serve(exchange)
+        except asyncio.CancelledError:
+            if not exchange.abandoned:
+                raise  # the server's end, and not the client's
         finally:
+            exchange.ended()
             self._request_log.add(exchange)
 
     async def _serve(self, exchange: Exchange) -> None:
@@ -66,7 +72,10 @@ class Pipeline:
 
     async def _answer(self, exchange: Exchange) -> Reply | None:
         entry = self._find(exchange)
+        if entry.reads:
+            exchange.end_with_client()
         versions = await self._admission.admit(exchange, entry)
+        exchange.admission_seconds = time.perf_counter() - exchange.started_at
         if not entry.tags or versions is None:
             return await self._run(exchange, entry)
         key = _cache_key(exchange, entry, versions)

@@ -35,6 +35,12 @@ def a_member() -> MemberKey:
     return MemberKey(uuid4(), uuid4())
 
 
+async def hot(redis: Redis, level: int) -> str:
+    """Write a level as a hot copy of this run of Redis."""
+    run: str = (await redis.info("server"))["run_id"]
+    return f"{level}@{run[:8]}"
+
+
 async def test_lets_exactly_the_count_in_and_charges_no_refusal(redis: Redis) -> None:
     gate, limit = Gate(redis), somebodys(SLOW)
     waits = [(await gate.ask(Question([limit]))).wait_us for _ in range(12)]
@@ -86,7 +92,7 @@ async def test_questions_of_one_turn_share_a_round_trip(redis: Redis) -> None:
 
 async def test_more_questions_than_a_script_takes_are_all_answered(redis: Redis) -> None:
     gate, session = Gate(redis), SessionKey(uuid4())
-    await redis.set(str(session), "1")
+    await redis.set(str(session), await hot(redis, 1))
     questions = [
         Question([somebodys(WIDE), somebodys(WIDE)], [session, a_member()])
         for _ in range(2 * MAX_BATCH + 7)
@@ -97,14 +103,15 @@ async def test_more_questions_than_a_script_takes_are_all_answered(redis: Redis)
 
 async def test_reads_grants_and_says_when_the_owner_must_be_asked(redis: Redis) -> None:
     live, marked, unknown, admin = SessionKey(uuid4()), SessionKey(uuid4()), a_member(), a_member()
-    await redis.mset({str(live): "1", str(marked): "?", str(admin): "3"})
+    grants = {str(live): await hot(redis, 1), str(admin): await hot(redis, 3)}
+    await redis.mset(grants | {str(marked): "?"})
     answer = await Gate(redis).ask(Question([], [live, marked, unknown, admin]))
     assert answer.levels == {live: 1, marked: None, unknown: None, admin: 3}
 
 
 async def test_an_organization_pays_for_its_members_alone(redis: Redis) -> None:
     gate, member, stranger, removed = Gate(redis), a_member(), a_member(), a_member()
-    await redis.mset({str(member): "1", str(removed): "0"})
+    await redis.mset({str(member): await hot(redis, 1), str(removed): await hot(redis, 0)})
     key = f"limit:org:{uuid4()}"
     for key_of, charged in ((stranger, 0), (removed, 0), (member, 1)):
         answer = await gate.ask(Question([Limit(SLOW, key, key_of)], [key_of]))
@@ -114,7 +121,7 @@ async def test_an_organization_pays_for_its_members_alone(redis: Redis) -> None:
 
 async def test_a_stranger_is_not_refused_by_an_organizations_limit(redis: Redis) -> None:
     gate, member, stranger, key = Gate(redis), a_member(), a_member(), f"limit:org:{uuid4()}"
-    await redis.set(str(member), "1")
+    await redis.set(str(member), await hot(redis, 1))
     for _ in range(6):
         full = await gate.ask(Question([Limit(SLOW, key, member)], [member]))
     assert full.wait_us > 0
@@ -168,3 +175,10 @@ async def _calls(redis: Redis) -> int:
 
 def _sum(histogram: object) -> float:
     return float(histogram._sum.get())  # type: ignore[attr-defined] # prometheus has no reader
+
+
+async def test_what_another_run_of_redis_left_is_not_believed(redis: Redis) -> None:
+    session = SessionKey(uuid4())
+    await redis.set(str(session), "1@0123abcd")
+    answer = await Gate(redis).ask(Question([], [session]))
+    assert answer.levels == {session: None}
