@@ -4,7 +4,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -35,15 +35,21 @@ S = TypeVar("S", bound=ServiceSettings)
 
 
 class ServiceProcess(Server):
-    """A process of ours: `python -m tenon_<service> <verb>`."""
+    """A process of ours: `python -m tenon_<service> <verb>`, or run by another module."""
 
     def __init__(
-        self, directory: Path, service: str, verb: str, operations_port: int, values: dict[str, str]
+        self,
+        directory: Path,
+        service: str,
+        verb: str,
+        operations_port: int,
+        values: dict[str, str],
+        runner: Sequence[str] = (),
     ) -> None:
         self.name = f"{service}-{verb}"
         super().__init__(directory, operations_port)
         self._command = Command(
-            (sys.executable, "-m", f"tenon_{service}", verb), environment(service, values)
+            (sys.executable, "-m", *runner, f"tenon_{service}", verb), environment(service, values)
         )
 
     def prepare(self) -> None:
@@ -64,15 +70,20 @@ class ServiceProcess(Server):
 
 
 class System:
-    """One database, one port for each service, and the settings that fit these together."""
+    """One database, one port for each service, and the settings that fit these together.
 
-    def __init__(self, servers: Servers, database: str) -> None:
+    `runner` is a module, with arguments, that runs the services' modules.
+    """
+
+    def __init__(self, servers: Servers, database: str, runner: Sequence[str] = ()) -> None:
         self.servers = servers
         self.database = database
         self.directory = servers.directory / database
         self.ports = {process: free_port() for process in (*SERVICES, "gateway")}
         self._passwords = {service: _passwords(service) for service in SERVICES}
         self._processes: dict[str, ServiceProcess] = {}
+        self._migrated: set[str] = set()
+        self._runner = runner
         self._prepare()
 
     @property
@@ -104,10 +115,12 @@ class System:
         name = f"{service}-{verb}"
         if name not in self._processes:
             values = self.values(service, service if verb == "serve" else f"{service}-worker")
-            if service in SERVICES:
+            if service in SERVICES and service not in self._migrated:
                 self._migrate(service, values)
             port = int(values["operations_listen"].rpartition(":")[2])
-            process = ServiceProcess(self.directory / "logs", service, verb, port, values)
+            process = ServiceProcess(
+                self.directory / "logs", service, verb, port, values, self._runner
+            )
             process.start()
             self._processes[name] = process
         return self._processes[name]
@@ -203,6 +216,7 @@ class System:
             env=environment(service, values),
             check=True,
         )
+        self._migrated.add(service)
 
 
 def environment(service: str, values: dict[str, str]) -> dict[str, str]:

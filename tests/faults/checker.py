@@ -1,0 +1,135 @@
+"""Compares what clients were told with what is stored; a line for each thing that does not fit."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from tests.faults.ledger import Kind, Ledger, Told, Write
+from tests.faults.stored import Stored, StoredEvent
+
+SAID_DONE = {Told.DONE, Told.THERE_ALREADY}
+
+
+def findings(ledger: Ledger, stored: Stored, mailer_deaths: int) -> list[str]:
+    """Return all that is wrong, at rest. A mail may come again once for each death of a mailer."""
+    return [
+        *stored.broken(),
+        *_accounts(ledger, stored),
+        *_organizations(ledger, stored),
+        *_datasets(ledger, stored),
+        *_events(ledger, stored),
+        *_named(ledger.told(Kind.UPLOAD, Told.DONE), stored.uploads()),
+        *_named(ledger.told(Kind.RUN, Told.DONE), stored.runs()),
+        *_audit(ledger, stored),
+        *_mails(stored, mailer_deaths),
+        *_files(stored),
+    ]
+
+
+def _times(name: str, tries: Sequence[Write], stored: int) -> Iterator[str]:
+    """Judge one write by how often it is stored."""
+    told = [write.told for write in tries]
+    if told.count(Told.DONE) > 1:
+        yield f"{name} was said to be done {told.count(Told.DONE)} times"
+    if stored > 1:
+        yield f"{name} is there {stored} times"
+    if not stored and SAID_DONE.intersection(told):
+        yield f"{name} was acknowledged and is lost"
+    if stored and set(told) == {Told.REFUSED}:
+        yield f"{name} was refused and is there"
+
+
+def _named(acknowledged: Sequence[Write], stored: Collection[str]) -> Iterator[str]:
+    """Judge what the system itself gave an id."""
+    for write in acknowledged:
+        if write.id not in stored:
+            yield f"{write.kind.value} {write.id} was acknowledged and is lost"
+
+
+def _accounts(ledger: Ledger, stored: Stored) -> Iterator[str]:
+    yield from _named(ledger.told(Kind.USER, Told.DONE), stored.users())
+    ended = stored.ended_sessions()
+    for tries in ledger.tries(Kind.LOG_OUT):
+        if SAID_DONE.intersection(write.told for write in tries) and tries[0].key not in ended:
+            yield f"session {tries[0].key} was logged out and is live"
+
+
+def _organizations(ledger: Ledger, stored: Stored) -> Iterator[str]:
+    slugs = Counter(stored.organizations())
+    for tries in ledger.tries(Kind.ORGANIZATION):
+        yield from _times(f"organization {tries[0].key}", tries, slugs[tries[0].key])
+    members = stored.members()
+    for tries in ledger.tries(Kind.REMOVAL):
+        done = SAID_DONE.intersection(write.told for write in tries)
+        if done and (tries[0].org_id, tries[0].key) in members:
+            yield f"member {tries[0].key} was removed and is there"
+
+
+def _datasets(ledger: Ledger, stored: Stored) -> Iterator[str]:
+    present = Counter[tuple[str, str]]()
+    for org_id, name, dimensions, measures in stored.datasets():
+        present[org_id, name] += 1
+        present[org_id, f"{name} {dimensions} {measures}"] += 1
+    holding = stored.holding_datasets()
+    deleted = set[str]()
+    for tries in ledger.tries(Kind.DELETION):
+        if SAID_DONE.intersection(write.told for write in tries):
+            deleted.add(tries[0].key)
+            if tries[0].key in holding:
+                yield f"dataset {tries[0].key} was deleted and still holds something"
+    for tries in ledger.tries(Kind.DATASET):
+        if deleted.intersection(write.id for write in tries):
+            continue
+        first = tries[0]
+        yield from _times(f"dataset {first.key}", tries, present[first.org_id, first.key])
+        whole = f"{first.key} {first.content['dimensions']} {first.content['measures']}"
+        if present[first.org_id, whole] != present[first.org_id, first.key]:
+            yield f"dataset {first.key} is not as it was sent"
+
+
+def _events(ledger: Ledger, stored: Stored) -> Iterator[str]:
+    batches = ledger.tries(Kind.EVENTS)
+    present = stored.events({tries[0].content["dataset_id"] for tries in batches})
+    for tries in batches:
+        first = tries[0]
+        name, sent = f"batch {first.key}", first.content["events"]
+        kept = [present.get((first.content["dataset_id"], event["id"]), []) for event in sent]
+        if 0 < sum(map(bool, kept)) < len(sent):
+            yield f"{name} is there in part"
+        yield from _times(name, tries, max(map(len, kept)))
+        for event, found in zip(sent, kept, strict=True):
+            if any(one != _as_stored(event) for one in found):
+                yield f"event {event['id']} is not as it was sent"
+
+
+def _as_stored(event: Mapping[str, object]) -> StoredEvent:
+    dimensions, measures = event["dimensions"], event["measures"]
+    assert isinstance(dimensions, Mapping)
+    assert isinstance(measures, Mapping)
+    at = datetime.fromisoformat(str(event["time"])).timestamp()
+    return StoredEvent(at, tuple(dimensions.values()), tuple(measures.values()))
+
+
+def _audit(ledger: Ledger, stored: Stored) -> Iterator[str]:
+    on_record = stored.audited_requests()
+    for write in ledger.audited():
+        if write.request_id not in on_record:
+            yield f"{write.kind.value} {write.key} was acknowledged and is not on record"
+
+
+def _mails(stored: Stored, mailer_deaths: int) -> Iterator[str]:
+    delivered, sent = Counter(stored.delivered_mails()), stored.sent_mails()
+    yield from (f"mail {one} was sent and did not arrive" for one in sent - delivered.keys())
+    yield from (f"mail {one} arrived and nobody knows it" for one in delivered.keys() - sent)
+    repeats = sum(times - 1 for times in delivered.values())
+    if repeats > mailer_deaths:
+        yield f"{repeats} mails came again, after {mailer_deaths} deaths of their worker"
+    for one, times in delivered.items():
+        if times > 1 + mailer_deaths:
+            yield f"mail {one} came {times} times"
+
+
+def _files(stored: Stored) -> Iterator[str]:
+    present, wanted = stored.files(), stored.wanted_files()
+    yield from (f"file {name} is lost" for name in wanted - present)
+    yield from (f"file {name} is there and no row knows it" for name in present - wanted)
