@@ -25,7 +25,10 @@ RETRY_NOW = (
     "UPDATE {schema}.jobs SET run_at = now() WHERE state = 'queued' AND attempts > 0"
     " AND run_at < now() + interval '1 hour'"
 )
-BUSY = "SELECT 1 FROM {schema}.jobs WHERE state = 'running' OR state = 'queued' AND run_at <= now()"
+BUSY = (
+    "SELECT 1 FROM {schema}.jobs WHERE state = 'running'"
+    " OR state = 'queued' AND run_at < now() + interval '1 hour'"
+)
 FRESH = "SELECT 1 FROM {schema}.outbox WHERE position IS NULL"
 HEAD = "SELECT '{schema}' AS schema, position AS head FROM {schema}.outbox_head"
 CURSOR = "SELECT '{schema}' AS consumer, source, position FROM {schema}.cursors"
