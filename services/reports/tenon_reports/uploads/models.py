@@ -88,10 +88,15 @@ class Upload:
 
     @property
     def body_key(self) -> str:
-        return f"orgs/{self.org_id}/uploads/{self.id}/body"
+        return body_key(self.org_id, self.id)
 
     def rejected_key(self, part: int) -> str:
         return f"orgs/{self.org_id}/uploads/{self.id}/rejected/{part}.csv"
+
+
+def body_key(org_id: UUID, upload_id: UUID) -> str:
+    """Name the file of an upload, which may have no row."""
+    return f"orgs/{org_id}/uploads/{upload_id}/body"
 
 
 class UnusableFile(Exception):  # the message is what the user reads

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from tenon_core import clock
@@ -18,6 +19,9 @@ from tenon_reports.uploads.repository import UploadRepository
 from tenon_storage.storage import Storage, Writer
 
 LOAD = "uploads.load"
+CLEAR = "uploads.clear"
+LONGEST_RECEIVING = timedelta(hours=2)
+"""More than a call's stream may last."""
 PURGE_UPLOADS = 100
 
 
@@ -64,6 +68,7 @@ class UploadService:
             create_time=clock.now(),
             finish_time=None,
         )
+        await self._promise_clearing(call, upload)
         async with self._storage.write(upload.body_key) as writer:
             size = await self._receive(chunks, writer)
         upload = replace(upload, size_bytes=size)
@@ -108,6 +113,17 @@ class UploadService:
                 raise UploadTooLarge
             await writer.write(chunk)
         return size
+
+    async def _promise_clearing(self, call: Call, upload: Upload) -> None:
+        """Have the body deleted in the end, also if nobody lives to queue or to load it."""
+        async with self._database.tenant(call.org) as tx:
+            await self._queue.enqueue(
+                tx,
+                CLEAR,
+                {"upload_id": str(upload.id)},
+                org_id=call.org,
+                run_at=upload.create_time + LONGEST_RECEIVING,
+            )
 
     async def _add(self, call: Call, upload: Upload) -> None:
         async with self._database.tenant(call.org) as tx:
