@@ -104,6 +104,7 @@ class Actor:
             params={"time_column": "time", "id_column": "id"},
             headers={"Content-Type": "text/csv"},
             content=body,
+            noted={"dataset_id": dataset_id},
         )
         return self._ended(Kind.UPLOAD, key, "uploads")
 
@@ -111,7 +112,8 @@ class Actor:
         """Export all events; return the file."""
         key = uuid4().hex
         body = {"events": {"dataset_id": dataset_id}, "format": "csv"}
-        self._write(Kind.RUN, key, "POST", f"{self.org}/runs", json=body)
+        noted = {"dataset_id": dataset_id}
+        self._write(Kind.RUN, key, "POST", f"{self.org}/runs", json=body, noted=noted)
         run = self._ended(Kind.RUN, key, "runs")
         return self.file(run)
 
@@ -169,7 +171,7 @@ class Actor:
                     key,
                     told,
                     noted or arguments.get("json", {}),
-                    _id_of(reply) if told is Told.DONE else "",
+                    id_of(reply) if told is Told.DONE else "",
                     reply.headers.get("x-request-id", "") if reply is not None else "",
                 )
             )
@@ -200,7 +202,7 @@ def _until_answered(ask: Callable[[], httpx.Response | None]) -> httpx.Response:
         time.sleep(PAUSE_SECONDS)
 
 
-def _id_of(reply: httpx.Response | None) -> str:
+def id_of(reply: httpx.Response | None) -> str:
     if reply is None or not reply.content:
         return ""
     body = reply.json()

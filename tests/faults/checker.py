@@ -18,8 +18,8 @@ def findings(ledger: Ledger, stored: Stored, mailer_deaths: int) -> list[str]:
         *_organizations(ledger, stored),
         *_datasets(ledger, stored),
         *_events(ledger, stored),
-        *_named(ledger.told(Kind.UPLOAD, Told.DONE), stored.uploads()),
-        *_named(ledger.told(Kind.RUN, Told.DONE), stored.runs()),
+        *_named(_of_live_datasets(ledger, Kind.UPLOAD), stored.uploads()),
+        *_named(_of_live_datasets(ledger, Kind.RUN), stored.runs()),
         *_audit(ledger, stored),
         *_mails(stored, mailer_deaths),
         *_files(stored),
@@ -46,6 +46,21 @@ def _named(acknowledged: Sequence[Write], stored: Collection[str]) -> Iterator[s
             yield f"{write.kind.value} {write.id} was acknowledged and is lost"
 
 
+def _deleted(ledger: Ledger) -> set[str]:
+    """Return the datasets of which somebody was told that they are gone."""
+    return {
+        write.key
+        for tries in ledger.tries(Kind.DELETION)
+        for write in tries
+        if write.told in SAID_DONE
+    }
+
+
+def _of_live_datasets(ledger: Ledger, kind: Kind) -> list[Write]:
+    deleted, done = _deleted(ledger), ledger.told(kind, Told.DONE)
+    return [write for write in done if write.content["dataset_id"] not in deleted]
+
+
 def _accounts(ledger: Ledger, stored: Stored) -> Iterator[str]:
     yield from _named(ledger.told(Kind.USER, Told.DONE), stored.users())
     ended = stored.ended_sessions()
@@ -70,13 +85,9 @@ def _datasets(ledger: Ledger, stored: Stored) -> Iterator[str]:
     for org_id, name, dimensions, measures in stored.datasets():
         present[org_id, name] += 1
         present[org_id, f"{name} {dimensions} {measures}"] += 1
-    holding = stored.holding_datasets()
-    deleted = set[str]()
-    for tries in ledger.tries(Kind.DELETION):
-        if SAID_DONE.intersection(write.told for write in tries):
-            deleted.add(tries[0].key)
-            if tries[0].key in holding:
-                yield f"dataset {tries[0].key} was deleted and still holds something"
+    deleted = _deleted(ledger)
+    for dataset in deleted & stored.holding_datasets():
+        yield f"dataset {dataset} was deleted and still holds something"
     for tries in ledger.tries(Kind.DATASET):
         if deleted.intersection(write.id for write in tries):
             continue

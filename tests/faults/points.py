@@ -122,7 +122,9 @@ def _events() -> Iterator[Case]:
     for process in ("tenancy-worker", "notifications-worker"):
         yield from _around(process, "a pull", PULL, signs_up)
         yield from _committing(process, "a person's events", "user", signs_up)
-    yield from _committing("tenancy-worker", "an organization's events", "tenant", creates_a_dataset)
+    yield from _committing(
+        "tenancy-worker", "an organization's events", "tenant", creates_a_dataset
+    )
     yield from _committing("notifications-worker", "an organization's events", "tenant", exports)
     for process in ("tenancy-worker", "notifications-worker"):
         yield from _committing(

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import psycopg
 
@@ -15,24 +15,27 @@ NEVER_READ = ".incoming"
 """Where the file driver writes what is not complete; it sweeps that by itself."""
 HERE = Path(__file__).parent
 
-# Jobs that a dead worker held come back when their leases run out; mails that could not be sent
-# wait before the next try. Neither wait is what is tested here.
+# Jobs that a dead worker held come back when their leases run out, mails that could not be sent
+# wait before the next try, and what clears up after a dead process comes hours later. None of
+# these waits is what is tested here.
 LAPSE = (
     "UPDATE {schema}.jobs SET lease_until = now() WHERE state = 'running'"
     " AND lease_until <= to_timestamp(%s) + %s * interval '1 second'"
 )
-RETRY_NOW = (
-    "UPDATE {schema}.jobs SET run_at = now() WHERE state = 'queued' AND attempts > 0"
-    " AND run_at < now() + interval '1 hour'"
+LATER = (
+    "UPDATE {schema}.jobs SET run_at = now() WHERE state = 'queued'"
+    " AND run_at BETWEEN now() AND now() + interval '3 hours'"
 )
 BUSY = (
     "SELECT 1 FROM {schema}.jobs WHERE state = 'running'"
-    " OR state = 'queued' AND run_at < now() + interval '1 hour'"
+    " OR state = 'queued' AND run_at < now() + interval '3 hours'"
 )
 FRESH = "SELECT 1 FROM {schema}.outbox WHERE position IS NULL"
 HEAD = "SELECT '{schema}' AS schema, position AS head FROM {schema}.outbox_head"
 CURSOR = "SELECT '{schema}' AS consumer, source, position FROM {schema}.cursors"
-BEHIND = "SELECT 1 FROM ({cursors}) AS c JOIN ({heads}) AS h ON h.schema = source WHERE position < head"
+BEHIND = (
+    "SELECT 1 FROM ({cursors}) AS c JOIN ({heads}) AS h ON h.schema = source WHERE position < head"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,17 @@ class StoredEvent:
     time: float
     dimensions: tuple[str | None, ...]
     measures: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a user's uploads, runs and mails, however often a lost reply was repeated."""
+
+    accepted: int
+    upload_states: frozenset[str]
+    run_states: frozenset[str]
+    mails_of_kind: frozenset[tuple[str, int]]
+    """Of each kind, how many mails there are for each thing that happened."""
 
 
 class Stored:
@@ -63,8 +77,9 @@ class Stored:
         """End the leases that a worker held which died at a time."""
         self._execute(LAPSE.format(schema=schema), [dead_at, LEASE_SECONDS])
 
-    def retry_now(self) -> None:
-        for statement in _for_schemas(RETRY_NOW):
+    def let_hours_pass(self) -> None:
+        """Make due what is due in the next hours; nobody may be at work then."""
+        for statement in _for_schemas(LATER):
             self._execute(statement)
 
     def add_member(self, org_id: str, user_id: str) -> None:
@@ -98,7 +113,8 @@ class Stored:
         """Return the datasets that are there or still hold something."""
         return self._ids(
             "SELECT id FROM reports.datasets UNION SELECT dataset_id FROM reports.events"
-            " UNION SELECT dataset_id FROM reports.uploads UNION SELECT dataset_id FROM reports.runs"
+            " UNION SELECT dataset_id FROM reports.uploads"
+            " UNION SELECT dataset_id FROM reports.runs"
         )
 
     def events(self, dataset_ids: Collection[str]) -> dict[tuple[str, str], list[StoredEvent]]:
@@ -118,6 +134,21 @@ class Stored:
 
     def runs(self) -> set[str]:
         return self._ids("SELECT id FROM reports.runs")
+
+    def kept(self, org_id: str, user_id: str) -> Kept:
+        ((accepted, upload_states),) = self._rows(
+            "SELECT sum(accepted)::int, array_agg(state) FROM reports.uploads WHERE org_id = %s",
+            [org_id],
+        )
+        ((run_states,),) = self._rows(
+            "SELECT array_agg(state) FROM reports.runs WHERE org_id = %s", [org_id]
+        )
+        mails = self._rows(
+            "SELECT kind, count(*) FROM notifications.emails WHERE user_id = %s AND state = 'sent'"
+            " GROUP BY kind, run_id",
+            [user_id],
+        )
+        return Kept(accepted, frozenset(upload_states), frozenset(run_states), frozenset(mails))
 
     def audited_requests(self) -> set[str]:
         return self._ids(
@@ -156,7 +187,7 @@ class Stored:
     def _execute(
         self, sql: str, parameters: Sequence[Any] | None = None
     ) -> psycopg.Cursor[tuple[Any, ...]]:
-        return self._admin.execute(cast("LiteralString", sql), parameters)
+        return self._admin.execute(sql, parameters)
 
 
 def _for_schemas(template: str) -> list[str]:

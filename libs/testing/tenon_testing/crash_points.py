@@ -95,13 +95,13 @@ class Changes:
 
     def watch(self) -> None:
         """Notice every change of every transaction from now on."""
-        from tenon_db.transaction import Transaction
+        from tenon_db import transaction
 
+        kind: Any = transaction.Transaction
         for name in STATEMENTS:
-            statement = getattr(Transaction, name)
-            setattr(Transaction, name, self._noting(statement, lambda sql: _is_change(sql)))
-        setattr(Transaction, "publish", self._noting(Transaction.publish, lambda _: True))
-        setattr(Transaction, "__init__", self._beginning(Transaction.__init__))
+            setattr(kind, name, self._noting(getattr(kind, name), _is_change))
+        kind.publish = self._noting(kind.publish, lambda _: True)
+        kind.__init__ = self._beginning(kind.__init__)
 
     def has(self, entered: object) -> bool:
         """Say whether a transaction changed something; whatever else is no transaction did."""

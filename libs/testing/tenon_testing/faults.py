@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from redis import Redis
@@ -52,6 +53,9 @@ class FaultySystem:
     def deaths(self, name: str) -> int:
         return self._keepers[name].deaths
 
+    def is_up_again(self, name: str) -> bool:
+        return self._keepers[name].is_ready()
+
     def flush_valkey(self) -> None:
         with Redis.from_url(self._servers.valkey.url()) as valkey:
             valkey.flushall()
@@ -69,9 +73,13 @@ class FaultySystem:
     def _start_processes(self) -> list[Server]:
         start = self.system.start
         stages: list[list[Callable[[], Server]]] = [
-            [lambda service=service: start(service) for service in SERVICES],
-            [lambda service=service: start(service, "worker") for service in SERVICES],
-            [lambda: start("gateway")],
+            [partial(start, service) for service in SERVICES],
+            [partial(start, service, "worker") for service in SERVICES],
+            [partial(start, "gateway")],
         ]
         with ThreadPoolExecutor() as pool:
-            return [server for stage in stages for server in pool.map(lambda one: one(), stage)]
+            return [server for stage in stages for server in pool.map(_called, stage)]
+
+
+def _called(start: Callable[[], Server]) -> Server:
+    return start()

@@ -34,6 +34,7 @@ class Keeper:
         """End the process and its children at once, as a power cut does; False if it is down."""
         if not self._up.is_set():
             return False
+        self._up.clear()
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.server.pid)
             for one in [process, *process.children(recursive=True)]:
