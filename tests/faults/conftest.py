@@ -19,7 +19,7 @@ from tests.faults.stored import Stored
 REST_SECONDS = 60.0
 BETWEEN_HOURS_SECONDS = 0.5
 """What fails meanwhile must not have failed for good before its peers are back."""
-MAILER = "notifications-worker"
+MAILERS = {"notifications-worker", "postgres"}
 
 
 class FaultBench:
@@ -30,6 +30,7 @@ class FaultBench:
         self.ledger = Ledger()
         self._actors: list[Actor] = []
         self._dead_workers: list[tuple[str, float]] = []
+        self._mailer_deaths: list[float] = []
         self.faulty.on_end.append(self._died)
 
     def stranger(self) -> Actor:
@@ -50,7 +51,7 @@ class FaultBench:
         """Wait until the system is at rest, and return what is wrong with it."""
         self._rest()
         with self.stored() as stored:
-            return findings(self.ledger, stored, self.faulty.deaths(MAILER))
+            return findings(self.ledger, stored, self._mailer_deaths)
 
     def close(self) -> None:
         for actor in self._actors:
@@ -69,6 +70,8 @@ class FaultBench:
                     wait_until(stored.is_at_rest, within=BETWEEN_HOURS_SECONDS)
 
     def _died(self, process: str, at: float) -> None:
+        if process in MAILERS:
+            self._mailer_deaths.append(at)
         service, _, verb = process.partition("-")
         if verb == "worker":
             self._dead_workers.append((service, at))

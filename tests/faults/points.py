@@ -126,9 +126,9 @@ def _events() -> Iterator[Case]:
         "tenancy-worker", "an organization's events", "tenant", creates_a_dataset
     )
     yield from _committing("notifications-worker", "an organization's events", "tenant", exports)
-    for process in ("tenancy-worker", "notifications-worker"):
+    for process, scenario in (("tenancy-worker", exports), ("notifications-worker", logs_out)):
         yield from _committing(
-            process, "a cursor past others' events", "system", logs_out, argument="feed"
+            process, "a cursor past others' events", "system", scenario, argument="feed"
         )
 
 

@@ -172,11 +172,14 @@ class Stored:
         found = (path.relative_to(self._files) for path in self._files.rglob("*") if path.is_file())
         return {str(path) for path in found if path.parts[0] != NEVER_READ}
 
-    def delivered_mails(self) -> list[str]:
-        """Return the ids of the mails that the mail server took, one for each time."""
+    def delivered_mails(self) -> dict[str, list[float]]:
+        """Return when the mail server took each mail, by the mail's id."""
         read = BytesHeaderParser().parsebytes
-        mails = (self._maildir / "new").glob("*")
-        return [_mail_id(read(mail.read_bytes())["Message-ID"]) for mail in mails]
+        delivered: dict[str, list[float]] = {}
+        for mail in (self._maildir / "new").glob("*"):
+            times = delivered.setdefault(_mail_id(read(mail.read_bytes())["Message-ID"]), [])
+            times.append(mail.stat().st_mtime)
+        return delivered
 
     def _ids(self, sql: str, parameters: Sequence[Any] | None = None) -> set[str]:
         return {str(one) for (one,) in self._rows(sql, parameters)}

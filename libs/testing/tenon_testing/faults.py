@@ -50,9 +50,6 @@ class FaultySystem:
         """SIGKILL a process and its children; False if it is down already."""
         return self._keepers[name].kill()
 
-    def deaths(self, name: str) -> int:
-        return self._keepers[name].deaths
-
     def is_up_again(self, name: str) -> bool:
         return self._keepers[name].is_ready()
 

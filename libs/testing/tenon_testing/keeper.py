@@ -22,7 +22,6 @@ class Keeper:
 
     def __init__(self, server: Server, on_end: Ended) -> None:
         self.server = server
-        self.deaths = 0
         self._on_end = on_end
         self._closing = threading.Event()
         self._up = threading.Event()
@@ -61,7 +60,6 @@ class Keeper:
         return not self._closing.is_set()
 
     def _start_again(self) -> None:
-        self.deaths += 1
         self.server.stop()  # nothing is left of it but what it left behind
         self._on_end(self.server.name, time.time())
         while not self._closing.is_set():
