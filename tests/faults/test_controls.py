@@ -15,6 +15,8 @@ from tests.faults.ledger import Kind, Ledger, Told, Write
 from tests.faults.scenarios import FEW_ROWS, SENT_EVENTS
 from tests.faults.stored import Stored
 
+pytestmark = pytest.mark.timeout(600)  # the system starts within the first
+
 LAZY_COMMITS = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
 LOST_DATASETS = 20
 REMOVED = "01890000-0000-7000-8000-000000000000"

@@ -6,6 +6,8 @@ from tenon_testing.waiting import wait_until
 from tests.faults.conftest import FaultBench
 from tests.faults.points import Case, cases
 
+pytestmark = pytest.mark.timeout(600)  # the system starts within the first
+
 DEATH_SECONDS = 30.0
 
 SHORT = {

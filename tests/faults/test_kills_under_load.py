@@ -10,6 +10,8 @@ from tests.faults.ledger import Kind, Told
 from tests.faults.load import Load
 from tests.faults.scenarios import somebody
 
+pytestmark = pytest.mark.timeout(600)  # the system starts within the first
+
 RATE = 100
 MEMBERS = 10
 BETWEEN_KILLS = 100

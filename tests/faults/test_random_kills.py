@@ -12,6 +12,8 @@ from tests.faults.killer import Killer
 from tests.faults.scenarios import FILE_ROWS, SENT_EVENTS, SESSION, require_refused, somebody
 from tests.faults.stored import Kept
 
+pytestmark = pytest.mark.timeout(600)  # the system starts within the first
+
 SHORT_ROUNDS, LONG_ROUNDS = 2, 20
 KILLS = 4
 
