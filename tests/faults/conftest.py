@@ -17,7 +17,7 @@ from tests.faults.points import cases
 from tests.faults.stored import Stored
 
 REST_SECONDS = 60.0
-BETWEEN_HOURS_SECONDS = 0.5
+BETWEEN_DAYS_SECONDS = 0.5
 """What fails meanwhile must not have failed for good before its peers are back."""
 MAILERS = {"notifications-worker", "postgres"}
 
@@ -65,9 +65,9 @@ class FaultBench:
             end = time.monotonic() + REST_SECONDS
             while not stored.is_at_rest() and time.monotonic() < end:
                 self._let_leases_lapse(stored)
-                stored.let_hours_pass()
+                stored.let_a_day_pass()
                 with suppress(TimeoutError):
-                    wait_until(stored.is_at_rest, within=BETWEEN_HOURS_SECONDS)
+                    wait_until(stored.is_at_rest, within=BETWEEN_DAYS_SECONDS)
 
     def _died(self, process: str, at: float) -> None:
         if process in MAILERS:

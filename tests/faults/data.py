@@ -54,3 +54,9 @@ def totals(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
         total[1] += 1
         total[2] += row["measures"]["amount"]
     return [found[product] for product in sorted(found)]
+
+
+def exported_totals(rows: Sequence[dict[str, Any]]) -> list[bytes]:
+    """Return the lines of totals as an export has them."""
+    lines = (f"{product},{number},{amount:.0f}" for product, number, amount in totals(rows))
+    return sorted(line.encode() for line in lines)

@@ -10,6 +10,7 @@ from tests.faults.scenarios import (
     creates_an_organization,
     deletes_a_dataset,
     exports,
+    exports_totals,
     logs_out,
     queries,
     removes_a_member,
@@ -33,7 +34,8 @@ STORAGE = "tenon_storage.file_storage:FileStorage"
 WRITER = "tenon_storage.file_storage:FileWriter"
 POSTMAN = "tenon_notifications.emails.postman:Postman.hand_over"
 EMAILS = "tenon_notifications.emails.repository:EmailRepository"
-CONSUMER = "tenon_db.cursors:Consumer.advance"
+RUNS = "tenon_reports.runs.repository:RunRepository"
+UPLOADS = "tenon_reports.uploads.repository:UploadRepository"
 PULL = "tenon_rpc.feed:PeerFeed.pull"
 STUBS = "tenon_gateway.transcoding.stubs:Stubs"
 REPLY = "tenon_gateway.pipeline.exchange:Exchange"
@@ -149,20 +151,20 @@ def _jobs() -> Iterator[Case]:
         yield from _around(process, "a claim", f"{JOBS}.claim", scenario, moments=(AFTER,))
         yield from _around(process, "the handler", EXECUTION, scenario)
         yield from _around(process, "a job's end", f"{JOBS}.succeed", scenario)
-    yield from _around(
-        "reports-worker", "a purge's end", f"{JOBS}.succeed", deletes_a_dataset, passage=1
-    )
-    yield from _committing("reports-worker", "an upload's start", "tenant", uploads)
-    yield from _committing("reports-worker", "a chunk of an upload", "tenant", uploads, passage=4)
-    yield from _committing("reports-worker", "an export's start", "tenant", exports)
-    yield from _committing("reports-worker", "an export's end", "tenant", exports, passage=3)
+    yield from _around("reports-worker", "a purge's end", f"{JOBS}.succeed", deletes_a_dataset)
+    for what, scenario, commits in (("an upload", uploads, 6), ("an export", exports, 3)):
+        for number in range(1, commits + 1):
+            name = f"commit {number} of {what}"
+            yield from _committing("reports-worker", name, "tenant", scenario, passage=number)
+    yield from _around("reports-worker", "an export's end", f"{RUNS}.succeed", exports)
+    yield from _around("reports-worker", "a chunk's count", f"{UPLOADS}.advance", uploads)
 
 
 def _files() -> Iterator[Case]:
     for process, what, scenario, argument in (
         ("reports-serve", "an upload's body", uploads, "/uploads/"),
         ("reports-worker", "rejected rows", uploads, "/rejected/"),
-        ("reports-worker", "an export", exports, "/runs/"),
+        ("reports-worker", "totals", exports_totals, "/runs/"),
     ):
         yield from _around(
             process, f"the file of {what}", f"{STORAGE}.write", scenario, argument=argument

@@ -120,6 +120,15 @@ def exports(world: World, arm: Arm) -> None:
     assert actor.export(dataset) == data.exported(rows)
 
 
+def exports_totals(world: World, arm: Arm) -> None:
+    actor = somebody(world)
+    dataset = actor.create_dataset()
+    rows = data.events(0, FEW_ROWS)
+    actor.send_events(dataset, rows)
+    arm()
+    assert sorted(actor.export_totals(dataset).splitlines()[1:]) == data.exported_totals(rows)
+
+
 def require_refused(actor: Actor, path: str) -> None:
     """Ask until it is refused, which must not take longer than an answer is reused."""
     end = time.monotonic() + REVOKED_SECONDS

@@ -11,5 +11,5 @@ SELECT format('{schema}: job %s (%s) is %s after %s claims and %s attempts: %s',
     claims, attempts, last_error)
 FROM {schema}.jobs
 WHERE state IN ('running', 'failed', 'quarantined')
-    OR state = 'queued' AND run_at < now() + interval '3 hours'
+    OR state = 'queued' AND run_at < now() + interval '25 hours'
 UNION ALL

@@ -16,7 +16,7 @@ NEVER_READ = ".incoming"
 HERE = Path(__file__).parent
 
 # Jobs that a dead worker held come back when their leases run out, mails that could not be sent
-# wait before the next try, and what clears up after a dead process comes hours later. None of
+# wait before the next try, and what clears up after a dead process comes within a day. None of
 # these waits is what is tested here.
 LAPSE = (
     "UPDATE {schema}.jobs SET lease_until = now() WHERE state = 'running'"
@@ -24,11 +24,11 @@ LAPSE = (
 )
 LATER = (
     "UPDATE {schema}.jobs SET run_at = now() WHERE state = 'queued'"
-    " AND run_at BETWEEN now() AND now() + interval '3 hours'"
+    " AND run_at BETWEEN now() AND now() + interval '25 hours'"
 )
 BUSY = (
     "SELECT 1 FROM {schema}.jobs WHERE state = 'running'"
-    " OR state = 'queued' AND run_at < now() + interval '3 hours'"
+    " OR state = 'queued' AND run_at < now() + interval '25 hours'"
 )
 FRESH = "SELECT 1 FROM {schema}.outbox WHERE position IS NULL"
 HEAD = "SELECT '{schema}' AS schema, position AS head FROM {schema}.outbox_head"
@@ -77,8 +77,8 @@ class Stored:
         """End the leases that a worker held which died at a time."""
         self._execute(LAPSE.format(schema=schema), [dead_at, LEASE_SECONDS])
 
-    def let_hours_pass(self) -> None:
-        """Make due what is due in the next hours; nobody may be at work then."""
+    def let_a_day_pass(self) -> None:
+        """Make due what is due within a day; nobody may be at work then."""
         for statement in _for_schemas(LATER):
             self._execute(statement)
 

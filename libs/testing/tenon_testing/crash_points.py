@@ -24,7 +24,8 @@ from typing import Any, TypeAlias
 Function: TypeAlias = Callable[..., Any]
 
 POINTS, ARMED, SPRUNG = "points.json", "armed", "sprung"
-STATEMENTS = ("execute", "rows", "row", "scalar")
+STATEMENTS = ("execute", "execute_many")
+"""By which everything else of a transaction reaches the database."""
 
 
 class Moment(StrEnum):
@@ -99,7 +100,8 @@ class Changes:
 
         kind: Any = transaction.Transaction
         for name in STATEMENTS:
-            setattr(kind, name, self._noting(getattr(kind, name), _is_change))
+            if hasattr(kind, name):
+                setattr(kind, name, self._noting(getattr(kind, name), _is_change))
         kind.publish = self._noting(kind.publish, lambda _: True)
         kind.__init__ = self._beginning(kind.__init__)
 
