@@ -75,6 +75,11 @@ class Server(ABC):
             self._child.stop()
             self._child = None
 
+    def wait(self) -> None:
+        """Return when it has ended, by itself or by another's signal; at once if it is stopped."""
+        if self._child is not None:
+            self._child.wait()
+
     def _wait_until_ready(self, child: Child, end: float) -> None:
         while not self.is_ready():
             if child.exit_code() is not None:

@@ -15,15 +15,19 @@ S = TypeVar("S", bound=Server)
 
 
 class Servers:
-    """Real servers in one temporary directory, on free ports of the loopback address."""
+    """Real servers in one temporary directory, on free ports of the loopback address.
 
-    def __init__(self, directory: Path) -> None:
+    With `durable` PostgreSQL keeps what was committed when it is killed.
+    """
+
+    def __init__(self, directory: Path, *, durable: bool = False) -> None:
         self.directory = directory
+        self._durable = durable
         self._started: list[Server] = []
 
     @cached_property
     def postgres(self) -> PostgresServer:
-        return self._start(PostgresServer(self.directory / "postgres", durable=False))
+        return self._start(PostgresServer(self.directory / "postgres", durable=self._durable))
 
     @cached_property
     def valkey(self) -> ValkeyServer:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -13,16 +14,25 @@ STOPS = (Stop(signal.SIGTERM, 60.0),)
 
 
 class ServiceProcess(Server):
-    """A process of ours: `python -m tenon_<service> <verb>`."""
+    """A process of ours: `python -m tenon_<service> <verb>`, or run by another module."""
 
     def __init__(
-        self, directory: Path, service: str, verb: str, values: dict[str, str], module: str = ""
+        self,
+        directory: Path,
+        service: str,
+        verb: str,
+        values: dict[str, str],
+        *,
+        module: str = "",
+        runner: Sequence[str] = (),
     ) -> None:
         self.name = f"{service}-{verb}"
         super().__init__(directory, port_of(values["operations_listen"]))
         self.listen_port = port_of(values["listen"])
         module = module or f"tenon_{service}"
-        self._command = Command((sys.executable, "-m", module, verb), environment(service, values))
+        self._command = Command(
+            (sys.executable, "-m", *runner, module, verb), environment(service, values)
+        )
 
     def prepare(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)

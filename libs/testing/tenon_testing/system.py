@@ -4,7 +4,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -33,9 +33,12 @@ S = TypeVar("S", bound=ServiceSettings)
 
 
 class System:
-    """One database, one port for each service, and the settings that fit these together."""
+    """One database, one port for each service, and the settings that fit these together.
 
-    def __init__(self, servers: Servers, database: str) -> None:
+    `runner` is a module, with arguments, that runs the services' modules.
+    """
+
+    def __init__(self, servers: Servers, database: str, runner: Sequence[str] = ()) -> None:
         self.servers = servers
         self.database = database
         self.directory = servers.directory / database
@@ -45,6 +48,8 @@ class System:
         self._replicas: list[ServiceProcess] = []
         self._proxies: dict[tuple[str, str], Proxy] = {}
         self._chosen: dict[str, dict[str, str]] = {}
+        self._migrated: set[str] = set()
+        self._runner = runner
         self._prepare()
 
     @property
@@ -93,9 +98,11 @@ class System:
         name = f"{service}-{verb}"
         if name not in self._processes:
             values = self.values(service, service if verb == "serve" else f"{service}-worker")
-            if service in SERVICES:
+            if service in SERVICES and service not in self._migrated:
                 self._migrate(service, values)
-            process = ServiceProcess(self.directory / "logs", service, verb, values)
+            process = ServiceProcess(
+                self.directory / "logs", service, verb, values, runner=self._runner
+            )
             process.start()
             self._processes[name] = process
         return self._processes[name]
@@ -109,7 +116,7 @@ class System:
         """
         values = self.values(service, service if verb == "serve" else f"{service}-worker")
         values |= {"listen": f"127.0.0.1:{free_port()}", **changes}
-        process = ServiceProcess(self.directory / "logs", service, verb, values, module)
+        process = ServiceProcess(self.directory / "logs", service, verb, values, module=module)
         process.start()
         self._replicas.append(process)
         return process
@@ -222,6 +229,7 @@ class System:
             env=environment(service, values),
             check=True,
         )
+        self._migrated.add(service)
 
 
 def _passwords(service: str) -> Passwords:
