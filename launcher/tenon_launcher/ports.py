@@ -46,8 +46,8 @@ def listener(port: int) -> psutil.Process | None:
     """The process that listens on the port, if this user may see it."""
     with suppress(psutil.Error, OSError):  # macOS shows connections to root alone
         for connection in psutil.net_connections("tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and connection.laddr
-            if listens and connection.laddr[1] == port and connection.pid:
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and getattr(connection.laddr, "port", 0) == port and connection.pid:
                 return psutil.Process(connection.pid)
     return None
 

@@ -40,7 +40,7 @@ class Screen:
 
     def paint(self, text: str, colour: str | None = None, *, bold: bool = False) -> str:
         """The text in a colour, if there are colours."""
-        return click.style(text, fg=colour, bold=bold) if self.colour else text
+        return click.style(text, fg=colour, bold=bold or None) if self.colour else text
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
