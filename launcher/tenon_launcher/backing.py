@@ -9,6 +9,12 @@ from tenon_embedded.server import Server
 from tenon_embedded.valkey import ValkeyServer
 from tenon_launcher.data_directory import DataDirectory
 
+OWN = {
+    "TENON_DATABASE_URL": "PostgreSQL",
+    "TENON_REDIS_URL": "Redis",
+    "TENON_SMTP_URL": "SMTP server",
+}
+
 
 @dataclass(frozen=True)
 class Backing:
@@ -18,6 +24,7 @@ class Backing:
     redis_url: str
     smtp_url: str
     servers: tuple[Server, ...]
+    own: tuple[str, ...]  # what the user's URLs name
 
     @property
     def keeps_mail(self) -> bool:
@@ -38,4 +45,5 @@ def backing_for(data: DataDirectory, environment: Mapping[str, str]) -> Backing:
         redis_url=environment.get("TENON_REDIS_URL") or valkey.url(),
         smtp_url=environment.get("TENON_SMTP_URL") or mail.url,
         servers=tuple(s for name, s in replacements.items() if not environment.get(name)),
+        own=tuple(OWN[name] for name in replacements if environment.get(name)),
     )

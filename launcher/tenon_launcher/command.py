@@ -13,11 +13,20 @@ from pathlib import Path
 import click
 
 from tenon_embedded.errors import EmbeddedError
-from tenon_launcher.data_directory import DataDirectory
+from tenon_launcher.data_directory import DEFAULT, DataDirectory
 from tenon_launcher.errors import LauncherError
+from tenon_launcher.progress import Screen, survive_any_encoding
 
 ROOT = Path(__file__).parents[2]
-DEFAULT_DATA = ROOT / ".tenon"
+FOREIGN = "Run as the user it belongs to, or name a directory of your own with --data-dir."
+FULL = "Make room on the disk, or name another directory with --data-dir."
+WHAT_TO_DO = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EACCES: FOREIGN,
+    errno.EPERM: FOREIGN,
+    errno.EROFS: "Name a directory that can be written with --data-dir.",
+}
 ANY_ARGUMENTS = {"ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -30,9 +39,11 @@ class Commands(click.Group):
         except (LauncherError, EmbeddedError) as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            if error.errno not in WHAT_TO_DO:
                 raise
-            raise click.ClickException(f"{error.strerror}: {error.filename}") from error
+            where = f": {error.filename}" if error.filename else ""
+            text = f"{error.strerror}{where}. {WHAT_TO_DO[error.errno]}"
+            raise click.ClickException(text) from error
 
 
 def to_data_directory(_context: object, _parameter: object, value: Path) -> DataDirectory:
@@ -43,7 +54,7 @@ data_option = click.option(
     "--data-dir",
     "data",
     type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA,
+    default=DEFAULT,
     callback=to_data_directory,
     help="Where the system keeps its data, secrets and logs.  [default: .tenon]",
 )
@@ -51,15 +62,19 @@ data_option = click.option(
 
 @click.group(cls=Commands)
 def main() -> None:
-    """Run the whole of Tenon on this machine."""
+    """Run the whole of Tenon on this machine: `up` starts it, `doctor` looks for what is amiss."""
+    survive_any_encoding()
 
 
 @main.command()
 @click.option("--detach", is_flag=True, help="Return when it is ready, and leave it running.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
 @click.option("--background", is_flag=True, hidden=True)
+@click.option("--terminal/--no-terminal", default=None, hidden=True)
 @data_option
-def up(data: DataDirectory, port: int, *, detach: bool, background: bool) -> None:
+def up(
+    data: DataDirectory, port: int, *, detach: bool, background: bool, terminal: bool | None
+) -> None:
     """Start the system and keep it running.
 
     On embedded servers, unless TENON_DATABASE_URL, TENON_REDIS_URL or TENON_SMTP_URL name others.
@@ -69,22 +84,28 @@ def up(data: DataDirectory, port: int, *, detach: bool, background: bool) -> Non
 
     port = port or free_port()
     if detach:
-        sys.exit(start_in_background([f"--data-dir={data.path}", f"--port={port}"], data))
-    bring_up(data, port, background=background)
+        options = [f"--data-dir={data.path}", f"--port={port}"]
+        options.append("--terminal" if sys.stdout.isatty() else "--no-terminal")
+        sys.exit(start_in_background(options, data))
+    bring_up(data, port, Screen.of(os.environ, terminal=terminal), background=background)
 
 
-def bring_up(data: DataDirectory, port: int, *, background: bool) -> None:
+def bring_up(data: DataDirectory, port: int, screen: Screen, *, background: bool) -> None:
     from tenon_launcher.background import let_go
     from tenon_launcher.backing import Backing
     from tenon_launcher.panel import ready_panel
     from tenon_launcher.run import Run
 
-    def on_ready(url: str, backing: Backing) -> None:
-        click.echo(ready_panel(url, data, DEFAULT_DATA, mailbox=backing.keeps_mail))
+    def on_ready(url: str, backing: Backing, seconds: float) -> None:
+        mailbox = backing.keeps_mail
+        screen.say(
+            ready_panel(url, data, screen, mailbox=mailbox, seconds=seconds, detached=background)
+        )
         if background:
             let_go(data.log("launcher"))
+            screen.live = screen.colour = False
 
-    was_ready = asyncio.run(Run(data, port, os.environ).until_stopped(on_ready))
+    was_ready = asyncio.run(Run(data, port, os.environ, screen).until_stopped(on_ready))
     sys.exit(0 if was_ready else 130)
 
 
@@ -92,13 +113,15 @@ def bring_up(data: DataDirectory, port: int, *, background: bool) -> None:
 @data_option
 def down(data: DataDirectory) -> None:
     """Stop the system; no process of it is left."""
-    from tenon_launcher.run import stop_run
+    from tenon_launcher.panel import stop_report
+    from tenon_launcher.stopping import stop_run
 
     started = time.monotonic()
-    if stop_run(data):
-        click.echo(f"Stopped ({time.monotonic() - started:.1f} s)")
-    else:
+    stop = stop_run(data)
+    if stop is None:
         click.echo(f"Nothing runs on {data.path}")
+    else:
+        click.echo(stop_report(stop, time.monotonic() - started))
 
 
 @main.command()
@@ -106,17 +129,37 @@ def down(data: DataDirectory) -> None:
 @data_option
 def status(data: DataDirectory, *, as_json: bool) -> None:
     """Show its processes; exit code 1 if nothing runs."""
-    from tenon_launcher.panel import status_table
+    from tenon_launcher.panel import rest_report, status_table
     from tenon_launcher.status import system_status
 
     found = system_status(data)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
     elif found.url is None:
-        click.echo(f"Nothing runs on {data.path}")
+        click.echo(rest_report(data))
     else:
-        click.echo(f"{found.url}  ({data.path})\n\n{status_table(found.processes)}")
+        screen = Screen.of(os.environ)
+        click.echo(f"{found.url}  ({data.path})\n\n{status_table(found.processes, screen)}")
     sys.exit(1 if found.url is None else 0)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@data_option
+def doctor(data: DataDirectory, port: int, *, as_json: bool) -> None:
+    """Look for what keeps it from working, and say what to do; exit code 1 if something does."""
+    from tenon_launcher.doctor.examination import examine
+    from tenon_launcher.doctor.report import report, worst
+
+    findings = list(examine(data, port, os.environ))
+    verdict = worst(findings)
+    if as_json:
+        found = [asdict(finding) for finding in findings]
+        click.echo(json.dumps({"level": verdict, "findings": found}, indent=2))
+    else:
+        click.echo(report(findings, Screen.of(os.environ)))
+    sys.exit(1 if verdict == "fail" else 0)
 
 
 @main.command()

@@ -1,12 +1,17 @@
 import os
+import shlex
 import shutil
 from pathlib import Path
 
+from tenon_embedded.secret_file import write_secret
 from tenon_launcher.errors import UnusableData
 
 LAYOUT_VERSION = "1"
 MINIMUM_FREE_BYTES = 300_000_000
 LARGE_LOG_BYTES = 10_000_000
+
+
+DEFAULT = Path(__file__).parents[2] / ".tenon"
 
 
 class DataDirectory:
@@ -17,6 +22,7 @@ class DataDirectory:
         self.lock = path / "lock"
         self.version = path / "version"
         self.state = path / "run" / "state.json"
+        self.ending = path / "run" / "ending.json"
         self.secrets = path / "secrets"
         self.signing_keys = path / "secrets" / "signing-keys"
         self.link_key = path / "secrets" / "link.key"
@@ -30,20 +36,24 @@ class DataDirectory:
     def log(self, process: str) -> Path:
         return self.logs / f"{process}.log"
 
+    def option(self) -> str:
+        """Names it to a command of ours, after a space; empty if it is the default."""
+        return "" if self.path == DEFAULT else f" --data-dir {shlex.quote(str(self.path))}"
+
     def exists(self) -> bool:
         return self.lock.exists()
 
     def create(self) -> None:
         """Make its folders. Raises UnusableData if it is somebody else's or cannot be written."""
-        self._require_ours()
         try:
+            self._require_ours()
+            self._check_version()
             self._create_folders()
         except OSError as error:
             raise UnusableData(
                 f"{self.path} cannot be used ({error.strerror}: {error.filename}). With --data-dir "
                 "name a directory that you may write to."
             ) from error
-        self._check_version()
         self._check_space()
 
     def rotate_logs(self) -> None:
@@ -69,23 +79,43 @@ class DataDirectory:
         for folder in private:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.secrets.chmod(0o700)
+        if not self.version.exists():
+            write_secret(self.version, LAYOUT_VERSION.encode())
         self.lock.touch(mode=0o600)
 
     def _check_version(self) -> None:
-        if not self.version.exists():
-            self.version.write_text(LAYOUT_VERSION)
-        version = self.version.read_text().strip()
+        version = self.version.read_text().strip() if self.version.exists() else LAYOUT_VERSION
         if version != LAYOUT_VERSION:
-            raise UnusableData(
-                f"{self.path} has layout {version}, this Tenon needs {LAYOUT_VERSION}. Use the "
-                "Tenon that made it, or another directory with --data-dir."
-            )
+            raise UnusableData(f"{self.path} {describe_layout(version)}")
+
+    def free_bytes(self) -> int:
+        """Of its disk, or of the one where it would be made."""
+        there = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
+        return shutil.disk_usage(there).free
 
     def _check_space(self) -> None:
-        free = shutil.disk_usage(self.path).free
+        free = self.free_bytes()
         if free < MINIMUM_FREE_BYTES:
             raise UnusableData(
                 f"Only {free / 1e6:.0f} MB are free on the disk of {self.path}, and a system needs "
                 f"{MINIMUM_FREE_BYTES / 1e6:.0f} MB to start. Make room, or name another directory "
                 "with --data-dir."
             )
+
+
+def describe_layout(version: str) -> str:
+    """What a layout that is not ours is, and what to do."""
+    other = "or name another directory with --data-dir."
+    if not version.isdecimal():
+        return (
+            f"has no readable layout number in {version[:20]!r}. Put it back from a backup, {other}"
+        )
+    if int(version) > int(LAYOUT_VERSION):
+        return (
+            f"has layout {version}, made by a newer Tenon; this one knows {LAYOUT_VERSION}. Update "
+            f"this Tenon (git pull), {other}"
+        )
+    return (
+        f"has layout {version}, made by an older Tenon; this one needs {LAYOUT_VERSION}. Use it "
+        f"with the Tenon that made it, {other}"
+    )

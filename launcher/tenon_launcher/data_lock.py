@@ -11,7 +11,15 @@ class DataLock:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self.descriptor = os.open(path, os.O_RDWR)
+
+    def is_in_place(self) -> bool:
+        """Whether the file is still where it was opened, and not deleted or another one."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self.descriptor))
+        except FileNotFoundError:
+            return False
 
     def acquire(self, timeout: float) -> bool:
         """Whether the lock was got within `timeout` seconds."""

@@ -6,8 +6,12 @@ class AlreadyRunning(LauncherError):
     """A system runs on this data directory."""
 
 
-class PortTaken(LauncherError):
-    """Another program listens on the port that was asked for."""
+class StillRunning(LauncherError):
+    """What runs on the data directory does not end."""
+
+
+class UnusablePort(LauncherError):
+    """The port that was asked for is taken, or for root alone."""
 
 
 class UnusableData(LauncherError):

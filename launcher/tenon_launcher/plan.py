@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from signal import SIGTERM
@@ -17,6 +17,7 @@ from tenon_launcher.readiness import Probe, answers_ready
 SERVICES = ("auth", "tenancy", "reports", "notifications")
 WORKERS = tuple(f"{service}-worker" for service in SERVICES)
 ADMIN_URL = "TENON_LAUNCHER_ADMIN_URL"
+SAYS_WHAT_TO_DO = 78  # the exit code of a command of ours whose last words are all there is to say
 PROCESSES = (*SERVICES, *WORKERS, "gateway")
 
 # A little longer than a process gives its own calls in flight.
@@ -50,6 +51,11 @@ class System:
     keeps_mail: bool = True
 
 
+def group_title(names: Sequence[str]) -> str:
+    """What processes that start and stop together are called."""
+    return "workers" if set(names) == set(WORKERS) else ", ".join(names)
+
+
 def server_program(server: Server) -> Program:
     return Program(server.name, server.command(), server.port, server.is_ready)
 
@@ -59,6 +65,12 @@ def foundation(system: System) -> Command:
     arguments = (sys.executable, "-P", "-m", "tenon_launcher.foundation", str(system.data.path))
     environment = {**system.environment, ADMIN_URL: system.admin_url}
     return Command(arguments, environment, system.data.path, STOPS)
+
+
+def own_servers(system: System) -> Command:
+    """Tests the servers that the user named; ends by itself."""
+    arguments = (sys.executable, "-P", "-m", "tenon_launcher.own_servers")
+    return Command(arguments, {**system.environment, **system.overrides}, system.data.path, STOPS)
 
 
 def services(system: System) -> list[Program]:

@@ -40,13 +40,18 @@ class RunState:
     @classmethod
     def load(cls, path: Path) -> Self | None:
         """What is kept at `path`, if its supervisor still runs."""
+        found = cls.read(path)
+        return found if found is not None and found.is_alive() else None
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """What is kept at `path`, also by one that was killed; None if that cannot be read."""
         try:
             kept = json.loads(path.read_text())
-        except FileNotFoundError:
+            processes = tuple(ProcessState(**process) for process in kept.pop("processes"))
+            return cls(**kept, processes=processes)
+        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
             return None
-        processes = tuple(ProcessState(**process) for process in kept.pop("processes"))
-        found = cls(**kept, processes=processes)
-        return found if found.is_alive() else None
 
     def save(self, path: Path) -> None:
         write_secret(path, json.dumps(asdict(self), indent=2).encode())

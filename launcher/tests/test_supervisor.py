@@ -11,9 +11,11 @@ import pytest
 from tenon_embedded.command import Command, Stop
 from tenon_embedded.guard import Guard
 from tenon_embedded.server import inherited_environment
+from tenon_launcher import process
 from tenon_launcher.data_directory import DataDirectory
 from tenon_launcher.errors import ProcessFailed
-from tenon_launcher.plan import Program
+from tenon_launcher.plan import SAYS_WHAT_TO_DO, Program
+from tenon_launcher.process import CRASHES
 from tenon_launcher.state import ProcessState
 from tenon_launcher.supervisor import Supervisor
 
@@ -27,12 +29,25 @@ signal.signal(signal.SIGTERM, stop)
 open(sys.argv[1] + sys.argv[2], "w").close()
 time.sleep(600)
 """
+SLEEPS = "import time; time.sleep(600)"
+ENDS_UNLESS = """
+import os, sys, time
+while os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+sys.exit("no health")
+"""
+DEAF = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open(sys.argv[1], "w").close()
+time.sleep(600)
+"""
 
 
 def toy(
     source: str, *arguments: str, name: str = "toy", ready: Callable[[], bool] = lambda: True
 ) -> Program:
-    run = (sys.executable, "-c", source, *arguments)
+    run = (sys.executable, "-S", "-c", source, *arguments)
     stops = (Stop(signal.SIGTERM, 5.0),)
     return Program(name, Command(run, inherited_environment(), stops=stops), 0, ready)
 
@@ -74,11 +89,17 @@ async def supervisor(guard: Guard, data: DataDirectory, seen: Seen) -> AsyncIter
 
 
 @contextlib.asynccontextmanager
-async def kept_running(supervisor: Supervisor) -> AsyncIterator[None]:
+async def kept_running(supervisor: Supervisor) -> AsyncIterator[asyncio.Task[None]]:
     keeping = asyncio.create_task(supervisor.keep_running())
-    yield
+    yield keeping
     keeping.cancel()
     await asyncio.wait([keeping])
+
+
+def pid_of(seen: Seen, name: str) -> int:
+    (pid,) = (state.pid for state in seen.states if state.name == name)
+    assert pid is not None
+    return pid
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -127,6 +148,85 @@ async def test_one_that_dies_again_and_again_is_started_with_growing_waits(
         await until(lambda: seen.states[0].restarts >= 2)
         await until(lambda: seen.states[0].state == "restarting")
         assert seen.states[0].pid is None
+
+
+async def test_one_that_does_nothing_but_end_is_given_up_with_its_last_words(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    healthy = tmp_path / "healthy"
+    healthy.touch()
+    await supervisor.start([toy(ENDS_UNLESS, str(healthy), ready=healthy.exists)])
+    async with kept_running(supervisor) as keeping:
+        healthy.unlink()
+        await asyncio.wait([keeping], timeout=60)
+    with pytest.raises(ProcessFailed, match=r"(?s)toy ended 5 times .* was stopped.*no health"):
+        await keeping
+
+
+async def test_one_that_lacks_what_it_needs_is_not_given_up(
+    supervisor: Supervisor, seen: Seen, tmp_path: Path
+) -> None:
+    healthy, served = tmp_path / "healthy", tmp_path / "served"
+    healthy.touch()
+    served.touch()
+    await supervisor.start([toy(SLEEPS, name="server", ready=served.exists)])
+    await supervisor.start([toy(ENDS_UNLESS, str(healthy), ready=healthy.exists)])
+    os.kill(pid_of(seen, "server"), signal.SIGKILL)
+    served.unlink()
+    async with kept_running(supervisor) as keeping:
+        healthy.unlink()
+        await until(lambda: seen.states[-1].restarts > CRASHES)
+        assert not keeping.done()
+
+
+async def test_one_that_gets_ready_again_is_not_given_up(
+    supervisor: Supervisor, seen: Seen
+) -> None:
+    await supervisor.start([toy(SLEEPS)])
+    async with kept_running(supervisor) as keeping:
+        for restarts in range(1, CRASHES + 1):
+            os.kill(pid_of(seen, "toy"), signal.SIGKILL)
+            await until(
+                lambda restarts=restarts: (
+                    seen.states[0].restarts == restarts and seen.states[0].state == "running"
+                )
+            )
+        assert not keeping.done()
+
+
+async def test_one_that_lives_and_does_not_answer_is_shown_as_hanging(
+    supervisor: Supervisor, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "HANGING_SECONDS", 0.3)
+    answers = tmp_path / "answers"
+    answers.touch()
+    await supervisor.start([toy(SLEEPS, ready=answers.exists)])
+    async with kept_running(supervisor):
+        answers.unlink()
+        await until(lambda: seen.states[0].state == "hanging")
+        answers.touch()
+        await until(lambda: seen.states[0].state == "running")
+
+
+async def test_a_stuck_one_is_killed_and_named(supervisor: Supervisor, tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf"
+    await supervisor.start([toy(DEAF, str(deaf), name="stuck", ready=deaf.exists)])
+    (stopped,) = await supervisor.stop()
+    assert stopped.name == "stuck"
+    assert stopped.killed
+
+
+async def test_one_that_ends_when_asked_is_not_killed(supervisor: Supervisor) -> None:
+    await supervisor.start([toy(SLEEPS)])
+    (stopped,) = await supervisor.stop()
+    assert not stopped.killed
+
+
+async def test_a_command_that_says_what_to_do_is_quoted_alone(supervisor: Supervisor) -> None:
+    says = toy(f"print('Use another password.'); raise SystemExit({SAYS_WHAT_TO_DO})").command
+    await supervisor.run("own-servers", toy("print('of before')").command)
+    with pytest.raises(ProcessFailed, match=r"^Use another password\.$"):
+        await supervisor.run("own-servers", says)
 
 
 async def test_a_killed_guard_is_replaced(supervisor: Supervisor, guard: Guard) -> None:

@@ -30,7 +30,7 @@ class CertificateAuthority:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not is_current(self.cert):
+        if not (is_current(self.cert) and holds_key(self._key)):
             self._found()
 
     @property
@@ -40,7 +40,7 @@ class CertificateAuthority:
     def issue(self, name: str) -> Certificate:
         """For DNS names `name` and localhost and for 127.0.0.1, as a server and as a client."""
         issued = Certificate.within(self._directory, name)
-        if not is_current(issued.cert) or not self._signed(issued.cert):
+        if not (is_current(issued.cert) and holds_key(issued.key) and self._signed(issued.cert)):
             key = ec.generate_private_key(ec.SECP256R1())
             write_secret(issued.key, private_pem(key))
             write_secret(issued.cert, self._sign(name, key).public_bytes(Encoding.PEM))
@@ -91,7 +91,25 @@ class CertificateAuthority:
 
 
 def is_current(path: Path) -> bool:
-    return path.exists() and load(path).not_valid_after_utc - datetime.now(UTC) > RENEWAL
+    """Whether it is there, whole, and not about to expire."""
+    try:
+        return expiry(path) - datetime.now(UTC) > RENEWAL
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def holds_key(path: Path) -> bool:
+    """Whether it is there, and whole."""
+    try:
+        load_pem_private_key(path.read_bytes(), password=None)
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
+
+
+def expiry(path: Path) -> datetime:
+    """When a certificate ends; FileNotFoundError, or ValueError if it is damaged."""
+    return load(path).not_valid_after_utc
 
 
 def load(path: Path) -> x509.Certificate:

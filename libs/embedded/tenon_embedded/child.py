@@ -32,15 +32,14 @@ class Child:
         """Until it has ended by itself or by another's signal."""
         self._process.wait()
 
-    def stop(self) -> None:
-        """Ask it to end by ever firmer means, and return when it has."""
-        for stop in self.stops:
-            if self._ends_after(stop):
-                break
-        else:
+    def stop(self) -> bool:
+        """Ask it to end by ever firmer means; once it has, return whether it had to be killed."""
+        asked = any(self._ends_after(stop) for stop in self.stops)
+        if not asked:
             self._process.kill()
             self._process.wait()
         self._sweep()
+        return not asked
 
     def _ends_after(self, stop: Stop) -> bool:
         self._process.send_signal(stop.signal)

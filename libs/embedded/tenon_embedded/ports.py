@@ -1,3 +1,4 @@
+import errno
 import secrets
 import socket
 import threading
@@ -21,13 +22,28 @@ def free_port() -> int:
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on the port on loopback."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    return refusal(port) is None
+
+
+def refusal(port: int) -> int | None:
+    """The error number with which the system refuses the port on loopback; None if it does not.
+
+    Of IPv6 too, where there is any: a browser that is told `localhost` may try that first.
+    """
+    refused = bind_error(socket.AF_INET, "127.0.0.1", port)
+    if refused is None and socket.has_ipv6:
+        refused = bind_error(socket.AF_INET6, "::1", port)
+    return refused if refused in (errno.EADDRINUSE, errno.EACCES) else None
+
+
+def bind_error(family: socket.AddressFamily, host: str, port: int) -> int | None:
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return error.errno
+    return None
 
 
 def is_listening(port: int, timeout: float = 1.0) -> bool:

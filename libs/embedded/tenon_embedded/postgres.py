@@ -66,7 +66,13 @@ class PostgresServer(Server):
 
     @property
     def password(self) -> str:
-        return kept_password(self.directory / "password")
+        kept = self.directory / "password"
+        if self.data.exists() and not kept.exists():  # a new one would not be the server's
+            raise EmbeddedError(
+                f"{kept} is gone, and without the superuser's password nobody can administer the "
+                "data beside it. Put the file back from a backup, or use another directory."
+            )
+        return kept_password(kept)
 
     def url(self, database: str = "postgres", user: str = "postgres", password: str = "") -> str:
         """`postgresql://…` for a database of this server; the superuser if no other is given."""

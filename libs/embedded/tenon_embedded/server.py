@@ -10,6 +10,7 @@ from tenon_embedded.command import Command
 from tenon_embedded.errors import StartFailed
 from tenon_embedded.guard import Guard, process_guard
 
+LAST_BYTES = 64 * 1024
 INHERITED = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ")
 
 
@@ -18,11 +19,15 @@ def inherited_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 
-def last_lines(log: Path, count: int = 20) -> str:
-    """The end of a log, for a message; empty if there is none."""
-    if not log.exists():
+def last_lines(log: Path, count: int = 20, *, since: int = 0) -> str:
+    """The end of a log, for a message, from a byte on; empty if there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(since, log.stat().st_size - LAST_BYTES))
+            said = file.read().decode(errors="replace")
+    except OSError:
         return ""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+    return "\n".join(said.splitlines()[-count:])
 
 
 class Server(ABC):

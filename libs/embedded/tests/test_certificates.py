@@ -50,6 +50,18 @@ def test_keys_are_for_the_owner_only(tmp_path: Path) -> None:
         assert key.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("damaged", ["auth.pem", "auth.key", "ca.pem", "ca.key"])
+@pytest.mark.parametrize("how", ["deleted", "cut"])
+def test_what_is_damaged_is_issued_again(tmp_path: Path, damaged: str, how: str) -> None:
+    CertificateAuthority(tmp_path).issue("auth")
+    if how == "deleted":
+        (tmp_path / damaged).unlink()
+    else:
+        (tmp_path / damaged).write_bytes(b"")
+    authority = CertificateAuthority(tmp_path)
+    assert handshake(authority.issue("auth"), authority.issue("gateway"), "auth") == "auth"
+
+
 def test_what_is_about_to_expire_is_issued_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,15 @@
-"""Ringing through Celery, from a thread of its own so that nobody ever waits for Redis."""
+"""Ringing through Celery, from a thread of its own so that nobody ever waits for Redis.
+
+Celery is large; a process loads it when it first rings.
+"""
 
 import threading
+from typing import TYPE_CHECKING
 
 import structlog
-from celery import Celery
 
-from tenon_jobs.celery_app import WAKE, celery_app, queue_name
+if TYPE_CHECKING:
+    from celery import Celery
 
 ENOUGH_WAITING = 16
 """With so many unread messages no worker listens, or all are about to look anyway."""
@@ -20,8 +24,8 @@ class CeleryDoorbell:
     """Rings made while one is being delivered are one. The thread starts with the first ring."""
 
     def __init__(self, service: str, redis_url: str) -> None:
-        self._app: Celery = celery_app(service, redis_url)
-        self._queue = queue_name(service)
+        self._service = service
+        self._redis_url = redis_url
         self._rung = threading.Event()
         self._closed = threading.Event()
         self._failing = False
@@ -39,23 +43,28 @@ class CeleryDoorbell:
         self._rung.set()
 
     def _deliver_all(self) -> None:
+        from tenon_jobs.celery_app import celery_app
+
+        app = celery_app(self._service, self._redis_url)
         while self._rung.wait() and not self._closed.is_set():
             self._rung.clear()
             try:
-                self._deliver()
+                self._deliver(app)
             except Exception as error:  # noqa: BLE001 # the workers' poll finds the jobs
                 self._note(str(error))
                 self._closed.wait(PAUSE_SECONDS)
             else:
                 self._note(None)
                 self._closed.wait(LEAST_SECONDS)
-        self._app.close()
+        app.close()
 
-    def _deliver(self) -> None:
-        with self._app.producer_or_acquire() as producer:
-            declared = producer.channel.queue_declare(queue=self._queue)
+    def _deliver(self, app: "Celery") -> None:
+        from tenon_jobs.celery_app import WAKE, queue_name
+
+        with app.producer_or_acquire() as producer:
+            declared = producer.channel.queue_declare(queue=queue_name(self._service))
             if declared.message_count < ENOUGH_WAITING:
-                self._app.send_task(WAKE, producer=producer, retry=False)
+                app.send_task(WAKE, producer=producer, retry=False)
 
     def _note(self, error: str | None) -> None:
         """Log only when it begins and when it ends."""

@@ -12,7 +12,6 @@ import uvloop
 from tenon_core import logging
 from tenon_core.operations import OperationsServer
 from tenon_core.settings import ServiceSettings
-from tenon_jobs.celery_consumer import CeleryConsumer
 from tenon_jobs.worker import Worker
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -34,6 +33,8 @@ def run_worker(
 async def _until_stopped(
     service: str, settings: S, opened: Callable[[S], AbstractAsyncContextManager[Worker]]
 ) -> None:
+    from tenon_jobs.celery_consumer import CeleryConsumer  # Celery is large; servers need it not
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

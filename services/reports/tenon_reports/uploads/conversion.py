@@ -32,6 +32,9 @@ class Conversion:
         self._id = _place(names, header.id_column.strip()) if header.id_column else None
         self._dimensions = _places(names, dataset.dimensions)
         self._measures = _places(names, dataset.measures)
+        self.missing = [
+            name for name in (*dataset.dimensions, *dataset.measures) if name not in names
+        ]
         if not self._dimensions and not self._measures:
             wanted = _listed([*dataset.dimensions, *dataset.measures])
             raise UnusableFile(

@@ -6,7 +6,7 @@ was interrupted goes on where it stood, and its own events are not duplicates to
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from tenon_db.database import Database
@@ -132,6 +132,7 @@ class UploadLoader:
             if conversion is None:
                 header = _header(records.take(1))
                 conversion = Conversion(dataset, upload.header, header, digest)
+                await self._note_missing(upload, conversion.missing)
             first += len(records.take(max(upload.rows - first, 0)))
             if len(records):
                 chunk = await asyncio.to_thread(_chunk, conversion, records, first, rejected)
@@ -140,6 +141,11 @@ class UploadLoader:
             first += len(records)
         if conversion is None:
             raise UnusableFile("The file is empty.")
+
+    async def _note_missing(self, upload: Upload, names: Sequence[str]) -> None:
+        if names:
+            async with self._database.tenant(upload.org_id) as tx:
+                await UploadRepository(tx).set_missing_columns(upload.id, names)
 
     async def _records(self, upload: Upload) -> AsyncIterator[Records]:
         """Yield the records, as many at a time as make a transaction.

@@ -31,6 +31,8 @@ uploads = Table(
     Column("duplicates", BigInteger, nullable=False, server_default="0"),
     Column("conflicts", BigInteger, nullable=False, server_default="0"),
     Column("rejected", BigInteger, nullable=False, server_default="0"),
+    # Of the dataset, when the file was read.
+    Column("missing_columns", ARRAY(Text), nullable=False, server_default="{}"),
     # The stored objects with rejected rows, by the record at which each begins.
     Column("rejected_parts", ARRAY(BigInteger), nullable=False, server_default="{}"),
     Column("failure", Text, nullable=False, server_default=""),
@@ -81,6 +83,7 @@ class Upload:
     sha256: str | None
     rows: int
     counts: Counts
+    missing_columns: tuple[str, ...]
     rejected_parts: tuple[int, ...]
     failure: str
     create_time: datetime

@@ -65,6 +65,10 @@ class UploadRepository:
     async def set_digest(self, upload_id: UUID, digest: str) -> None:
         await self._tx.execute(self._change_unfinished(upload_id).values(sha256=digest))
 
+    async def set_missing_columns(self, upload_id: UUID, names: Sequence[str]) -> None:
+        change = self._change_unfinished(upload_id).values(missing_columns=list(names))
+        await self._tx.execute(change)
+
     async def advance(
         self, upload_id: UUID, rows: int, count: int, taken: Counts, part: int | None
     ) -> bool:
@@ -122,6 +126,7 @@ def _upload(row: Row[Any]) -> Upload:
         sha256=row.sha256,
         rows=row.rows,
         counts=Counts(row.accepted, row.duplicates, row.conflicts, row.rejected),
+        missing_columns=tuple(row.missing_columns),
         rejected_parts=tuple(row.rejected_parts),
         failure=row.failure,
         create_time=row.create_time,

@@ -75,4 +75,5 @@ def _packed(upload: Upload) -> PackedUpload:
         failure=upload.failure,
         create_time=packed_time(upload.create_time),
         finish_time=packed_time(upload.finish_time),
+        missing_columns=upload.missing_columns,
     )

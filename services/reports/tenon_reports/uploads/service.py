@@ -65,6 +65,7 @@ class UploadService:
             sha256=None,
             rows=0,
             counts=Counts(),
+            missing_columns=(),
             rejected_parts=(),
             failure="",
             create_time=clock.now(),

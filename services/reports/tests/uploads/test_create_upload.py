@@ -51,6 +51,15 @@ async def test_the_same_file_again_is_duplicates(client: ReportsClient) -> None:
     assert await client.rows(dataset.id) == [[2.0]]
 
 
+async def test_a_file_without_some_columns_says_which(client: ReportsClient) -> None:
+    dataset = await client.create_dataset()
+    upload = await client.load(dataset.id, b"time,size,colour\n2013-01-01,1,red\n")
+    assert counts(upload) == (1, 0, 0, 0)
+    assert list(upload.missing_columns) == ["color"]
+    whole = await client.load(dataset.id, b"time,size,color\n2013-01-01,1,red\n")
+    assert not whole.missing_columns
+
+
 async def test_ids_may_be_a_column_and_are_those_of_requests(client: ReportsClient) -> None:
     dataset = await client.create_dataset()
     await client.ingest(dataset.id, event("a", "2013-01-01", measures={"size": 1}))
