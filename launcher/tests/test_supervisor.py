@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,10 @@ async def test_one_that_lacks_what_it_needs_is_not_given_up(
         assert not keeping.done()
 
 
+def runs_after(seen: Seen, restarts: int) -> bool:
+    return seen.states[0].restarts == restarts and seen.states[0].state == "running"
+
+
 async def test_one_that_gets_ready_again_is_not_given_up(
     supervisor: Supervisor, seen: Seen
 ) -> None:
@@ -186,11 +191,7 @@ async def test_one_that_gets_ready_again_is_not_given_up(
     async with kept_running(supervisor) as keeping:
         for restarts in range(1, CRASHES + 1):
             os.kill(pid_of(seen, "toy"), signal.SIGKILL)
-            await until(
-                lambda restarts=restarts: (
-                    seen.states[0].restarts == restarts and seen.states[0].state == "running"
-                )
-            )
+            await until(partial(runs_after, seen, restarts))
         assert not keeping.done()
 
 

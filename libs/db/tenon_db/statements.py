@@ -16,7 +16,7 @@ from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import LRUCache
 
-DIALECT = PGDialect_psycopg()
+DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy types no dialect
 REMEMBERED = 500
 """Shapes of statements; beyond that the least recently used are compiled again."""
 
@@ -30,7 +30,7 @@ def compiled(statement: Executable, given: Parameters) -> tuple[str, Parameters]
     if isinstance(statement, ExecutableDDLElement):
         return str(statement.compile(dialect=DIALECT)), {}
     # Private, for no public name compiles through a cache; the lock pins SQLAlchemy's version.
-    sql, extracted, collected, _ = statement._compile_w_cache(  # type: ignore[attr-defined]  # noqa: SLF001
+    sql, extracted, collected, _ = statement._compile_w_cache(  # noqa: SLF001
         DIALECT, compiled_cache=_compiled, column_keys=sorted(given)
     )
     assert isinstance(sql, SQLCompiler)
@@ -40,7 +40,7 @@ def compiled(statement: Executable, given: Parameters) -> tuple[str, Parameters]
         dict(given), extracted_parameters=extracted, _collected_params=collected
     )
     for name, process in sql._bind_processors.items():  # noqa: SLF001 # as above
-        parameters[name] = process(parameters[name])  # type: ignore[operator,index]
+        parameters[name] = process(parameters[name])  # type: ignore[operator]
     if not (sql.post_compile_params or sql.literal_execute_params):
         return sql.string, parameters
     expanded = sql._process_parameters_for_postcompile(parameters)  # noqa: SLF001 # as above
@@ -49,7 +49,8 @@ def compiled(statement: Executable, given: Parameters) -> tuple[str, Parameters]
 
 def named_rows(names: tuple[bytes, ...], tuples: Sequence[tuple[Any, ...]]) -> Sequence[Row[Any]]:
     """Return what was fetched as rows with the names of their columns."""
-    return IteratorResult(_metadata(names), iter(tuples)).all()
+    result: IteratorResult[Any] = IteratorResult(_metadata(names), iter(tuples))
+    return result.all()
 
 
 @lru_cache(REMEMBERED)

@@ -26,7 +26,8 @@ from tenon_reports.settings import ReportsSettings
 from tenon_rpc.backbone import Backbone
 from tenon_storage import storage
 from tenon_storage.file_parts import FilePartWriter
-from tenon_testing.system import System, environment
+from tenon_testing.service_process import environment
+from tenon_testing.system import System
 from tenon_testing.waiting import eventually
 
 ROWS = 30_000
