@@ -1,7 +1,7 @@
 """A system whose processes are killed, and what its clients were told."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -91,13 +91,3 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultBench]:
         yield opened
     finally:
         opened.close()
-
-
-@pytest.fixture
-def holds(bench: FaultBench) -> Callable[[], None]:
-    """Require that nothing is wrong, at rest."""
-
-    def require() -> None:
-        assert bench.findings() == []
-
-    return require
