@@ -15,6 +15,9 @@ OWN = {
     "TENON_SMTP_URL": "SMTP server",
 }
 
+# PostgreSQL sets memory aside for each connection that it may have, and for what nobody uses here.
+ONE_SYSTEM = {"max_connections": "120", "max_logical_replication_workers": "0"}
+
 
 @dataclass(frozen=True)
 class Backing:
@@ -33,8 +36,8 @@ class Backing:
 
 def backing_for(data: DataDirectory, environment: Mapping[str, str]) -> Backing:
     """What TENON_DATABASE_URL, TENON_REDIS_URL and TENON_SMTP_URL do not name is embedded."""
-    postgres, valkey = PostgresServer(data.postgres), ValkeyServer(data.valkey)
-    mail = MailSink(data.mail)
+    postgres = PostgresServer(data.postgres, options=ONE_SYSTEM)
+    valkey, mail = ValkeyServer(data.valkey), MailSink(data.mail)
     replacements: dict[str, Server] = {
         "TENON_DATABASE_URL": postgres,
         "TENON_REDIS_URL": valkey,

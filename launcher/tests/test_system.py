@@ -1,6 +1,8 @@
 """The whole command line on real servers, with toys in place of the services."""
 
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +15,8 @@ import psutil
 import psycopg
 import pytest
 
-from tenon_launcher.plan import PROCESSES, SERVICES
+from tenon_embedded.ports import free_port
+from tenon_launcher.plan import PROCESSES, SERVICES, WORKERS
 
 Eventually = Callable[[Callable[[], bool]], None]
 Launcher = Any  # the fixture's class; a conftest cannot be imported
@@ -215,3 +218,79 @@ def test_following_logs_shows_what_is_written(running: Launcher) -> None:
             file.write("news\n")
         assert following.stdout.readline() == "news\n"
         following.terminate()
+
+
+def test_a_process_that_does_nothing_but_end_stops_the_system_with_its_last_words(
+    launcher: Launcher, toys: Path, eventually: Eventually
+) -> None:
+    own = launcher.toys = launcher.data.parent / "toys"
+    shutil.copytree(toys, own)
+    assert launcher.up().returncode == 0
+    family, reports = launcher.family(), launcher.processes()["reports"]
+    (own / "tenon_reports" / "__main__.py").write_text("raise SystemExit('no such column')")
+    os.kill(reports["pid"], signal.SIGKILL)
+    eventually(lambda: all_gone(family))
+    told = launcher.run("status").stdout
+    assert "reports ended 5 times" in told
+    assert "no such column" in told
+    assert "./tenon up" in told
+
+
+def test_a_deleted_data_directory_ends_the_system(
+    launcher: Launcher, eventually: Eventually
+) -> None:
+    with launcher.in_foreground() as command:
+        eventually(lambda: launcher.phase() == "ready")
+        family = launcher.family()
+        shutil.rmtree(launcher.data, ignore_errors=True)
+        assert command.wait(timeout=60) == 1
+    assert all_gone(family)
+
+
+def test_a_damaged_state_is_repaired_and_down_works(launcher: Launcher) -> None:
+    launcher.up()
+    family = launcher.family()
+    (launcher.data / "run" / "state.json").write_text("{")
+    assert "Stopped" in launcher.run("down").stdout
+    assert all_gone(family)
+
+
+def test_a_stuck_process_is_killed_and_named(launcher: Launcher, eventually: Eventually) -> None:
+    launcher.up()
+    family = launcher.family()
+    psutil.Process(launcher.processes()["auth-worker"]["pid"]).suspend()
+    told = launcher.run("down").stdout
+    assert "Had to be killed: auth-worker" in told
+    eventually(lambda: all_gone(family))
+
+
+def test_groups_are_stopped_in_reverse(launcher: Launcher) -> None:
+    launcher.up()
+    launcher.run("down")
+    ending = json.loads((launcher.data / "run" / "ending.json").read_text())
+    names = [stopped["name"] for stopped in ending["stopped"]]
+    assert names[0] == "gateway"
+    assert set(names[1:5]) == set(WORKERS)
+    assert set(names[5:9]) == set(SERVICES)
+    assert set(names[9:]) == SERVERS
+
+
+def test_a_wrong_password_in_a_url_is_named_with_the_way_out(
+    launcher: Launcher, running: Launcher
+) -> None:
+    urls = running.server_urls()
+    secret = (running.data / "postgres" / "password").read_text()
+    wrong = urls["TENON_DATABASE_URL"].replace(secret, "guessed")
+    started = launcher.up(**urls | {"TENON_DATABASE_URL": wrong})
+    assert started.returncode == 1
+    assert "PostgreSQL of TENON_DATABASE_URL refuses the user or the password" in started.stdout
+    assert "Traceback" not in started.stdout
+
+
+def test_a_mail_server_that_is_away_is_only_a_warning(
+    launcher: Launcher, running: Launcher
+) -> None:
+    away = f"smtp://127.0.0.1:{free_port()}"
+    started = launcher.up(**running.server_urls() | {"TENON_SMTP_URL": away})
+    assert started.returncode == 0, started.stdout
+    assert "Mails wait until it answers" in started.stdout
