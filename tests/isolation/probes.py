@@ -26,7 +26,7 @@ from tests.isolation.predicates import (
     without,
 )
 
-METHODS = ("execute", "rows", "row", "scalar")
+METHODS = ("execute", "execute_many", "rows", "row", "scalar")
 SERVICES = ("tenon_auth.", "tenon_tenancy.", "tenon_reports.", "tenon_notifications.")
 
 Outcome: TypeAlias = Callable[[], Awaitable[object]]
@@ -68,6 +68,7 @@ class Prober:
         self.found = Findings()
         self._foreign_org = foreign_org
         self._execute = Transaction.execute
+        self._execute_many = Transaction.execute_many
         self._rows = Transaction.rows
         self._copy = psycopg.AsyncCursor.copy
 
@@ -148,6 +149,9 @@ class Prober:
                 if statement.is_select or getattr(statement, "_returning", ()):
                     rows = await self._rows(tx, statement, parameters)
                     return sorted(tuple(map(repr, row)) for row in rows)
+                if isinstance(parameters, list):
+                    await self._execute_many(tx, statement, parameters)
+                    return len(parameters)
                 return (await self._execute(tx, statement, parameters)).rowcount
             except Exception as error:  # noqa: BLE001 # any: that it fails is what is asked
                 return type(error).__name__

@@ -93,6 +93,7 @@ async def use_everything(stage: Stage) -> None:
     client = ReportsClient(stage.reports, tenant)
     dataset = await _fill(client)
     upload = await client.upload(dataset, b"time,color,size\n2026-01-01,red,1\n,x,y\n")
+    colorless = await client.upload(dataset, b"time,size\n2026-01-02,2\n")
     runs = [await client.start_run(events={"dataset_id": dataset}) for _ in range(4)]
     await _look_at_runs(client)
     await _cancel(stage, client, runs[2:])
@@ -100,6 +101,7 @@ async def use_everything(stage: Stage) -> None:
         await stage.working(stack)
         await stage.until(lambda: _ended(client, runs))
         await stage.until(lambda: _loaded(client, upload.id))
+        await stage.until(lambda: _loaded(client, colorless.id))
         await client.rejected(upload.id)
         await client.link(runs[0].id)
         await _expire(stage, client, runs[0].id)
@@ -226,7 +228,10 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
     lines = "SELECT count(*) > 1 FROM tenancy.audit_events WHERE org_id = %s"
     await stage.until(lambda: stage.scalar(lines, tenant.org_id))
     await stage.admin.execute("UPDATE tenancy.cursors SET position = 0 WHERE source = 'tenancy'")
-    moved = "SELECT position > 0 FROM tenancy.cursors WHERE source = 'tenancy'"
+    moved = (
+        "SELECT cursors.position >= outbox_head.position FROM tenancy.cursors, tenancy.outbox_head"
+        " WHERE source = 'tenancy'"
+    )
     await stage.until(lambda: stage.scalar(moved))
     log = AuditEventServiceStub(stage.tenancy)
     await _pages(log.ListAuditEvents, ListAuditEventsRequest, tenant, org_id=str(tenant.org_id))

@@ -25,19 +25,19 @@ Parameters = Mapping[str, Any]
 _compiled: LRUCache[Any, Any] = LRUCache(REMEMBERED)
 
 
-def compiled(statement: Executable, given: Parameters) -> tuple[str, Parameters]:
+def compiled(statement: Executable, given: Parameters | None) -> tuple[str, Parameters]:
     """Return the SQL and its parameters, as SQLAlchemy's own execution has them."""
     if isinstance(statement, ExecutableDDLElement):
         return str(statement.compile(dialect=DIALECT)), {}
     # Private, for no public name compiles through a cache; the lock pins SQLAlchemy's version.
     sql, extracted, collected, _ = statement._compile_w_cache(  # noqa: SLF001
-        DIALECT, compiled_cache=_compiled, column_keys=sorted(given)
+        DIALECT, compiled_cache=_compiled, column_keys=sorted(given or ())
     )
     assert isinstance(sql, SQLCompiler)
     if sql.insert_prefetch or sql.update_prefetch:
         raise TypeError("a column's default must be the database's: declare a server_default")
     parameters = sql.construct_params(
-        dict(given), extracted_parameters=extracted, _collected_params=collected
+        dict(given or {}), extracted_parameters=extracted, _collected_params=collected
     )
     for name, process in sql._bind_processors.items():  # noqa: SLF001 # as above
         parameters[name] = process(parameters[name])  # type: ignore[operator]

@@ -14,8 +14,6 @@ from tenon_db.doorbell import Doorbell
 from tenon_db.statements import Parameters, compiled, named_rows
 from tenon_db.tables import outbox_bell, outbox_of
 
-NONE: Parameters = {}
-
 
 class Transaction:
     """What a repository is built from. `org_id` and `user_id` say whose rows it sees."""
@@ -36,7 +34,7 @@ class Transaction:
         self._after_commit: list[Callable[[], Awaitable[None]]] = []
 
     async def execute(
-        self, statement: Executable, parameters: Parameters = NONE
+        self, statement: Executable, parameters: Parameters | None = None
     ) -> psycopg.AsyncCursor[tuple[Any, ...]]:
         """Run a statement; the cursor tells how many rows it touched, as `rowcount`."""
         return await self.driver.execute(*compiled(statement, parameters))
@@ -48,7 +46,7 @@ class Transaction:
             await cursor.executemany(sql, [compiled(statement, one)[1] for one in parameters])
 
     async def rows(
-        self, statement: Executable, parameters: Parameters = NONE
+        self, statement: Executable, parameters: Parameters | None = None
     ) -> Sequence[Row[Any]]:
         cursor = await self.execute(statement, parameters)
         result = cursor.pgresult
@@ -56,13 +54,15 @@ class Transaction:
         names = tuple(result.fname(number) or b"" for number in range(result.nfields))
         return named_rows(names, await cursor.fetchall())
 
-    async def row(self, statement: Executable, parameters: Parameters = NONE) -> Row[Any] | None:
+    async def row(
+        self, statement: Executable, parameters: Parameters | None = None
+    ) -> Row[Any] | None:
         """Return the only row, or None; it is an error if there are more."""
         found = await self.rows(statement, parameters)
         assert len(found) <= 1, "one row, or none"
         return found[0] if found else None
 
-    async def scalar(self, statement: Executable, parameters: Parameters = NONE) -> Any:
+    async def scalar(self, statement: Executable, parameters: Parameters | None = None) -> Any:
         """Return the first column of the only row, or None."""
         found = await (await self.execute(statement, parameters)).fetchall()
         assert len(found) <= 1, "one row, or none"
