@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from tenon.tenancy.v1.events_pb2 import MemberRemoved
 from tenon.tenancy.v1.member_service_pb2 import ListMembersRequest, RemoveMemberRequest
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
-from tenon_policy.grants import MemberKey
+from tenon_policy.grants import MemberKey, read_level
 from tenon_policy.policies import Role
 from tenon_rpc.backbone import Backbone
 from tenon_rpc.status import PeerError
@@ -69,9 +69,9 @@ async def test_the_hot_copy_is_settled_before_the_reply(
     member = await join(tenant, Role.MEMBER)
     key = str(MemberKey(tenant.org_id, member.user_id))
     assert await is_let_in(tenancy, member, tenant)
-    assert await backbone.redis.get(key) == b"2"
+    assert read_level(await backbone.redis.get(key)) == Role.MEMBER
     await remove(tenancy, tenant.owner, tenant, member.user_id)
-    assert await backbone.redis.get(key) == b"0"
+    assert read_level(await backbone.redis.get(key)) == Role.NONE
 
 
 async def test_tells_the_others(
