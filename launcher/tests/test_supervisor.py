@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,11 @@ def pid_of(seen: Seen, name: str) -> int:
     return pid
 
 
+def has_restarted(seen: Seen, times: int) -> bool:
+    (state,) = seen.states
+    return (state.restarts, state.state) == (times, "running")
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():
@@ -186,11 +192,7 @@ async def test_one_that_gets_ready_again_is_not_given_up(
     async with kept_running(supervisor) as keeping:
         for restarts in range(1, CRASHES + 1):
             os.kill(pid_of(seen, "toy"), signal.SIGKILL)
-            await until(
-                lambda restarts=restarts: (
-                    seen.states[0].restarts == restarts and seen.states[0].state == "running"
-                )
-            )
+            await until(partial(has_restarted, seen, restarts))
         assert not keeping.done()
 
 

@@ -47,6 +47,7 @@ async def test_an_interrupted_load_counts_each_row_once(
         sha256=None,
         rows=0,
         counts=Counts(),
+        missing_columns=(),
         rejected_parts=(),
         failure="",
         create_time=clock.now(),
