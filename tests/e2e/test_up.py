@@ -110,6 +110,7 @@ def test_doctor_finds_a_running_system_well_and_a_hanging_process_in_it(tmp_path
         assert "fail  tenancy" in ill.stdout
 
 
+@pytest.mark.long
 def test_idle_it_needs_less_than_900_mb(tmp_path: Path) -> None:
     with up(tmp_path / "data"):
         state = json.loads((tmp_path / "data" / "run" / "state.json").read_text())
