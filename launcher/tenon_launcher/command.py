@@ -140,6 +140,8 @@ def status(data: DataDirectory, *, as_json: bool) -> None:
     else:
         screen = Screen.of(os.environ)
         click.echo(f"{found.url}  ({data.path})\n\n{status_table(found.processes, screen)}")
+        if told := data.full_disk():
+            click.echo(f"\n{screen.paint(told, 'red')}")
     sys.exit(1 if found.url is None else 0)
 
 

@@ -8,6 +8,7 @@ from tenon_launcher.errors import UnusableData
 
 LAYOUT_VERSION = "1"
 MINIMUM_FREE_BYTES = 300_000_000
+FULL_BYTES = 20_000_000  # with less, PostgreSQL cannot begin another WAL segment
 LARGE_LOG_BYTES = 10_000_000
 
 
@@ -92,6 +93,12 @@ class DataDirectory:
         """Of its disk, or of the one where it would be made."""
         there = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
         return shutil.disk_usage(there).free
+
+    def full_disk(self) -> str:
+        """Says that the disk is full while a system runs, and what to do; empty if it is not."""
+        if self.free_bytes() >= FULL_BYTES:
+            return ""
+        return f"The disk of {self.path} is full, and nothing can be written. Make room there."
 
     def _check_space(self) -> None:
         free = self.free_bytes()

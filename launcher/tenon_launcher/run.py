@@ -23,7 +23,6 @@ from tenon_launcher.state import Phase, ProcessState, RunState
 from tenon_launcher.stopping import CLEANUP_SECONDS
 from tenon_launcher.supervisor import Supervisor, side_by_side
 
-FULL_BYTES = 20_000_000  # with less, PostgreSQL cannot begin another WAL segment
 WATCH_SECONDS = 1.0  # between looks at the data directory
 
 OnReady = Callable[[str, Backing, float], None]
@@ -72,8 +71,8 @@ class Run:
 
     def _disk_hint(self) -> str:
         with suppress(OSError):
-            if self._data.free_bytes() < FULL_BYTES:
-                return f"\n\nThe disk of {self._data.path} is full. Make room, and start again."
+            if told := self._data.full_disk():
+                return f"\n\n{told}"
         return ""
 
     async def _stop(self, supervisor: Supervisor, failure: str | None) -> None:
@@ -98,7 +97,8 @@ class Run:
         if backing.own:
             with step(f"your own {', '.join(backing.own)}"):
                 warnings = await supervisor.run("own-servers", plan.own_servers(system))
-            self._screen.say(warnings)
+            if warnings:
+                self._screen.say(f"\n{warnings}\n")
         if backing.servers:
             with step(", ".join(server.name for server in backing.servers)):
                 await start_servers(supervisor, backing)

@@ -53,3 +53,12 @@ def test_a_large_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     data.log("gateway").write_text("no")
     data.rotate_logs()
     assert sorted(path.name for path in data.logs.iterdir()) == ["auth.log.1", "gateway.log"]
+
+
+def test_a_disk_that_fills_while_it_runs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = DataDirectory(tmp_path)
+    assert data.full_disk() == ""
+    monkeypatch.setattr(data_directory, "FULL_BYTES", 10**18)
+    assert "Make room" in data.full_disk()

@@ -103,6 +103,11 @@ def pid_of(seen: Seen, name: str) -> int:
     return pid
 
 
+def has_restarted(seen: Seen, times: int) -> bool:
+    (state,) = seen.states
+    return (state.restarts, state.state) == (times, "running")
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():
@@ -180,10 +185,6 @@ async def test_one_that_lacks_what_it_needs_is_not_given_up(
         assert not keeping.done()
 
 
-def runs_after(seen: Seen, restarts: int) -> bool:
-    return seen.states[0].restarts == restarts and seen.states[0].state == "running"
-
-
 async def test_one_that_gets_ready_again_is_not_given_up(
     supervisor: Supervisor, seen: Seen
 ) -> None:
@@ -191,7 +192,7 @@ async def test_one_that_gets_ready_again_is_not_given_up(
     async with kept_running(supervisor) as keeping:
         for restarts in range(1, CRASHES + 1):
             os.kill(pid_of(seen, "toy"), signal.SIGKILL)
-            await until(partial(runs_after, seen, restarts))
+            await until(partial(has_restarted, seen, restarts))
         assert not keeping.done()
 
 

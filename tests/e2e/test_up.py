@@ -26,6 +26,7 @@ PROCESSES = {
     "gateway",
 }
 GONE_SECONDS = 15.0
+MEMORY_LIMIT = 900_000_000
 
 
 def tenon(command: str, *arguments: str, data_dir: Path) -> "subprocess.CompletedProcess[str]":
@@ -86,6 +87,46 @@ def test_two_systems_side_by_side_come_and_go(tmp_path: Path) -> None:
         assert sorted(alive(pids)) == sorted(pids)
     assert left_after(pids, 0) == []
     assert status(tmp_path / "one")["processes"] == []
+
+
+def test_a_port_of_another_system_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with up(tmp_path / "one") as one:
+        port = one["url"].rpartition(":")[2]
+        second = tenon("up", "--port", port, data_dir=tmp_path / "two")
+        assert second.returncode == 1
+        assert f"is taken by the Tenon of {tmp_path / 'one'}" in second.stderr
+        assert f"./tenon down --data-dir {tmp_path / 'one'}" in second.stderr
+        assert not (tmp_path / "two").exists()
+
+
+def test_doctor_finds_a_running_system_well_and_a_hanging_process_in_it(tmp_path: Path) -> None:
+    with up(tmp_path / "data") as system:
+        assert tenon("doctor", data_dir=tmp_path / "data").returncode == 0
+        (tenancy,) = (one["pid"] for one in system["processes"] if one["name"] == "tenancy")
+        psutil.Process(tenancy).suspend()
+        ill = tenon("doctor", data_dir=tmp_path / "data")
+        psutil.Process(tenancy).resume()
+        assert ill.returncode == 1
+        assert "fail  tenancy" in ill.stdout
+
+
+@pytest.mark.long
+def test_idle_it_needs_less_than_900_mb(tmp_path: Path) -> None:
+    with up(tmp_path / "data"):
+        state = json.loads((tmp_path / "data" / "run" / "state.json").read_text())
+        launcher = psutil.Process(state["supervisor_pid"])
+        family = [launcher, *launcher.children(recursive=True)]
+        assert sum(memory(process) for process in family) < MEMORY_LIMIT
+
+
+def memory(process: psutil.Process) -> int:
+    """Return its bytes, with its share of what it shares; another user's is not ours to see."""
+    if not psutil.LINUX:
+        pytest.skip("shares of memory are known on Linux only")
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill-9"])
