@@ -6,7 +6,7 @@ from pathlib import Path
 from tenon_embedded.secret_file import write_secret
 from tenon_launcher.errors import UnusableData
 
-LAYOUT_VERSION = "1"
+LAYOUT_VERSION = "2"
 MINIMUM_FREE_BYTES = 300_000_000
 FULL_BYTES = 20_000_000  # with less, PostgreSQL cannot begin another WAL segment
 LARGE_LOG_BYTES = 10_000_000

@@ -17,7 +17,7 @@ def test_a_full_disk_is_a_clear_message(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("layout", "way_out"),
-    [("0", "with the Tenon that made it"), ("99", "git pull"), ("\0", "from a backup")],
+    [("1", "with the Tenon that made it"), ("99", "git pull"), ("\0", "from a backup")],
 )
 def test_another_layout_is_refused_with_the_way_out_and_left_alone(
     tmp_path: Path, layout: str, way_out: str
