@@ -122,7 +122,10 @@ def own_settings(system: System, service: str) -> dict[str, str]:
     """What only this one service has."""
     match service:
         case "auth":
-            return {"SIGNING_KEYS_DIRECTORY": str(system.data.signing_keys)}
+            return {
+                "SIGNING_KEYS_DIRECTORY": str(system.data.signing_keys),
+                "KEYRING_URL": system.data.keyring.as_uri(),
+            }
         case "reports":
             return {
                 "STORAGE_URL": system.data.files.as_uri(),
