@@ -22,6 +22,7 @@ class DataDirectory:
         self.signing_keys = path / "secrets" / "signing-keys"
         self.keyring = path / "secrets" / "keyring"
         self.link_key = path / "secrets" / "link.key"
+        self.address_key = path / "secrets" / "address.key"
         self.certificates = path / "certificates"
         self.files = path / "files"
         self.logs = path / "logs"

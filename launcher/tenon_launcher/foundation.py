@@ -40,7 +40,7 @@ def lay(data: DataDirectory, admin_url: str) -> None:
 
 
 def create_keys(data: DataDirectory) -> None:
-    """The keys of file links, of access tokens and of personal data."""
+    """The keys of file links, of clients' names, of access tokens and of personal data."""
     if any(data.signing_keys.glob("*.pem")) and not data.keyring.exists():
         # The keyring is made first, so there was one, and what it encrypted needs it.
         sys.exit(
@@ -48,8 +48,9 @@ def create_keys(data: DataDirectory) -> None:
             " --data-dir. Without it the accounts here cannot be read."
         )
     create_keyring(data.keyring)
-    if not data.link_key.exists():
-        write_secret(data.link_key, secrets.token_bytes(32))
+    for key in (data.link_key, data.address_key):
+        if not key.exists():
+            write_secret(key, secrets.token_bytes(32))
     if not any(data.signing_keys.glob("*.pem")):
         # Names sort by time of making; the newest signs.
         write_secret(data.signing_keys / f"{uuid7()}.pem", signing_key())

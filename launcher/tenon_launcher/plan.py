@@ -144,5 +144,6 @@ def gateway_settings(system: System, _package: str, process: str) -> dict[str, s
         "LISTEN": f"127.0.0.1:{system.port}",
         "STORAGE_DIRECTORY": str(system.data.files),
         "LINK_KEY_FILE": str(system.data.link_key),
+        "ADDRESS_KEY_FILE": str(system.data.address_key),
         **mailbox,
     }

@@ -162,7 +162,8 @@ class System:
         for name in ("keys", "files", "logs"):
             (self.directory / name).mkdir(parents=True)
         create_keyring(self.directory / "keyring")
-        (self.directory / "link.key").write_bytes(secrets.token_bytes(32))
+        for name in ("link.key", "address.key"):
+            (self.directory / name).write_bytes(secrets.token_bytes(32))
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         (self.directory / "keys" / f"{uuid7()}.pem").write_bytes(
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -196,6 +197,7 @@ class System:
                 return public_url | {
                     "storage_directory": str(files),
                     "link_key_file": str(link_key),
+                    "address_key_file": str(self.directory / "address.key"),
                     "mailbox_directory": str(self.servers.mailsink.maildir),
                     "rate_limit_mode": "shadow",
                 }

@@ -13,7 +13,7 @@ from tenon_gateway.pipeline.credentials import Credentials
 from tenon_gateway.pipeline.entries import Entry
 from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.pipeline.gate import Answer, Gate, Question, RedisAway
-from tenon_gateway.pipeline.limits import SECOND_US, LocalCounters, Rules, limit_headers, site
+from tenon_gateway.pipeline.limits import SECOND_US, Clients, LocalCounters, Rules, limit_headers
 from tenon_policy.authorization import require_role, require_session
 from tenon_policy.grants import REUSE_SECONDS, GrantKey, Grants, MemberKey, SessionKey
 from tenon_policy.policies import Role
@@ -30,12 +30,14 @@ class Admission:
         verifier: TokenVerifier,
         gate: Gate,
         grants: Grants,
+        clients: Clients,
         mode: Literal["enforce", "shadow"],
     ) -> None:
         self._credentials = credentials
         self._verifier = verifier
         self._gate = gate
         self._grants = grants
+        self._clients = clients
         self._mode = mode
         self._counters = LocalCounters()
         self._owned = Coalescer[GrantKey, int](self._ask_owners, reuse_seconds=REUSE_SECONDS)
@@ -70,7 +72,7 @@ class Admission:
         return None
 
     async def _ask(self, exchange: Exchange, entry: Entry, rules: Rules) -> Answer:
-        question = _question(exchange, entry, rules)
+        question = _question(exchange, entry, rules, self._clients)
         try:
             return await self._gate.ask(question)
         except RedisAway:
@@ -81,7 +83,9 @@ class Admission:
     def _charge_here(self, exchange: Exchange, rules: Rules) -> int:
         if rules.away is None:
             return 0
-        return self._counters.charge(rules.away, f"{rules.name}:{site(exchange.address)}")
+        return self._counters.charge(
+            rules.away, f"{rules.name}:{self._clients.name(exchange.address)}"
+        )
 
     def _charge(self, exchange: Exchange, rules: Rules, answer: Answer) -> None:
         exchange.notes += limit_headers(answer.backlogs)
@@ -118,10 +122,10 @@ class Admission:
         return answers
 
 
-def _question(exchange: Exchange, entry: Entry, rules: Rules) -> Question:
+def _question(exchange: Exchange, entry: Entry, rules: Rules, clients: Clients) -> Question:
     identity = exchange.identity
     if identity is None:
-        return Question(rules.for_address(exchange.address))
+        return Question(rules.for_client(clients.name(exchange.address)))
     grants: list[GrantKey] = [SessionKey(identity.session_id)]
     member = None
     if entry.in_org:
