@@ -5,7 +5,6 @@ from pathlib import Path
 from tenon_launcher.errors import UnusableData
 
 LAYOUT_VERSION = "2"
-UNENCRYPTED_LAYOUT = "1"
 MINIMUM_FREE_BYTES = 300_000_000
 LARGE_LOG_BYTES = 10_000_000
 
@@ -78,13 +77,6 @@ class DataDirectory:
         if not self.version.exists():
             self.version.write_text(LAYOUT_VERSION)
         version = self.version.read_text().strip()
-        if version == UNENCRYPTED_LAYOUT:
-            raise UnusableData(
-                f"{self.path} is of a Tenon that kept names and addresses unencrypted (layout "
-                f"{version}), and there is no way to layout {LAYOUT_VERSION}. Start anew with "
-                "another --data-dir; to get data out first, export it with the Tenon that made "
-                "it. Then delete the old directory, for what is in it can be read by anybody."
-            )
         if version != LAYOUT_VERSION:
             raise UnusableData(
                 f"{self.path} has layout {version}, this Tenon needs {LAYOUT_VERSION}. Use the "
