@@ -76,7 +76,7 @@ class DataKeyRepository:
     def _stored(self, rows: Sequence[Row[Any]]) -> list[StoredKey]:
         stored = []
         for row in rows:
-            owner = Owner(self._kind, row._mapping[self._owner_id])  # noqa: SLF001 # SQLAlchemy's public name
+            owner = Owner(self._kind, getattr(row, self._owner_id.name))
             wrapped = WrappedKey(row.kek, row.wrapped, self.context(owner, row.id))
             stored.append(StoredKey(row.id, owner, wrapped))
         return stored
