@@ -93,7 +93,9 @@ def test_no_canary_is_found_anywhere(aftermath: Aftermath, pytestconfig: pytest.
 def test_the_canaries_went_everywhere(aftermath: Aftermath) -> None:
     """They were mailed, quoted by a mail server, and came from where they should."""
     mark = aftermath.canaries.mark.encode()
-    assert any(mark in bytes(mail.content or b"") for mail in aftermath.inbox.taken)
+    assert any(
+        mark in mail.content for mail in aftermath.inbox.taken if isinstance(mail.content, bytes)
+    )
     assert aftermath.inbox.delayed
     assert bool(aftermath.canaries.addresses) == CAN_CHOOSE_ADDRESS
     with aftermath.places.admin() as admin:
