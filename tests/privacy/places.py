@@ -1,6 +1,7 @@
 """Everywhere that the system keeps anything, but the recipients' mailboxes."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,9 @@ class Places:
 
     def _database_files(self) -> Iterator[Haystack]:
         data = self.system.servers.postgres.data
-        for path in files_of(data):
-            wal = "pg_wal" in path.parts
-            yield Haystack(
-                "write-ahead log" if wal else "database files", str(path), path.read_bytes()
-            )
+        for path, content in contents(data):
+            place = "write-ahead log" if "pg_wal" in path.parts else "database files"
+            yield Haystack(place, str(path), content)
 
     def _redis(self) -> Iterator[Haystack]:
         redis = self.redis()
@@ -85,16 +84,19 @@ class Places:
         redis.config_set("rdbcompression", "no")  # which would hide what is searched
         redis.save()
         redis.close()
-        for path in files_of(self.system.servers.valkey.directory / "data"):
-            yield Haystack("redis files", str(path), path.read_bytes())
+        for path, content in contents(self.system.servers.valkey.directory / "data"):
+            yield Haystack("redis files", str(path), content)
 
     def _logs(self) -> Iterator[Haystack]:
         for path in self.system.servers.directory.rglob("*.log"):
             yield Haystack("logs", str(path), path.read_bytes())
 
 
-def files_of(directory: Path) -> list[Path]:
-    return [path for path in sorted(directory.rglob("*")) if path.is_file()]
+def contents(directory: Path) -> Iterator[tuple[Path, bytes]]:
+    """Read all files, but those that their server removes meanwhile."""
+    for path in sorted(directory.rglob("*")):
+        with suppress(FileNotFoundError, IsADirectoryError):
+            yield path, path.read_bytes()
 
 
 def value_of(redis: Any, key: bytes) -> object:
