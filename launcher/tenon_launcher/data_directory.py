@@ -6,7 +6,7 @@ from pathlib import Path
 from tenon_embedded.secret_file import write_secret
 from tenon_launcher.errors import UnusableData
 
-LAYOUT_VERSION = "2"
+LAYOUT_VERSION = "3"
 MINIMUM_FREE_BYTES = 300_000_000
 FULL_BYTES = 20_000_000  # with less, PostgreSQL cannot begin another WAL segment
 LARGE_LOG_BYTES = 10_000_000
@@ -26,7 +26,9 @@ class DataDirectory:
         self.ending = path / "run" / "ending.json"
         self.secrets = path / "secrets"
         self.signing_keys = path / "secrets" / "signing-keys"
+        self.keyring = path / "secrets" / "keyring"
         self.link_key = path / "secrets" / "link.key"
+        self.address_key = path / "secrets" / "address.key"
         self.certificates = path / "certificates"
         self.files = path / "files"
         self.logs = path / "logs"

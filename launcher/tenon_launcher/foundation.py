@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tenon_core.ids import uuid7
+from tenon_crypto.file_keyring import create_keyring
 from tenon_db import migrations
 from tenon_db.provisioning import Passwords, provision
 from tenon_embedded.certificates import CertificateAuthority
@@ -39,9 +40,17 @@ def lay(data: DataDirectory, admin_url: str) -> None:
 
 
 def create_keys(data: DataDirectory) -> None:
-    """The keys of file links and of access tokens."""
-    if not data.link_key.exists():
-        write_secret(data.link_key, secrets.token_bytes(32))
+    """The keys of file links, of clients' names, of access tokens and of personal data."""
+    if any(data.signing_keys.glob("*.pem")) and not data.keyring.exists():
+        # The keyring is made first, so there was one, and what it encrypted needs it.
+        sys.exit(
+            f"{data.keyring} is gone: bring it back from its backup, or start with another"
+            " --data-dir. Without it the accounts here cannot be read."
+        )
+    create_keyring(data.keyring)
+    for key in (data.link_key, data.address_key):
+        if not key.exists():
+            write_secret(key, secrets.token_bytes(32))
     if not any(data.signing_keys.glob("*.pem")):
         # Names sort by time of making; the newest signs.
         write_secret(data.signing_keys / f"{uuid7()}.pem", signing_key())

@@ -134,7 +134,10 @@ def own_settings(system: System, service: str) -> dict[str, str]:
     """What only this one service has."""
     match service:
         case "auth":
-            return {"SIGNING_KEYS_DIRECTORY": str(system.data.signing_keys)}
+            return {
+                "SIGNING_KEYS_DIRECTORY": str(system.data.signing_keys),
+                "KEYRING_URL": system.data.keyring.as_uri(),
+            }
         case "reports":
             return {
                 "STORAGE_URL": system.data.files.as_uri(),
@@ -153,5 +156,6 @@ def gateway_settings(system: System, _package: str, process: str) -> dict[str, s
         "LISTEN": f"127.0.0.1:{system.port}",
         "STORAGE_DIRECTORY": str(system.data.files),
         "LINK_KEY_FILE": str(system.data.link_key),
+        "ADDRESS_KEY_FILE": str(system.data.address_key),
         **mailbox,
     }

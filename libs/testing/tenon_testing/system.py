@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tenon_core.ids import uuid7
 from tenon_core.settings import ProcessSettings, ServiceSettings
+from tenon_crypto.file_keyring import create_keyring
 from tenon_db import migrations
 from tenon_db.provisioning import Passwords, provision
 from tenon_db.roles import app_role, owner_role
@@ -171,7 +172,9 @@ class System:
     def _prepare(self) -> None:
         for name in ("keys", "files", "logs"):
             (self.directory / name).mkdir(parents=True)
-        (self.directory / "link.key").write_bytes(secrets.token_bytes(32))
+        create_keyring(self.directory / "keyring")
+        for name in ("link.key", "address.key"):
+            (self.directory / name).write_bytes(secrets.token_bytes(32))
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         (self.directory / "keys" / f"{uuid7()}.pem").write_bytes(
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -204,8 +207,11 @@ class System:
         files, link_key = self.directory / "files", self.directory / "link.key"
         match service:
             case "auth":
-                keys = str(self.directory / "keys")
-                return {"signing_keys_directory": keys, "bcrypt_cost": QUICK_BCRYPT_COST}
+                return {
+                    "signing_keys_directory": str(self.directory / "keys"),
+                    "keyring_url": (self.directory / "keyring").as_uri(),
+                    "bcrypt_cost": QUICK_BCRYPT_COST,
+                }
             case "reports":
                 return public_url | {"storage_url": files.as_uri(), "link_key_file": str(link_key)}
             case "notifications":
@@ -217,6 +223,7 @@ class System:
                 return public_url | {
                     "storage_directory": str(files),
                     "link_key_file": str(link_key),
+                    "address_key_file": str(self.directory / "address.key"),
                     "mailbox_directory": str(self.servers.mailsink.maildir),
                     "rate_limit_mode": "shadow",
                 }

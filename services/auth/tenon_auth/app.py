@@ -15,6 +15,10 @@ from tenon_auth.signing_keys.service import SigningKeyService, load_signing_keys
 from tenon_auth.users.passwords import PasswordHasher
 from tenon_auth.users.rpc import UserServicer
 from tenon_auth.users.service import UserService
+from tenon_crypto.blind_index import BlindIndex
+from tenon_crypto.data_keys import DataKeys
+from tenon_crypto.fields import FieldCipher
+from tenon_crypto.opening import open_keyring
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.methods import Registration
@@ -27,8 +31,13 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     settings, database = backbone.settings, backbone.database
     passwords = PasswordHasher(settings.bcrypt_cost)
     signing_keys = SigningKeyService(load_signing_keys(settings.signing_keys_directory))
-    sessions = SessionService(database, passwords, signing_keys, backbone.grant_changes)
-    users = UserService(database, passwords, sessions)
+    keyring = open_keyring(settings.keyring_url)
+    cipher = FieldCipher(DataKeys(NAME, keyring))
+    addresses = BlindIndex(keyring, NAME, "logins", "email_index")
+    sessions = SessionService(
+        database, cipher, addresses, passwords, signing_keys, backbone.grant_changes
+    )
+    users = UserService(database, cipher, addresses, passwords, sessions)
     return [
         (add_UserServiceServicer_to_server, UserServicer(users)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions)),

@@ -12,4 +12,7 @@ class AuthSettings(ServiceSettings):
 
     signing_keys_directory: Path
     """RSA keys as `<kid>.pem`; the last by name signs, all verify."""
+    keyring_url: str
+    """Where the keys are that data keys are wrapped with and addresses indexed by:
+    `file:///directory`."""
     bcrypt_cost: int = 12

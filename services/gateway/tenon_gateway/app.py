@@ -23,7 +23,7 @@ from tenon_gateway.pipeline.compiled import compiled
 from tenon_gateway.pipeline.credentials import Credentials
 from tenon_gateway.pipeline.entries import Entry
 from tenon_gateway.pipeline.gate import Gate
-from tenon_gateway.pipeline.limits import Rules
+from tenon_gateway.pipeline.limits import Clients, Rules
 from tenon_gateway.pipeline.middleware import Pipeline
 from tenon_gateway.pipeline.request_log import RequestLog
 from tenon_gateway.problems import Refusal
@@ -199,6 +199,7 @@ def _admission(settings: GatewaySettings, connections: Connections) -> Admission
         TokenVerifier(KeySet(auth.signing_keys)),
         Gate(connections.redis),
         Grants(connections.redis, sessions=auth, members=tenancy),
+        Clients(settings.address_key_file.read_bytes()),
         settings.rate_limit_mode,
         settings.request_seconds,
     )

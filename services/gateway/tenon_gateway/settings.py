@@ -67,6 +67,9 @@ class GatewaySettings(ProcessSettings):
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
 
+    address_key_file: Path
+    """32 random bytes, the same for all replicas: by it Redis counts clients without their
+    addresses."""
     rate_limit_mode: Literal["enforce", "shadow"] = "enforce"
     """`shadow` counts what it would refuse, and refuses nothing."""
     rate_classes: dict[str, RateClass] = Field(default_factory=dict)

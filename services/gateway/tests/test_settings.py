@@ -17,6 +17,7 @@ GIVEN: dict[str, Any] = {
     "tls_key": "key.pem",
     "redis_url": "redis://127.0.0.1/0",
     "peers": {},
+    "address_key_file": "address.key",
 }
 
 

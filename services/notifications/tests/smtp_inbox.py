@@ -57,10 +57,11 @@ async def smtp_inbox(
     tls: ssl.SSLContext | None = None,
     replies: dict[str, str] | None = None,
     port: int = 0,
+    inbox: Inbox | None = None,
     **options: Any,
 ) -> AsyncIterator[Inbox]:
     """Serve until the block ends; `options` are those of aiosmtpd's SMTP."""
-    inbox = Inbox(replies or {})
+    inbox = inbox or Inbox(replies or {})
 
     def connected() -> SMTP:
         inbox.connections.append(SMTP(inbox, **options))

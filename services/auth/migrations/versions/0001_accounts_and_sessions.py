@@ -2,6 +2,7 @@
 
 from alembic import op
 
+from tenon_crypto.migrations import create_user_data_keys
 from tenon_db import migrations as m
 from tenon_jobs.migrations import create_jobs
 
@@ -10,8 +11,9 @@ down_revision = None
 
 
 def upgrade() -> None:
+    create_user_data_keys(readable_for="contacts")
     op.execute(
-        "CREATE TABLE auth.users (id uuid PRIMARY KEY, email text NOT NULL, name text NOT NULL,"
+        "CREATE TABLE auth.users (id uuid PRIMARY KEY, email bytea NOT NULL, name bytea NOT NULL,"
         " email_verified boolean NOT NULL, create_time timestamptz NOT NULL)"
     )
     m.user_table("users", column="id")
@@ -21,7 +23,10 @@ def upgrade() -> None:
         " password_hash text NOT NULL)"
     )
     m.user_table("credentials")
-    op.execute("CREATE TABLE auth.logins (email_hash bytea PRIMARY KEY, user_id uuid NOT NULL)")
+    op.execute(
+        "CREATE TABLE auth.logins (email_index bytea PRIMARY KEY, index_key text NOT NULL,"
+        " user_id uuid NOT NULL)"
+    )
     m.global_table("logins")
     op.execute(
         "CREATE TABLE auth.sessions (id uuid PRIMARY KEY, user_id uuid NOT NULL"

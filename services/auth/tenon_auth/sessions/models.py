@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Uuid
 
 from tenon_auth.users.models import METADATA, User
+from tenon_crypto.fields import SealedTable
 from tenon_db.tables import USER
 
 sessions = Table(
@@ -21,6 +22,7 @@ sessions = Table(
     Column("end_time", DateTime(timezone=True)),
     info=USER,
 )
+SEALED_SESSIONS = SealedTable(sessions, owner="user_id", binary=("family_key",))
 
 
 class Presented(Enum):

@@ -1,32 +1,27 @@
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
-from tenon_auth.sessions.models import Session, sessions
+from tenon_auth.sessions.models import SEALED_SESSIONS, Session, sessions
 from tenon_core.errors import SessionEnded
+from tenon_crypto.fields import FieldCipher
 from tenon_db.transaction import Transaction
 
 
 class SessionRepository:
     """Sessions of the transaction's user."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, cipher: FieldCipher) -> None:
         self._tx = tx
+        self._cipher = cipher
 
     async def add(self, session: Session) -> None:
-        await self._tx.execute(
-            insert(sessions).values(
-                id=session.id,
-                user_id=session.user_id,
-                family_key=session.family_key,
-                generation=session.generation,
-                rotate_time=session.rotate_time,
-                create_time=session.create_time,
-                expire_time=session.expire_time,
-            )
-        )
+        row = dataclasses.asdict(session)
+        sealed = await self._cipher.seal(self._tx, SEALED_SESSIONS, row)
+        await self._tx.execute(insert(sessions).values(sealed))
 
     async def get(self, session_id: UUID) -> Session:
         """Return a session; SessionEnded if there is none."""
@@ -68,4 +63,5 @@ class SessionRepository:
         row = await self._tx.row(statement.with_for_update() if lock else statement)
         if row is None:
             raise SessionEnded
-        return Session(**row._mapping)  # noqa: SLF001 # SQLAlchemy's public name begins with _
+        (opened,) = await self._cipher.open(self._tx, SEALED_SESSIONS, [row])
+        return Session(**opened)

@@ -11,13 +11,15 @@ from tenon_auth.sessions.models import LogIn, Presented, Session, Tokens
 from tenon_auth.sessions.refresh_tokens import RefreshToken
 from tenon_auth.sessions.repository import SessionRepository
 from tenon_auth.signing_keys.service import SigningKeyService
-from tenon_auth.users.addresses import address_hash
+from tenon_auth.users.addresses import comparable
 from tenon_auth.users.models import User
 from tenon_auth.users.passwords import PasswordHasher
 from tenon_auth.users.repository import UserRepository
 from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument, SessionEnded
 from tenon_core.ids import uuid7
+from tenon_crypto.blind_index import BlindIndex
+from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
@@ -35,11 +37,15 @@ class SessionService:
     def __init__(
         self,
         database: Database,
+        cipher: FieldCipher,
+        addresses: BlindIndex,
         passwords: PasswordHasher,
         signing_keys: SigningKeyService,
         grants: GrantChanges,
     ) -> None:
         self._database = database
+        self._cipher = cipher
+        self._addresses = addresses
         self._passwords = passwords
         self._signing_keys = signing_keys
         self._grants = grants
@@ -50,7 +56,7 @@ class SessionService:
         if not await self._passwords.matches(password, password_hash) or user_id is None:
             raise InvalidCredentials
         async with self._database.user(user_id) as tx:
-            log_in = await self.start(tx, await UserRepository(tx).get(user_id))
+            log_in = await self.start(tx, await UserRepository(tx, self._cipher).get(user_id))
             resource = f"sessions/{log_in.session.id}"
             await tx.publish(call.access(resource, user_id=user_id))
         return log_in
@@ -68,7 +74,7 @@ class SessionService:
             expire_time=at + SESSION_LIFE,
             end_time=None,
         )
-        await SessionRepository(tx).add(session)
+        await SessionRepository(tx, self._cipher).add(session)
         return LogIn(user, session, self._tokens(session))
 
     async def refresh(self, call: Call, refresh_token: str) -> LogIn:
@@ -87,7 +93,7 @@ class SessionService:
                     await self._end(tx, session)
                     session = dataclasses.replace(session, end_time=clock.now())
             await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
-            user = await UserRepository(tx).get(session.user_id)
+            user = await UserRepository(tx, self._cipher).get(session.user_id)
         if session.end_time is not None:
             raise SessionEnded
         return LogIn(user, session, self._tokens(session))
@@ -107,27 +113,28 @@ class SessionService:
         """Return the caller's own user and session."""
         assert call.session_id is not None
         async with self._database.user(call.user) as tx:
-            session = await SessionRepository(tx).get(call.session_id)
-            return await UserRepository(tx).get(call.user), session
+            session = await SessionRepository(tx, self._cipher).get(call.session_id)
+            return await UserRepository(tx, self._cipher).get(call.user), session
 
     async def find_live(self, session_ids: Sequence[UUID]) -> list[UUID]:
         """Return which of these sessions are live."""
         if len(session_ids) > MAX_BATCH:
             raise InvalidArgument(fields=[FieldError("/ids", f"must be at most {MAX_BATCH}")])
         async with self._database.system("grants") as tx:
-            return await SessionRepository(tx).find_live(session_ids, clock.now())
+            return await SessionRepository(tx, self._cipher).find_live(session_ids, clock.now())
 
     async def _find_credentials(self, email: str) -> tuple[UUID | None, str | None]:
+        terms = await self._addresses.terms(comparable(email))
         async with self._database.system("log in") as tx:
-            user_id = await UserRepository(tx).find_id(address_hash(email))
+            user_id = await UserRepository(tx, self._cipher).find_id(terms)
         if user_id is None:
             return None, None
         async with self._database.user(user_id) as tx:
-            return user_id, await UserRepository(tx).find_password_hash(user_id)
+            return user_id, await UserRepository(tx, self._cipher).find_password_hash(user_id)
 
     async def _lock(self, tx: Transaction, token: RefreshToken) -> Session:
         """Return the live session that a token is of, locked; SessionEnded."""
-        session = await SessionRepository(tx).lock(token.session_id)
+        session = await SessionRepository(tx, self._cipher).lock(token.session_id)
         if not token.proves(session) or not session.is_live(clock.now()):
             raise SessionEnded
         return session
@@ -136,12 +143,12 @@ class SessionService:
         rotated = dataclasses.replace(
             session, generation=session.generation + 1, rotate_time=clock.now()
         )
-        await SessionRepository(tx).rotate(rotated)
+        await SessionRepository(tx, self._cipher).rotate(rotated)
         return rotated
 
     async def _end(self, tx: Transaction, session: Session) -> None:
         key = SessionKey(session.id)
-        await SessionRepository(tx).end(session, clock.now())
+        await SessionRepository(tx, self._cipher).end(session, clock.now())
         await tx.publish(events.session_ended(session.user_id, session.id))
         mark = await self._grants.mark(key)
         tx.after_commit(lambda: self._grants.settle({key: 0}, mark))

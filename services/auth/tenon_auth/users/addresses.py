@@ -1,6 +1,5 @@
 """E-mail addresses: which are valid, and when two are the same."""
 
-import hashlib
 from contextlib import suppress
 
 from email_validator import EmailNotValidError, validate_email
@@ -17,8 +16,8 @@ def valid_address(email: str) -> str:
         raise InvalidEmail(fields=[FieldError("/email", str(error))]) from None
 
 
-def address_hash(email: str) -> bytes:
-    """Return the key by which an account is found: the same for every way to write an address."""
+def comparable(email: str) -> bytes:
+    """Return what is the same for every way to write an address, to be indexed."""
     with suppress(InvalidEmail):  # nobody has such a one, and finding that out takes as long
         email = valid_address(email)
-    return hashlib.sha256(email.casefold().encode("utf-8", "surrogatepass")).digest()
+    return email.casefold().encode("utf-8", "surrogatepass")

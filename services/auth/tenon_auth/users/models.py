@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Boolean, Column, DateTime, LargeBinary, Table, Text, Uuid
 
+from tenon_crypto.fields import SealedTable
 from tenon_db.tables import GLOBAL, USER, metadata
 
 METADATA = metadata("auth")
@@ -12,12 +13,13 @@ users = Table(
     "users",
     METADATA,
     Column("id", Uuid, primary_key=True),
-    Column("email", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("email", LargeBinary, nullable=False),
+    Column("name", LargeBinary, nullable=False),
     Column("email_verified", Boolean, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     info=USER,
 )
+SEALED_USERS = SealedTable(users, owner="id", text=("email", "name"))
 
 credentials = Table(
     "credentials",
@@ -27,11 +29,13 @@ credentials = Table(
     info=USER,
 )
 
-# Finds the account of an address before anybody is logged in, so it is global: hashes and ids.
+# Finds the account of an address before anybody is logged in, so it is global: keyed hashes and
+# ids. An account has one row for each index key that there was when it was made.
 logins = Table(
     "logins",
     METADATA,
-    Column("email_hash", LargeBinary, primary_key=True),
+    Column("email_index", LargeBinary, primary_key=True),
+    Column("index_key", Text, nullable=False),
     Column("user_id", Uuid, nullable=False),
     info=GLOBAL,
 )

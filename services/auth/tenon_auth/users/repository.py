@@ -1,59 +1,60 @@
+import dataclasses
 from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from tenon_auth.users.models import User, credentials, logins, users
+from tenon_auth.users.models import SEALED_USERS, User, credentials, logins, users
 from tenon_core.errors import NotFound
+from tenon_crypto.fields import FieldCipher
+from tenon_crypto.keyring import Mac
 from tenon_db.transaction import Transaction
 
 
 class UserRepository:
     """Users and their credentials: one's own in a user's transaction."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, cipher: FieldCipher) -> None:
         self._tx = tx
+        self._cipher = cipher
 
-    async def add(self, user: User, email_hash: bytes, password_hash: str) -> bool:
-        """Add an account; False if the address has one."""
-        claimed = await self._tx.scalar(
-            insert(logins)
-            .values(email_hash=email_hash, user_id=user.id)
-            .on_conflict_do_nothing()
-            .returning(logins.c.user_id)
+    async def claim(self, user_id: UUID, terms: Sequence[Mac]) -> bool:
+        """Take an address for an account; False if another one has it, and all is to be undone."""
+        rows = [
+            {"email_index": term.digest, "index_key": term.key, "user_id": user_id}
+            for term in terms
+        ]
+        claimed = await self._tx.rows(
+            insert(logins).values(rows).on_conflict_do_nothing().returning(logins.c.user_id)
         )
-        if claimed is None:
-            return False
-        await self._tx.execute(
-            insert(users).values(
-                id=user.id,
-                email=user.email,
-                name=user.name,
-                email_verified=user.email_verified,
-                create_time=user.create_time,
-            )
-        )
+        return len(claimed) == len(terms)
+
+    async def add(self, user: User, password_hash: str) -> None:
+        sealed = await self._cipher.seal(self._tx, SEALED_USERS, dataclasses.asdict(user))
+        await self._tx.execute(insert(users).values(sealed))
         await self._tx.execute(
             insert(credentials).values(user_id=user.id, password_hash=password_hash)
         )
-        return True
 
     async def get(self, user_id: UUID) -> User:
         row = await self._tx.row(select(users).where(users.c.id == user_id))
         if row is None:
             raise NotFound
-        return User(**row._mapping)  # noqa: SLF001 # SQLAlchemy's public name begins with _
+        (opened,) = await self._cipher.open(self._tx, SEALED_USERS, [row])
+        return User(**opened)
 
     async def find_all(self, user_ids: Sequence[UUID]) -> list[User]:
-        """Return those that exist, in a system transaction for `contacts`."""
+        """Return those that exist and can be read, in a system transaction for `contacts`."""
         rows = await self._tx.rows(select(users).where(users.c.id.in_(user_ids)))
-        return [User(**row._mapping) for row in rows]  # noqa: SLF001 # as above
+        opened = await self._cipher.open_readable(self._tx, SEALED_USERS, rows)
+        return [User(**row) for row in opened]
 
-    async def find_id(self, email_hash: bytes) -> UUID | None:
+    async def find_id(self, terms: Sequence[Mac]) -> UUID | None:
         """Return whose address it is, in a system transaction."""
+        digests = [term.digest for term in terms]
         found: UUID | None = await self._tx.scalar(
-            select(logins.c.user_id).where(logins.c.email_hash == email_hash)
+            select(logins.c.user_id).where(logins.c.email_index.in_(digests)).distinct()
         )
         return found
 

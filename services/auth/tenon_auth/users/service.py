@@ -5,13 +5,15 @@ from tenon_auth import events
 from tenon_auth.errors import EmailTaken
 from tenon_auth.sessions.models import LogIn
 from tenon_auth.sessions.service import SessionService
-from tenon_auth.users.addresses import address_hash, valid_address
+from tenon_auth.users.addresses import comparable, valid_address
 from tenon_auth.users.models import User
 from tenon_auth.users.passwords import PasswordHasher, require_strong
 from tenon_auth.users.repository import UserRepository
 from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
+from tenon_crypto.blind_index import BlindIndex
+from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
 from tenon_policy.call import Call
 
@@ -23,9 +25,16 @@ class UserService:
     """Accounts."""
 
     def __init__(
-        self, database: Database, passwords: PasswordHasher, sessions: SessionService
+        self,
+        database: Database,
+        cipher: FieldCipher,
+        addresses: BlindIndex,
+        passwords: PasswordHasher,
+        sessions: SessionService,
     ) -> None:
         self._database = database
+        self._cipher = cipher
+        self._addresses = addresses
         self._passwords = passwords
         self._sessions = sessions
 
@@ -40,9 +49,12 @@ class UserService:
         )
         require_strong(password)
         password_hash = await self._passwords.hash(password)
+        terms = await self._addresses.terms(comparable(user.email))
         async with self._database.user(user.id) as tx:
-            if not await UserRepository(tx).add(user, address_hash(user.email), password_hash):
+            users = UserRepository(tx, self._cipher)
+            if not await users.claim(user.id, terms):
                 raise EmailTaken
+            await users.add(user, password_hash)
             log_in = await self._sessions.start(tx, user)
             await tx.publish(
                 events.user_signed_up(user.id),
@@ -54,7 +66,7 @@ class UserService:
         if len(user_ids) > MAX_BATCH:
             raise InvalidArgument(fields=[FieldError("/ids", f"must be at most {MAX_BATCH}")])
         async with self._database.system("contacts") as tx:
-            return await UserRepository(tx).find_all(user_ids)
+            return await UserRepository(tx, self._cipher).find_all(user_ids)
 
 
 def _valid_name(name: str) -> str:

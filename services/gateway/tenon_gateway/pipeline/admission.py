@@ -13,7 +13,7 @@ from tenon_gateway.pipeline.credentials import Credentials
 from tenon_gateway.pipeline.entries import Entry
 from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.pipeline.gate import Answer, Gate, Question, RedisAway
-from tenon_gateway.pipeline.limits import SECOND_US, LocalCounters, Rules, limit_headers, site
+from tenon_gateway.pipeline.limits import SECOND_US, Clients, LocalCounters, Rules, limit_headers
 from tenon_policy.authorization import require_role, require_session
 from tenon_policy.grants import (
     REUSE_SECONDS,
@@ -37,6 +37,7 @@ class Admission:
         verifier: TokenVerifier,
         gate: Gate,
         grants: Grants,
+        clients: Clients,
         mode: Literal["enforce", "shadow"],
         seconds: float,
     ) -> None:
@@ -45,6 +46,7 @@ class Admission:
         self._verifier = verifier
         self._gate = gate
         self._grants = grants
+        self._clients = clients
         self._mode = mode
         self._seconds = seconds
         self._counters = LocalCounters()
@@ -84,7 +86,7 @@ class Admission:
         return None
 
     async def _ask(self, exchange: Exchange, entry: Entry, rules: Rules) -> Answer:
-        question = _question(exchange, entry, rules)
+        question = _question(exchange, entry, rules, self._clients)
         try:
             answer = await self._gate.ask(question)
         except RedisAway:
@@ -97,7 +99,9 @@ class Admission:
     def _charge_here(self, exchange: Exchange, rules: Rules) -> int:
         if rules.away is None:
             return 0
-        return self._counters.charge(rules.away, f"{rules.name}:{site(exchange.address)}")
+        return self._counters.charge(
+            rules.away, f"{rules.name}:{self._clients.name(exchange.address)}"
+        )
 
     def _charge(self, exchange: Exchange, rules: Rules, answer: Answer) -> None:
         exchange.notes += limit_headers(answer.backlogs)
@@ -142,10 +146,10 @@ class Admission:
         return await self._grants.ask(keys, self._gate.run)
 
 
-def _question(exchange: Exchange, entry: Entry, rules: Rules) -> Question:
+def _question(exchange: Exchange, entry: Entry, rules: Rules, clients: Clients) -> Question:
     identity = exchange.identity
     if identity is None:
-        return Question(rules.for_address(exchange.address))
+        return Question(rules.for_client(clients.name(exchange.address)))
     grants: list[GrantKey] = [SessionKey(identity.session_id)]
     member = None
     if entry.in_org:

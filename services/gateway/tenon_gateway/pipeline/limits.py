@@ -3,6 +3,8 @@
 The headers are those of draft-ietf-httpapi-ratelimit-headers-10.
 """
 
+import hashlib
+import hmac
 import math
 import time
 from collections import OrderedDict
@@ -18,6 +20,7 @@ from tenon_policy.grants import MemberKey
 SECOND_US = 1_000_000
 IPV6_SITE_BITS = 64
 """One subscriber holds a whole /64, so that is what is counted."""
+CLIENT_BYTES = 16
 LOCAL_COUNTERS = 100_000
 
 
@@ -81,8 +84,8 @@ class Rules:
             rule("ip", numbers.away),
         )
 
-    def for_address(self, address: str) -> list[Limit]:
-        return [Limit(self.ip, f"limit:{self.ip.name}:{site(address)}")]
+    def for_client(self, client: str) -> list[Limit]:
+        return [Limit(self.ip, f"limit:{self.ip.name}:{client}")]
 
     def for_user(self, user: object, member: MemberKey | None) -> list[Limit]:
         limits = []
@@ -91,6 +94,17 @@ class Rules:
         if self.org and member:
             limits.append(Limit(self.org, f"limit:{self.org.name}:{member.org_id}", member))
         return limits
+
+
+class Clients:
+    """Names clients by a keyed hash of their addresses: Redis keeps personal data of nobody."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def name(self, address: str) -> str:
+        digest = hmac.digest(self._key, site(address).encode(), hashlib.sha256)
+        return digest[:CLIENT_BYTES].hex()
 
 
 class LocalCounters:

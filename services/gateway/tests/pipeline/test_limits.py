@@ -1,7 +1,15 @@
 import pytest
 
 from tenon_core.ids import uuid7
-from tenon_gateway.pipeline.limits import Limit, LocalCounters, Rule, Rules, limit_headers, site
+from tenon_gateway.pipeline.limits import (
+    Clients,
+    Limit,
+    LocalCounters,
+    Rule,
+    Rules,
+    limit_headers,
+    site,
+)
 from tenon_gateway.settings import RATE_CLASSES, Rate, RateClass
 from tenon_policy.grants import MemberKey
 
@@ -21,6 +29,14 @@ RULE = Rule.of("read-user", Rate(count=60, seconds=60))
 )
 def test_counts_an_ipv6_site_as_one(address: str, counted: str) -> None:
     assert site(address) == counted
+
+
+def test_a_client_is_counted_under_a_name_that_is_no_address() -> None:
+    clients, others = Clients(b"key"), Clients(b"another key")
+    name = clients.name("192.0.2.7")
+    assert name == clients.name("::ffff:192.0.2.7")
+    assert len({name, clients.name("192.0.2.8"), others.name("192.0.2.7")}) == 3
+    assert Rules.of("read", RATE_CLASSES["read"]).for_client(name)[0].key == f"limit:read-ip:{name}"
 
 
 def test_headers_name_every_rule_with_what_is_left() -> None:

@@ -1,0 +1,138 @@
+"""What people do with the system, and what they tell it that is personal."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from aiosmtpd.smtp import SMTP, Envelope
+
+from services.notifications.tests.smtp_inbox import Inbox
+from tenon_testing.callers import PASSWORD
+from tenon_testing.waiting import eventually
+from tests.privacy.canaries import Canaries
+
+CAN_CHOOSE_ADDRESS = sys.platform == "linux"
+"""Elsewhere the loopback network is one address."""
+UNFINISHED = {"queued", "running", "uploading", "cancelling"}
+
+
+@dataclass
+class Refusing(Inbox):
+    """Refuses some mails, and quotes the address as mail servers do; others at first only."""
+
+    delayed: set[str] = field(default_factory=set)
+
+    async def handle_RCPT(
+        self, _: SMTP, __: Any, envelope: Envelope, address: str, ___: list[str]
+    ) -> str:
+        if address.startswith("refused"):
+            return f"550 5.1.1 <{address}>: unknown here"
+        if address.startswith("delayed") and address not in self.delayed:
+            self.delayed.add(address)
+            return f"451 4.7.1 <{address}>: come again"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+
+@dataclass
+class People:
+    """Each has a name, addresses, a device and a place of their own: canaries all."""
+
+    url: str
+    canaries: Canaries
+
+    async def live(self, number: int) -> None:
+        """Do all that one person does."""
+        email = self.canaries.email(("person", "refused", "delayed")[number % 3])
+        account = {
+            "email": email,
+            "password": PASSWORD,
+            "name": self.canaries.text("Name ").title(),
+        }
+        async with self._client(number) as client:
+            await self._be_mistaken(client, email)
+            assert (await client.post("/api/auth/signup", json=account)).status_code == 201
+            again = await client.post("/api/auth/signup", json=account)
+            assert again.json()["code"] == "email_taken"
+            await self._log_in(client, email)
+            await self._own_an_organization(client, email, exports=number < 3)
+            assert (await client.post("/api/auth/logout")).status_code == 204
+
+    @asynccontextmanager
+    async def _client(self, number: int) -> AsyncIterator[httpx.AsyncClient]:
+        address = self.canaries.address(number) if CAN_CHOOSE_ADDRESS else None
+        headers = {
+            "Origin": self.url,
+            "User-Agent": self.canaries.text("browser/"),
+            "X-Request-Id": self.canaries.text("request-"),
+        }
+        transport = httpx.AsyncHTTPTransport(local_address=address)
+        async with httpx.AsyncClient(
+            base_url=self.url, headers=headers, transport=transport, timeout=60
+        ) as client:
+            yield client
+
+    async def _be_mistaken(self, client: httpx.AsyncClient, email: str) -> None:
+        """Send what is refused: it is personal all the same."""
+        wrong = self.canaries.email("unknown")
+        for path, body in (
+            ("/api/auth/login", {"email": wrong, "password": "not this one"}),
+            ("/api/auth/signup", {"email": email, "password": "short", "name": "A"}),
+            ("/api/auth/signup", {"email": f"{wrong}@", "password": PASSWORD, "name": "A"}),
+            ("/api/auth/signup", {"email": email, "password": PASSWORD, "name": wrong * 9}),
+            ("/api/auth/signup", {"email": email, wrong: "no such field"}),
+            (f"/api/{wrong}", {"email": wrong}),
+        ):
+            assert (await client.post(path, json=body)).is_client_error
+        assert (await client.post("/api/auth/login", content=f'{{"{email}')).is_client_error
+        assert (await client.get("/api/orgs", params={"page_token": wrong})).is_client_error
+        cookie = {"Cookie": f"tenon_access={wrong}", "Authorization": f"Bearer {wrong}"}
+        assert (await client.get("/api/orgs", headers=cookie)).is_client_error
+
+    async def _log_in(self, client: httpx.AsyncClient, email: str) -> None:
+        for address, password, status in (
+            (email, "wrong password", 401),
+            (email.upper(), PASSWORD, 200),
+        ):
+            body = {"email": address, "password": password}
+            assert (await client.post("/api/auth/login", json=body)).status_code == status
+        assert (await client.post("/api/auth/refresh")).status_code == 200
+
+    async def _own_an_organization(
+        self, client: httpx.AsyncClient, email: str, *, exports: bool
+    ) -> None:
+        session = (await client.get("/api/auth/session")).json()
+        assert session["user"]["email"] == email
+        org = (await client.post("/api/orgs", json={"name": "Acme"})).json()["id"]
+        members = (await client.get(f"/api/orgs/{org}/members")).json()["items"]
+        assert [member["email"] for member in members] == [email]
+        assert (await client.get(f"/api/orgs/{org}/audit-events")).status_code == 200
+        if exports:
+            await self._export(client, f"/api/orgs/{org}")
+
+    async def _export(self, client: httpx.AsyncClient, org: str) -> None:
+        body = {"name": "orders", "dimensions": ["product"]}
+        dataset = (await client.post(f"{org}/datasets", json=body)).json()["id"]
+        export = {"events": {"dataset_id": dataset}, "format": "csv"}
+        run = (await client.post(f"{org}/runs", json=export)).json()["id"]
+
+        async def ended() -> bool:
+            state = (await client.get(f"{org}/runs/{run}")).json()["state"]
+            return state not in UNFINISHED
+
+        await eventually(ended, within=60)
+
+
+async def live_all(people: People, count: int) -> None:
+    """Let so many people live, a few at a time."""
+    slots = asyncio.Semaphore(4)
+
+    async def one(number: int) -> None:
+        async with slots:
+            await people.live(number)
+
+    await asyncio.gather(*map(one, range(count)))
