@@ -18,10 +18,6 @@ FAULTS: dict[str, Callable[[Proxy], None]] = {
     "cut": lambda proxy: proxy.cut_after(CUT_BYTES),
 }
 
-# What tenon_db must do: bound BEGIN, COMMIT and every statement on the client's side, too, and
-# discard the connection without waiting for a cancellation to be answered.
-UNBOUNDED = pytest.mark.xfail(reason="a worker waits for ever on a dead connection to PostgreSQL")
-
 
 async def run_ended(user: User, run_id: str) -> bool:
     _, run = await user.send("GET", f"{user.org}/runs/{run_id}")
@@ -30,7 +26,7 @@ async def run_ended(user: User, run_id: str) -> bool:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fault", [pytest.param("black hole", marks=UNBOUNDED), "reset", "cut"])
+@pytest.mark.parametrize("fault", FAULTS)
 async def test_a_run_ends_after_its_worker_had_lost_the_database(
     rig: Rig, user: User, fault: str
 ) -> None:

@@ -19,12 +19,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tenon_core import deadlines
 from tenon_core.errors import DeadlineExceeded, Overloaded, Unavailable
 from tenon_db.doorbell import Doorbell
+from tenon_db.patience import Patience
 from tenon_db.transaction import Transaction
 
 DEFAULT_SECONDS = 30.0
 POOL_WAIT_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-ROLLBACK_SECONDS = 5.0
+BEGIN_SECONDS = 3.0
+"""No server that is well takes so long for a BEGIN; the connection is dead, the next may not be."""
+ROLLBACK_SECONDS = 3.0
+NOTICING = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # ms
+}
+"""For waits that have no bound of their own: a COPY whose server's machine is gone."""
 
 Driver: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -90,7 +100,7 @@ class Database:
         self._pool_size = pool_size
         self._engine: AsyncEngine = create_async_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
-            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see `BEGIN`
+            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see `_transaction`
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
@@ -99,6 +109,7 @@ class Database:
             connect_args={
                 "options": "-c timezone=UTC",
                 "connect_timeout": 5,
+                **NOTICING,
                 **({} if prepared else {"prepare_threshold": None}),
             },
         )
@@ -141,9 +152,10 @@ class Database:
         try:
             connection, driver = await self._begin(scope)
             try:
-                tx = Transaction(driver, self.schema, scope.org_id, scope.user_id)
+                tx = Transaction(driver, self.schema, scope.org_id, scope.user_id, scope.seconds)
                 yield tx
-                await driver.commit()
+                with Patience(DEFAULT_SECONDS):
+                    await driver.commit()
             finally:
                 await _give_back(connection, driver)
         except psycopg.Error as error:
@@ -156,7 +168,8 @@ class Database:
             connection = await self._connect()
             driver: Driver = cast("Any", connection).driver_connection
             try:
-                await driver.execute(scope.begin().encode())
+                with Patience(BEGIN_SECONDS):
+                    await driver.execute(scope.begin().encode())
             except psycopg.OperationalError:
                 connection.invalidate()
             except BaseException:
@@ -189,9 +202,8 @@ async def _give_back(connection: PoolProxiedConnection, driver: Driver) -> None:
 
 
 async def _roll_back(driver: Driver) -> None:
-    with suppress(psycopg.Error, TimeoutError):
-        async with asyncio.timeout(ROLLBACK_SECONDS):
-            await driver.rollback()
+    with suppress(psycopg.Error), Patience(ROLLBACK_SECONDS):
+        await driver.rollback()
 
 
 def _told(error: psycopg.Error) -> Exception:

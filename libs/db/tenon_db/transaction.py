@@ -11,6 +11,7 @@ from tenon_core import clock
 from tenon_core.events import Event
 from tenon_core.ids import uuid7
 from tenon_db.doorbell import Doorbell
+from tenon_db.patience import Patience
 from tenon_db.statements import Parameters, compiled, named_rows
 from tenon_db.tables import outbox_bell, outbox_of
 
@@ -24,12 +25,14 @@ class Transaction:
         schema: str,
         org_id: UUID | None,
         user_id: UUID | None,
+        statement_seconds: float,
     ) -> None:
         self.org_id = org_id
         self.user_id = user_id
         self.driver = driver
         """The connection, for COPY; it is inside this transaction."""
         self._schema = schema
+        self._statement_seconds = statement_seconds
         self._published = False
         self._after_commit: list[Callable[[], Awaitable[None]]] = []
 
@@ -37,13 +40,15 @@ class Transaction:
         self, statement: Executable, parameters: Parameters | None = None
     ) -> psycopg.AsyncCursor[tuple[Any, ...]]:
         """Run a statement; the cursor tells how many rows it touched, as `rowcount`."""
-        return await self.driver.execute(*compiled(statement, parameters))
+        sql, values = compiled(statement, parameters)
+        with Patience(self._statement_seconds):
+            return await self.driver.execute(sql, values)
 
     async def execute_many(self, statement: Executable, parameters: Sequence[Parameters]) -> None:
         """Run a statement for each of these parameters, which all have the same names."""
-        sql, _ = compiled(statement, parameters[0])
-        async with self.driver.cursor() as cursor:
-            await cursor.executemany(sql, [compiled(statement, one)[1] for one in parameters])
+        alike = [compiled(statement, one) for one in parameters]
+        with Patience(self._statement_seconds * len(alike)):
+            await self.driver.cursor().executemany(alike[0][0], [values for _, values in alike])
 
     async def rows(
         self, statement: Executable, parameters: Parameters | None = None
