@@ -218,13 +218,15 @@ def stripped(function: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def _taken_back(say: Callable[[str], Awaitable[object]]) -> AsyncIterator[None]:
-    """Undo what the body does, and go on with the transaction."""
+    """Undo what the body does, and go on with the transaction.
+
+    Not when the body is cancelled: all of the transaction is taken back then, and an error of the
+    connection that was cut off must not take the cancellation's place.
+    """
     await say("SAVEPOINT probe")
-    try:
-        yield
-    finally:
-        await say("ROLLBACK TO probe")
-        await say("RELEASE probe")
+    yield
+    await say("ROLLBACK TO probe")
+    await say("RELEASE probe")
 
 
 def _values(outcome: object) -> set[str]:
