@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -75,11 +74,8 @@ class UploadService:
         async with self._storage.write(upload.body_key) as writer:
             size = await self._receive(chunks, writer)
         upload = replace(upload, size_bytes=size)
-        try:
-            await self._add(call, upload)
-        except BaseException:
-            await asyncio.shield(self._storage.delete(upload.body_key))
-            raise
+        # Should this fail, nobody knows whether it was committed: the body is left to RECLAIM.
+        await self._add(call, upload)
         return upload
 
     async def get(self, call: Call, upload_id: UUID | None) -> Upload:
