@@ -32,6 +32,7 @@ CELERY_SEND = "celery.app.base:Celery.send_task"
 EXECUTION = "tenon_jobs.execution:Execution.run"
 STORAGE = "tenon_storage.file_storage:FileStorage"
 WRITER = "tenon_storage.file_storage:FileWriter"
+PARTS = "tenon_storage.file_parts:FilePartWriter"
 POSTMAN = "tenon_notifications.emails.postman:Postman.hand_over"
 EMAILS = "tenon_notifications.emails.repository:EmailRepository"
 RUNS = "tenon_reports.runs.repository:RunRepository"
@@ -170,6 +171,8 @@ def _files() -> Iterator[Case]:
             process, f"the file of {what}", f"{STORAGE}.write", scenario, argument=argument
         )
         yield from _around(process, f"the writing of {what}", f"{WRITER}.write", scenario)
+    yield from _around("reports-worker", "a part of an export", f"{PARTS}.seal", exports)
+    yield from _around("reports-worker", "the whole of an export", f"{PARTS}.complete", exports)
     yield from _around(
         "reports-worker", "the deletion of a body", f"{STORAGE}.delete", uploads, argument="/body"
     )

@@ -100,8 +100,7 @@ class Changes:
 
         kind: Any = transaction.Transaction
         for name in STATEMENTS:
-            if hasattr(kind, name):
-                setattr(kind, name, self._noting(getattr(kind, name), _is_change))
+            setattr(kind, name, self._noting(getattr(kind, name), _is_change))
         kind.publish = self._noting(kind.publish, lambda _: True)
         kind.__init__ = self._beginning(kind.__init__)
 
