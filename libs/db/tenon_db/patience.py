@@ -49,7 +49,7 @@ class Patience:
             cancelling = self._task.uncancel()
         ours = self._interrupts and cancelling <= self._already
         if ours and isinstance(error, asyncio.CancelledError):
-            raise ServerSilent(ServerSilent.__doc__) from error
+            raise ServerSilent("PostgreSQL did not answer.") from error
 
     def _interrupt(self) -> None:
         self._interrupts += 1
