@@ -25,7 +25,7 @@ DATABASE = "tenon_db.database:Database"
 PUBLISH = "tenon_db.transaction:Transaction.publish"
 BELL = "tenon_db.doorbell:Doorbell.ring"
 GRANTS = "tenon_policy.grants:GrantChanges"
-TAGS = "tenon_policy.tags:Tags.invalidate"
+TAGS = "tenon_policy.tags:Tags"
 JOBS = "tenon_jobs.repository:JobRepository"
 CELERY_RING = "tenon_jobs.celery_doorbell:CeleryDoorbell.ring"
 CELERY_SEND = "celery.app.base:Celery.send_task"
@@ -140,7 +140,8 @@ def _redis() -> Iterator[Case]:
     yield from _around("auth-serve", "settling", f"{GRANTS}.settle", logs_out)
     yield from _around("tenancy-serve", "a mark", f"{GRANTS}.mark", removes_a_member)
     yield from _around("tenancy-serve", "settling", f"{GRANTS}.settle", removes_a_member)
-    yield from _around("tenancy-serve", "an invalidation", TAGS, creates_an_organization)
+    yield from _around("tenancy-serve", "a tag's mark", f"{TAGS}.mark", creates_an_organization)
+    yield from _around("tenancy-serve", "a renewal", f"{TAGS}.renew", creates_an_organization)
     yield from _around("reports-serve", "Celery's bell", CELERY_RING, exports)
     yield from _around("reports-serve", "Celery's message", CELERY_SEND, exports)
     yield from _around("notifications-worker", "Celery's bell", CELERY_RING, signs_up)

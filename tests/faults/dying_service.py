@@ -1,29 +1,35 @@
-"""A service that dies between the commit of a revocation and the settling of its mark.
+"""A service that dies between the commit of a revocation and the replacement of its marks.
 
-`python -m tests.faults.dying_service serve`, with the settings of auth or tenancy. With
-`TENON_<SERVICE>_DYING_MARKS=no` it does not even mark, as a control.
+`python -m tests.faults.dying_service serve`, with the settings of auth or tenancy. It dies before
+it settles the grant, or with `TENON_<SERVICE>_DYING_AT=tags` before it renews the caches' tags.
+With `TENON_<SERVICE>_DYING_MARKS=no` it does not even mark, as a control.
 """
 
 import os
 import signal
-from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
-from tenon_policy.grants import GrantChanges, GrantKey
+from tenon_policy.grants import GrantChanges
+from tenon_policy.tags import Tags
 from tenon_rpc.process import main
 
+REPLACES: dict[str, tuple[Any, str]] = {"grants": (GrantChanges, "settle"), "tags": (Tags, "renew")}
 
-async def die(changes: GrantChanges, levels: Mapping[GrantKey, int], mark: str) -> None:  # noqa: ARG001 # as it is
+
+async def die(*arguments: object) -> None:  # noqa: ARG001 # whatever it stands for takes
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def mark_nothing(changes: GrantChanges, *keys: GrantKey) -> str:  # noqa: ARG001 # as it is
+async def mark_nothing(*arguments: object) -> str:  # noqa: ARG001 # as above
     return "?"
 
 
 if __name__ == "__main__":
     service = "auth" if "TENON_AUTH_LISTEN" in os.environ else "tenancy"
-    setattr(GrantChanges, "settle", die)  # noqa: B010 # a test's liberty
-    if os.environ.get(f"TENON_{service.upper()}_DYING_MARKS") == "no":
-        setattr(GrantChanges, "mark", mark_nothing)  # noqa: B010 # as above
+    said = f"TENON_{service.upper()}_DYING_"
+    owner, replace = REPLACES[os.environ.get(f"{said}AT", "grants")]
+    setattr(owner, replace, die)
+    if os.environ.get(f"{said}MARKS") == "no":
+        owner.mark = mark_nothing
     main(import_module(f"tenon_{service}.app").APP)

@@ -175,3 +175,19 @@ async def test_without_a_mark_a_crash_leaves_it_granted(
     await revoke_and_die(rig, kind, tenant, caller, dying_marks="no")
     opened = await last_opening(its, time.monotonic())
     assert max(opened.values()) > REVOKED_SECONDS, opened
+
+
+@pytest.mark.parametrize("marks", ["yes", "no"])
+async def test_a_crash_before_the_caches_are_told_leaves_no_stale_reply(
+    rig: Rig, doors: Doors, people: Callers, marks: str
+) -> None:
+    """Without the mark, the control, the gateway goes on with what it has kept."""
+    tenant = await people.tenant()
+    caller = await admin_of(rig.system, tenant, people)
+
+    async def lists_it() -> bool:
+        return str(tenant.org_id) in await doors.organizations(caller)
+
+    assert await eventually(lists_it, within=RECOVERY_SECONDS)
+    await revoke_and_die(rig, "removal", tenant, caller, dying_at="tags", dying_marks=marks)
+    assert await lists_it() == (marks == "no")

@@ -1,8 +1,7 @@
 """What every call passes before and after a service's own code: identity, policy, audit."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -80,16 +79,20 @@ class Guard:
         call = await self._admit(policy, context, request)
         token = _current.set(call)
         try:
-            yield Watch(
-                account=lambda: self._account(call, request, resource),
-                recheck=lambda: self._require_grants(call),
-            )
+            async with self._stale_afterwards(call, request):
+                yield Watch(
+                    account=lambda: self._account(call, request, resource),
+                    recheck=lambda: self._require_grants(call),
+                )
         finally:
             _current.reset(token)
-            if call.audited and policy.invalidates:
-                # Also when the caller has gone meanwhile: what is committed makes caches stale.
-                tags = expand(policy.invalidates, _tag_values(call, request))
-                await asyncio.shield(self._tags.invalidate(tags))
+
+    def _stale_afterwards(self, call: Call, request: Message) -> AbstractAsyncContextManager[None]:
+        """See to it that no cache answers with what the call is about to change."""
+        templates = call.policy.invalidates
+        if not templates:
+            return nullcontext()
+        return self._tags.written(expand(templates, _tag_values(call, request)))
 
     async def _admit(
         self, policy: MethodPolicy, context: grpc.aio.ServicerContext[Any, Any], request: Message

@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError, RedisError
 from tenon_gateway.metrics import GATE_BATCH, REDIS_AWAY
 from tenon_gateway.pipeline.limits import Limit
 from tenon_policy.grants import GrantKey, read_level
-from tenon_policy.tags import TAG_SECONDS, new_version, tag_key
+from tenon_policy.tags import TAG_SECONDS, is_mark, new_version, tag_key
 
 SCRIPT = files("tenon_gateway.pipeline").joinpath("gate.lua").read_text()
 SCRIPT_HASH = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -48,7 +48,8 @@ class Answer(NamedTuple):
 
     `wait_us` is 0 for a request within its limits; else it says when to come back, and nothing
     was charged. `backlogs` has what the limits that applied have to work off, in microseconds.
-    A grant's level is None if its owner must be asked. `versions` is None if they are not known.
+    A grant's level is None if its owner must be asked. `versions` are those of the tags in this run
+    of Redis, for what an earlier run has left may lack its last second; None while somebody writes.
     """
 
     wait_us: int
@@ -96,7 +97,10 @@ class _Batch:
             for limit in question.limits
             if limit.member is None or levels[limit.member]
         ]
-        return Answer(wait, backlogs, levels, [values[places[tag]] for tag in question.tags])
+        versions = [values[places[tag]] for tag in question.tags]
+        if any(map(is_mark, versions)):
+            return Answer(wait, backlogs, levels, None)
+        return Answer(wait, backlogs, levels, [run.encode(), *versions])
 
 
 def run_of(reply: Sequence[Any]) -> str:
