@@ -4,11 +4,20 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 
 from tenon_core.errors import NotFound
 from tenon_gateway.routers.endpoints import GATEWAY_TAG, READ, Endpoint, exchange_of
 from tenon_gateway.transcoding.manual import JSON, Content, ManualOperation
 
+ROOT_OPERATION = ManualOperation(
+    "GET",
+    "/",
+    name="ShowRoot",
+    tag=GATEWAY_TAG,
+    summary="Leads to the documentation.",
+    status=302,
+)
 OPENAPI_OPERATION = ManualOperation(
     "GET",
     "/api/openapi.json",
@@ -33,7 +42,7 @@ ASSET_OPERATION = ManualOperation(
     summary="Returns what the page is made of.",
     reply=Content(schema={"type": "string"}, media_type="application/octet-stream"),
 )
-OPERATIONS = (OPENAPI_OPERATION, PAGE_OPERATION, ASSET_OPERATION)
+OPERATIONS = (ROOT_OPERATION, OPENAPI_OPERATION, PAGE_OPERATION, ASSET_OPERATION)
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -63,10 +72,14 @@ class DocsRouter:
 
     def endpoints(self) -> list[Endpoint]:
         return [
+            Endpoint(ROOT_OPERATION, self.root, rate=READ),
             Endpoint(OPENAPI_OPERATION, self.openapi, rate=READ),
             Endpoint(PAGE_OPERATION, self.page, rate=READ),
             Endpoint(ASSET_OPERATION, self.asset, rate=READ),
         ]
+
+    async def root(self, request: Request) -> Response:  # noqa: ARG002 # a handler's form
+        return RedirectResponse(PAGE_OPERATION.path, 302)
 
     async def openapi(self, request: Request) -> Response:  # noqa: ARG002 # a handler's form
         return Response(self._document, media_type=JSON)

@@ -28,6 +28,12 @@ async def test_the_document_is_served(gateway: Gateway) -> None:
     assert {"/api/auth/login", "/api/orgs/{org_id}/runs/{run_id}/file"} <= set(document["paths"])
 
 
+async def test_the_address_leads_to_the_docs(gateway: Gateway) -> None:
+    reply = await gateway.client.get("/")
+    assert reply.status == 200
+    assert reply.url.path == "/api/docs"
+
+
 async def test_the_docs_bring_their_own_assets(gateway: Gateway) -> None:
     page = await (await gateway.client.get("/api/docs")).text()
     assert "//" not in page.replace("</", "").replace("<!", "")
