@@ -42,6 +42,7 @@ KINDS = {
     "upload_id": "upload",
     "run_id": "run",
     "user_id": "member",
+    "session_id": "session",
     "events.id": "event",
 }
 

@@ -12,11 +12,13 @@ import psycopg
 from psycopg import sql
 
 from services.reports.tests.reports_client import ReportsClient, event
+from tenon.auth.v1.session_service_pb2 import LogInRequest
+from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.events.v1.events_pb2 import AccessRecorded
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon_policy.policies import Role
-from tenon_testing.callers import Caller, Callers, Tenant
+from tenon_testing.callers import PASSWORD, Caller, Callers, Tenant
 from tenon_testing.system import SERVICES, System
 from tenon_testing.waiting import eventually
 
@@ -85,7 +87,11 @@ class Registry:
         )
         member = await self.join(tenant.org_id, Role.MEMBER)
         names, secret = await _reports(ReportsClient(channels["reports"], tenant))
-        names |= {"organization": str(tenant.org_id), "member": str(member.user_id)}
+        names |= {
+            "organization": str(tenant.org_id),
+            "member": str(member.user_id),
+            "session": await _other_session(channels["auth"], tenant.owner),
+        }
         secrets = {secret, tenant.owner.email, member.email, str(tenant.owner.user_id)}
         return World(tenant, member, names, frozenset(secrets))
 
@@ -144,6 +150,13 @@ class Registry:
         row = await (await self._admin.execute(query, parameters)).fetchone()
         assert row is not None
         return row[0]
+
+
+async def _other_session(auth: grpc.aio.Channel, caller: Caller) -> str:
+    """Log somebody in once more; return the session's id."""
+    request = LogInRequest(email=caller.email, password=PASSWORD)
+    session_id: str = (await SessionServiceStub(auth).LogIn(request)).session.id
+    return session_id
 
 
 async def _reports(client: ReportsClient) -> tuple[dict[str, str], str]:

@@ -2,15 +2,30 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
 
 import orjson
 
 from tenon_core.errors import FieldError, InvalidArgument
+from tenon_core.ids import parse_id
+
+T = TypeVar("T")
+
+TimeAndId: TypeAlias = tuple[datetime, UUID]
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 100
+MAX_POSITION = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    items: Sequence[T]
+    next_page_token: str
 
 
 def clamp(page_size: int) -> int:
@@ -20,17 +35,59 @@ def clamp(page_size: int) -> int:
     return min(page_size or DEFAULT_SIZE, MAX_SIZE)
 
 
+def cut(rows: Sequence[T], size: int, sort_key: Callable[[T], Sequence[Any]]) -> Page[T]:
+    """Make a page of `size` from one row more, which only says that there is a next page."""
+    shown = rows[:size]
+    return Page(shown, encode_token(sort_key(shown[-1])) if len(rows) > size else "")
+
+
 def encode_token(values: Sequence[Any]) -> str:
     """Pack the last row's sort key (text, numbers, UUIDs, aware times)."""
     return base64.urlsafe_b64encode(orjson.dumps(list(values))).rstrip(b"=").decode()
 
 
-def decode_token(token: str, size: int) -> list[Any]:
+def read_id(token: str) -> UUID | None:
+    """Read the sort key of a list by id; None for the first page."""
+    if not token:
+        return None
+    (value,) = _decoded(token, 1)
+    found = parse_id(value) if isinstance(value, str) else None
+    if found is None:
+        raise _not_ours()
+    return found
+
+
+def read_time_and_id(token: str) -> TimeAndId | None:
+    """Read the sort key of a list by time and id; None for the first page."""
+    if not token:
+        return None
+    time, row_id = _decoded(token, 2)
+    try:
+        return datetime.fromisoformat(time), UUID(row_id)
+    except (TypeError, ValueError, AttributeError):
+        raise _not_ours() from None
+
+
+def read_position(token: str) -> int | None:
+    """Read the sort key of a list by position; None for the first page."""
+    if not token:
+        return None
+    (position,) = _decoded(token, 1)
+    if type(position) is not int or not 0 <= position <= MAX_POSITION:
+        raise _not_ours()
+    return position
+
+
+def _decoded(token: str, size: int) -> list[Any]:
     """Unpack a sort key of `size` values; InvalidArgument for anything that we did not make."""
     try:
         values = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (binascii.Error, ValueError):
         values = None
     if not isinstance(values, list) or len(values) != size:
-        raise InvalidArgument(fields=[FieldError("/page_token", "is not one that was handed out")])
+        raise _not_ours()
     return values
+
+
+def _not_ours() -> InvalidArgument:
+    return InvalidArgument(fields=[FieldError("/page_token", "is not one that was handed out")])

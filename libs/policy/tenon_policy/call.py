@@ -34,6 +34,13 @@ class Call:
         return self.user_id
 
     @property
+    def session(self) -> UUID:
+        """The caller's session id; Unauthenticated if a service called for itself."""
+        if self.session_id is None:
+            raise Unauthenticated
+        return self.session_id
+
+    @property
     def org(self) -> UUID:
         """The organization of the request; NotFound outside any."""
         if self.org_id is None:

@@ -20,6 +20,7 @@ from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
+from tenon_policy.tokens import KeySet, TokenVerifier
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.methods import Registration
 from tenon_rpc.process import ServiceApp
@@ -35,7 +36,14 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     cipher = FieldCipher(DataKeys(NAME, keyring))
     addresses = BlindIndex(keyring, NAME, "logins", "email_index")
     sessions = SessionService(
-        database, cipher, addresses, passwords, signing_keys, backbone.grant_changes
+        database,
+        cipher,
+        addresses,
+        passwords,
+        signing_keys,
+        TokenVerifier(KeySet(signing_keys.public_keys)),
+        backbone.grant_changes,
+        settings.session_life,
     )
     users = UserService(database, cipher, addresses, passwords, sessions)
     return [

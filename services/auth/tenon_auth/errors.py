@@ -1,6 +1,6 @@
 """Everything that can go wrong in auth."""
 
-from tenon_core.errors import Code, InvalidArgument, TenonError, Unauthenticated
+from tenon_core.errors import Code, InvalidArgument, NotFound, TenonError, Unauthenticated
 
 
 class EmailTaken(TenonError):
@@ -33,3 +33,9 @@ class TooManyLogIns(TenonError):
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "too_many_log_ins"
+
+
+class SessionNotFound(NotFound):
+    """There is no such session, or it is not yours."""
+
+    reason = "session_not_found"

@@ -1,15 +1,36 @@
 """What auth tells the others."""
 
+from enum import IntEnum
 from uuid import UUID
 
-from tenon.auth.v1.events_pb2 import SessionEnded, UserSignedUp
+from tenon.auth.v1 import events_pb2
+from tenon.auth.v1.events_pb2 import SessionEnded, SessionStarted, UserSignedUp
 from tenon_core.events import Event
+
+
+class SessionEndCause(IntEnum):
+    """Why a session ended before its time."""
+
+    LOG_OUT = events_pb2.SESSION_END_CAUSE_LOG_OUT
+    REVOKED = events_pb2.SESSION_END_CAUSE_REVOKED
+    TOKEN_REUSED = events_pb2.SESSION_END_CAUSE_TOKEN_REUSED
 
 
 def user_signed_up(user_id: UUID) -> Event:
     return Event.of(UserSignedUp(user_id=str(user_id)), user_id=user_id)
 
 
-def session_ended(user_id: UUID, session_id: UUID) -> Event:
-    payload = SessionEnded(user_id=str(user_id), session_id=str(session_id))
+def session_started(user_id: UUID, session_id: UUID, *, new_device: bool) -> Event:
+    payload = SessionStarted(
+        user_id=str(user_id), session_id=str(session_id), new_device=new_device
+    )
+    return Event.of(payload, user_id=user_id)
+
+
+def session_ended(user_id: UUID, session_id: UUID, cause: SessionEndCause) -> Event:
+    payload = SessionEnded(
+        user_id=str(user_id),
+        session_id=str(session_id),
+        cause=events_pb2.SessionEndCause.ValueType(cause),
+    )
     return Event.of(payload, user_id=user_id)

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic_settings import SettingsConfigDict
@@ -16,3 +17,5 @@ class AuthSettings(ServiceSettings):
     """Where the keys are that data keys are wrapped with and addresses indexed by:
     `file:///directory`."""
     bcrypt_cost: int = 12
+    session_life: timedelta = timedelta(days=7)
+    """How long after its log-in a session ends, however much it is used; such as `P7D`."""

@@ -1,4 +1,4 @@
-"""The two cookies that hold a browser's session."""
+"""The two cookies that hold a browser's session, and the one by which it is known again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,9 @@ from datetime import datetime
 
 from tenon_core import clock
 from tenon_gateway.settings import GatewaySettings
+
+DEVICE_SECONDS = 400 * 24 * 3_600
+"""The longest that browsers keep a cookie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,22 +19,29 @@ class CookieNames:
 
     access: str
     refresh: str
+    device: str
     secure: bool
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "CookieNames":
         if settings.secure:
-            return cls("__Host-tenon_access", "__Host-tenon_refresh", secure=True)
+            names = ("__Host-tenon_access", "__Host-tenon_refresh", "__Host-tenon_device")
+            return cls(*names, secure=True)
         port = settings.public_port
-        return cls(f"tenon_access_{port}", f"tenon_refresh_{port}", secure=False)
+        names = (f"tenon_access_{port}", f"tenon_refresh_{port}", f"tenon_device_{port}")
+        return cls(*names, secure=False)
 
     def keep(self, name: str, value: str, expires: datetime) -> tuple[bytes, bytes]:
         """Return the header that sets a cookie until it expires."""
         seconds = max(0, int((expires - clock.now()).total_seconds()))
         return self._header(name, value, seconds)
 
+    def keep_device(self, token: str) -> tuple[bytes, bytes]:
+        """Return the header that lets a browser be known again, whoever logs out meanwhile."""
+        return self._header(self.device, token, DEVICE_SECONDS)
+
     def drop(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers that clear both cookies."""
+        """Return the headers that clear the session's cookies."""
         return [self._header(self.access, "", 0), self._header(self.refresh, "", 0)]
 
     def _header(self, name: str, value: str, seconds: int) -> tuple[bytes, bytes]:

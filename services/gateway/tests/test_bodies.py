@@ -99,7 +99,7 @@ async def test_the_charset_of_json_may_be_named(gateway: Gateway, callers: Calle
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/", "/api/orgs/", "/api//orgs", "/api/orgs/x/y"]
+    "path", ["/x", "/api", "/api/", "/api/orgs/", "/api//orgs", "/api/orgs/x/y"]
 )
 async def test_an_unknown_path_is_told_as_a_problem(gateway: Gateway, path: str) -> None:
     response = await gateway.client.get(path)

@@ -1,13 +1,15 @@
 """What notifications asks of other services when it writes a mail; none of it is kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import grpc
 
+from tenon.auth.v1.session_service_pb2 import GetSessionNoticeRequest
+from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.auth.v1.user_service_pb2 import BatchGetUsersRequest
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon.reports.v1.run_pb2 import Format
@@ -16,6 +18,8 @@ from tenon.reports.v1.run_service_pb2_grpc import RunServiceStub
 from tenon_core.coalescing import Coalescer
 from tenon_core.errors import Code
 from tenon_rpc.status import PeerError
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,19 @@ class RunNotice:
     expire_time: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class SessionNotice:
+    """What a mail says about a session."""
+
+    device: str
+    ip_address: str
+    create_time: datetime
+
+
 class People(Protocol):
     async def find(self, user_id: UUID) -> Person | None: ...
+
+    async def find_session(self, user_id: UUID, session_id: UUID) -> SessionNotice | None: ...
 
 
 class Runs(Protocol):
@@ -52,10 +67,21 @@ class AuthPeople:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = UserServiceStub(channel)
+        self._sessions = SessionServiceStub(channel)
         self._people = Coalescer[UUID, Person | None](self._load)
 
     async def find(self, user_id: UUID) -> Person | None:
         return await self._people.get(user_id)
+
+    async def find_session(self, user_id: UUID, session_id: UUID) -> SessionNotice | None:
+        request = GetSessionNoticeRequest(user_id=str(user_id), session_id=str(session_id))
+        reply = await _found(self._sessions.GetSessionNotice(request))
+        if reply is None:
+            return None
+        session = reply.session
+        return SessionNotice(
+            session.device, session.ip_address, session.create_time.ToDatetime(tzinfo=UTC)
+        )
 
     async def _load(self, user_ids: Sequence[UUID]) -> Mapping[UUID, Person | None]:
         request = BatchGetUsersRequest(ids=[str(user_id) for user_id in user_ids])
@@ -73,15 +99,19 @@ class ReportsRuns:
         self._stub = RunServiceStub(channel)
 
     async def find_notice(self, org_id: UUID, run_id: UUID) -> RunNotice | None:
-        try:
-            reply = await self._stub.GetRunNotice(
-                GetRunNoticeRequest(org_id=str(org_id), run_id=str(run_id))
-            )
-        except PeerError as error:
-            if error.code is Code.NOT_FOUND:
-                return None
-            raise
-        return _notice(reply)
+        request = GetRunNoticeRequest(org_id=str(org_id), run_id=str(run_id))
+        reply = await _found(self._stub.GetRunNotice(request))
+        return None if reply is None else _notice(reply)
+
+
+async def _found(asked: Awaitable[R]) -> R | None:
+    """Return what was asked for; None if its owner knows no such thing."""
+    try:
+        return await asked
+    except PeerError as error:
+        if error.code is Code.NOT_FOUND:
+            return None
+        raise
 
 
 def _ascii_domain(address: str) -> str:

@@ -1,9 +1,17 @@
 """Which events of other services become mails."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 from uuid import UUID
 
-from tenon.auth.v1.events_pb2 import UserSignedUp
+from google.protobuf.message import Message
+
+from tenon.auth.v1.events_pb2 import (
+    SESSION_END_CAUSE_TOKEN_REUSED,
+    SessionEnded,
+    SessionStarted,
+    UserSignedUp,
+)
 from tenon.reports.v1.events_pb2 import RunFailed, RunSucceeded
 from tenon_db.cursors import Handler
 from tenon_db.feed import FeedEvent
@@ -11,35 +19,69 @@ from tenon_db.transaction import Transaction
 from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.service import EmailService
 
+Mail: TypeAlias = Callable[[FeedEvent], Email | None]
+"""Makes the mail that an event asks for, if it asks for one."""
+
 
 def subscriptions(emails: EmailService) -> Mapping[str, Mapping[str, Handler]]:
     """Return the handlers by service and type of event."""
-
-    async def user_signed_up(tx: Transaction, events: Sequence[FeedEvent]) -> None:
-        for event in events:
-            user_id = UUID(UserSignedUp.FromString(event.payload).user_id)
-            await emails.request(tx, Email.because_of(event.id, Kind.WELCOME, user_id))
-
-    async def run_succeeded(tx: Transaction, events: Sequence[FeedEvent]) -> None:
-        for event in events:
-            run = RunSucceeded.FromString(event.payload)
-            await emails.request(tx, _about_run(event, Kind.RUN_SUCCEEDED, run))
-
-    async def run_failed(tx: Transaction, events: Sequence[FeedEvent]) -> None:
-        for event in events:
-            run = RunFailed.FromString(event.payload)
-            await emails.request(tx, _about_run(event, Kind.RUN_FAILED, run))
-
     return {
-        "auth": {UserSignedUp.DESCRIPTOR.full_name: user_signed_up},
-        "reports": {
-            RunSucceeded.DESCRIPTOR.full_name: run_succeeded,
-            RunFailed.DESCRIPTOR.full_name: run_failed,
-        },
+        service: {kind.DESCRIPTOR.full_name: _handler(emails, mail) for kind, mail in mails.items()}
+        for service, mails in MAILS.items()
     }
+
+
+def _handler(emails: EmailService, mail: Mail) -> Handler:
+    async def handle(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        for event in events:
+            email = mail(event)
+            if email is not None:
+                await emails.request(tx, email)
+
+    return handle
+
+
+def _user_signed_up(event: FeedEvent) -> Email:
+    user = UserSignedUp.FromString(event.payload)
+    return Email.because_of(event.id, Kind.WELCOME, UUID(user.user_id))
+
+
+def _session_started(event: FeedEvent) -> Email | None:
+    session = SessionStarted.FromString(event.payload)
+    return _about_session(event, Kind.NEW_DEVICE, session) if session.new_device else None
+
+
+def _session_ended(event: FeedEvent) -> Email | None:
+    session = SessionEnded.FromString(event.payload)
+    reused = session.cause == SESSION_END_CAUSE_TOKEN_REUSED
+    return _about_session(event, Kind.SESSION_REUSED, session) if reused else None
+
+
+def _run_succeeded(event: FeedEvent) -> Email:
+    return _about_run(event, Kind.RUN_SUCCEEDED, RunSucceeded.FromString(event.payload))
+
+
+def _run_failed(event: FeedEvent) -> Email:
+    return _about_run(event, Kind.RUN_FAILED, RunFailed.FromString(event.payload))
+
+
+def _about_session(event: FeedEvent, kind: Kind, session: SessionStarted | SessionEnded) -> Email:
+    return Email.because_of(
+        event.id, kind, UUID(session.user_id), subject_id=UUID(session.session_id)
+    )
 
 
 def _about_run(event: FeedEvent, kind: Kind, run: RunSucceeded | RunFailed) -> Email:
     return Email.because_of(
-        event.id, kind, UUID(run.user_id), org_id=UUID(run.org_id), run_id=UUID(run.run_id)
+        event.id, kind, UUID(run.user_id), org_id=UUID(run.org_id), subject_id=UUID(run.run_id)
     )
+
+
+MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
+    "auth": {
+        UserSignedUp: _user_signed_up,
+        SessionStarted: _session_started,
+        SessionEnded: _session_ended,
+    },
+    "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
+}

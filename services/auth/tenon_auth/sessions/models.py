@@ -3,7 +3,7 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Uuid
+from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Uuid, func
 
 from tenon_auth.users.models import METADATA, User
 from tenon_crypto.fields import SealedTable
@@ -15,6 +15,8 @@ sessions = Table(
     Column("id", Uuid, primary_key=True),
     Column("user_id", Uuid, nullable=False),
     Column("family_key", LargeBinary, nullable=False),
+    Column("user_agent", LargeBinary),
+    Column("ip_address", LargeBinary),
     Column("generation", Integer, nullable=False),
     Column("rotate_time", DateTime(timezone=True), nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
@@ -22,7 +24,27 @@ sessions = Table(
     Column("end_time", DateTime(timezone=True)),
     info=USER,
 )
-SEALED_SESSIONS = SealedTable(sessions, owner="user_id", binary=("family_key",))
+SEALED_SESSIONS = SealedTable(
+    sessions, owner="user_id", text=("user_agent", "ip_address"), binary=("family_key",)
+)
+
+devices = Table(
+    "devices",
+    METADATA,
+    Column("user_id", Uuid, primary_key=True),
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    info=USER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a log-in comes from, as the gateway says; `token` is empty on a device that is new."""
+
+    user_agent: str = ""
+    ip_address: str = ""
+    token: str = ""
 
 
 class Presented(Enum):
@@ -35,11 +57,17 @@ class Presented(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A log-in on one device. Family key and generation make its refresh token."""
+    """A log-in on one device. Family key and generation make its refresh token.
+
+    It rotates whenever it is used longer than an access token lives, so `rotate_time` says when it
+    was last seen, too.
+    """
 
     id: UUID
     user_id: UUID
     family_key: bytes
+    user_agent: str | None
+    ip_address: str | None
     generation: int
     rotate_time: datetime
     create_time: datetime
@@ -65,6 +93,7 @@ class Tokens:
     access_expire_time: datetime
     refresh_token: str
     refresh_expire_time: datetime
+    device_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +103,4 @@ class LogIn:
     user: User
     session: Session
     tokens: Tokens
+    new_device: bool = False

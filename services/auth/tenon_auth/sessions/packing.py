@@ -1,7 +1,10 @@
 """Users and sessions as they travel."""
 
+from uuid import UUID
+
 from tenon.auth.v1 import session_pb2, user_pb2
-from tenon_auth.sessions.models import Session, Tokens
+from tenon_auth.sessions.models import Device, Session, Tokens
+from tenon_auth.sessions.user_agents import device_name
 from tenon_auth.users.models import User
 from tenon_rpc.times import packed_time
 
@@ -16,11 +19,16 @@ def packed_user(user: User) -> user_pb2.User:
     )
 
 
-def packed_session(session: Session) -> session_pb2.Session:
+def packed_session(session: Session, asking: UUID | None) -> session_pb2.Session:
+    """Pack a session; `asking` is that of who asks."""
     return session_pb2.Session(
         id=str(session.id),
         create_time=packed_time(session.create_time),
         expire_time=packed_time(session.expire_time),
+        last_seen_time=packed_time(session.rotate_time),
+        device=device_name(session.user_agent or ""),
+        ip_address=session.ip_address or "",
+        current=session.id == asking,
     )
 
 
@@ -30,4 +38,9 @@ def packed_tokens(tokens: Tokens) -> session_pb2.Tokens:
         access_expire_time=packed_time(tokens.access_expire_time),
         refresh_token=tokens.refresh_token,
         refresh_expire_time=packed_time(tokens.refresh_expire_time),
+        device_token=tokens.device_token,
     )
+
+
+def read_device(device: session_pb2.Device) -> Device:
+    return Device(device.user_agent, device.ip_address, device.token)

@@ -1,12 +1,13 @@
 import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, Select, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
-from tenon_auth.sessions.models import SEALED_SESSIONS, Session, sessions
-from tenon_core.errors import SessionEnded
+from tenon_auth.sessions.models import SEALED_SESSIONS, Session, devices, sessions
 from tenon_crypto.fields import FieldCipher
 from tenon_db.transaction import Transaction
 
@@ -23,27 +24,33 @@ class SessionRepository:
         sealed = await self._cipher.seal(self._tx, SEALED_SESSIONS, row)
         await self._tx.execute(insert(sessions).values(sealed))
 
-    async def get(self, session_id: UUID) -> Session:
-        """Return a session; SessionEnded if there is none."""
-        return await self._one(session_id, lock=False)
+    async def find(self, session_id: UUID) -> Session | None:
+        return await self._one(select(sessions).where(*self._is(session_id)))
 
-    async def lock(self, session_id: UUID) -> Session:
-        """Return a session that nobody else changes until the commit; SessionEnded."""
-        return await self._one(session_id, lock=True)
+    async def lock(self, session_id: UUID) -> Session | None:
+        """Find a session, and hold off whoever would change it until the commit."""
+        return await self._one(select(sessions).where(*self._is(session_id)).with_for_update())
+
+    async def page(self, before: UUID | None, limit: int, at: datetime) -> list[Session]:
+        """Return the newest live ones that are older than `before`."""
+        live = self._live(at)
+        wanted = live.where(sessions.c.id < before) if before else live
+        return await self._opened(wanted.order_by(sessions.c.id.desc()).limit(limit))
+
+    async def lock_others(self, session_id: UUID, at: datetime) -> list[Session]:
+        """Return the live ones but this, all of which nobody else changes until the commit."""
+        others = self._live(at).where(sessions.c.id != session_id).order_by(sessions.c.id)
+        return await self._opened(others.with_for_update())
 
     async def rotate(self, session: Session) -> None:
         await self._tx.execute(
             update(sessions)
-            .where(sessions.c.user_id == session.user_id, sessions.c.id == session.id)
+            .where(*self._is(session.id))
             .values(generation=session.generation, rotate_time=session.rotate_time)
         )
 
     async def end(self, session: Session, at: datetime) -> None:
-        await self._tx.execute(
-            update(sessions)
-            .where(sessions.c.user_id == session.user_id, sessions.c.id == session.id)
-            .values(end_time=at)
-        )
+        await self._tx.execute(update(sessions).where(*self._is(session.id)).values(end_time=at))
 
     async def find_live(self, session_ids: Sequence[UUID], at: datetime) -> list[UUID]:
         """Return which are live, in a system transaction for `grants`."""
@@ -56,12 +63,26 @@ class SessionRepository:
         )
         return [row.id for row in rows]
 
-    async def _one(self, session_id: UUID, *, lock: bool) -> Session:
-        statement = select(sessions).where(
-            sessions.c.user_id == self._tx.user_id, sessions.c.id == session_id
+    async def remember_device(self, token_hash: bytes) -> bool:
+        """Keep a device of the transaction's user; say whether it is new."""
+        device = {"user_id": self._tx.user_id, "token_hash": token_hash}
+        added = await self._tx.execute(upsert(devices).values(device).on_conflict_do_nothing())
+        return added.rowcount == 1
+
+    def _live(self, at: datetime) -> Select[Any]:
+        return select(sessions).where(
+            sessions.c.user_id == self._tx.user_id,
+            sessions.c.end_time.is_(None),
+            sessions.c.expire_time > at,
         )
-        row = await self._tx.row(statement.with_for_update() if lock else statement)
-        if row is None:
-            raise SessionEnded
-        (opened,) = await self._cipher.open(self._tx, SEALED_SESSIONS, [row])
-        return Session(**opened)
+
+    def _is(self, session_id: UUID) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        return sessions.c.user_id == self._tx.user_id, sessions.c.id == session_id
+
+    async def _one(self, statement: Select[Any]) -> Session | None:
+        found = await self._opened(statement)
+        return found[0] if found else None
+
+    async def _opened(self, statement: Select[Any]) -> list[Session]:
+        rows = await self._tx.rows(statement)
+        return [Session(**row) for row in await self._cipher.open(self._tx, SEALED_SESSIONS, rows)]

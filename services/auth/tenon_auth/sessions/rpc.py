@@ -1,17 +1,25 @@
 from tenon.auth.v1.session_service_pb2 import (
     CheckSessionsRequest,
     CheckSessionsResponse,
+    GetSessionNoticeRequest,
+    GetSessionNoticeResponse,
     GetSessionRequest,
     GetSessionResponse,
+    ListSessionsRequest,
+    ListSessionsResponse,
     LogInRequest,
     LogInResponse,
     LogOutRequest,
     LogOutResponse,
     RefreshSessionRequest,
     RefreshSessionResponse,
+    RevokeOtherSessionsRequest,
+    RevokeOtherSessionsResponse,
+    RevokeSessionRequest,
+    RevokeSessionResponse,
 )
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceServicer
-from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user
+from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user, read_device
 from tenon_auth.sessions.service import SessionService
 from tenon_core.ids import parse_id
 from tenon_rpc.guard import current_call
@@ -22,10 +30,12 @@ class SessionServicer(SessionServiceServicer):
         self._sessions = sessions
 
     async def LogIn(self, request: LogInRequest, context: object) -> LogInResponse:
-        log_in = await self._sessions.log_in(current_call(), request.email, request.password)
+        log_in = await self._sessions.log_in(
+            current_call(), request.email, request.password, read_device(request.device)
+        )
         return LogInResponse(
             user=packed_user(log_in.user),
-            session=packed_session(log_in.session),
+            session=packed_session(log_in.session, log_in.session.id),
             tokens=packed_tokens(log_in.tokens),
         )
 
@@ -35,17 +45,49 @@ class SessionServicer(SessionServiceServicer):
         log_in = await self._sessions.refresh(current_call(), request.refresh_token)
         return RefreshSessionResponse(
             user=packed_user(log_in.user),
-            session=packed_session(log_in.session),
+            session=packed_session(log_in.session, log_in.session.id),
             tokens=packed_tokens(log_in.tokens),
         )
 
     async def LogOut(self, request: LogOutRequest, context: object) -> LogOutResponse:
-        await self._sessions.log_out(current_call(), request.refresh_token)
+        await self._sessions.log_out(current_call(), request.refresh_token, request.access_token)
         return LogOutResponse()
 
     async def GetSession(self, request: GetSessionRequest, context: object) -> GetSessionResponse:
         user, session = await self._sessions.get(current_call())
-        return GetSessionResponse(user=packed_user(user), session=packed_session(session))
+        return GetSessionResponse(
+            user=packed_user(user), session=packed_session(session, session.id)
+        )
+
+    async def ListSessions(
+        self, request: ListSessionsRequest, context: object
+    ) -> ListSessionsResponse:
+        call = current_call()
+        page = await self._sessions.list(call, request.page_size, request.page_token)
+        return ListSessionsResponse(
+            items=[packed_session(session, call.session_id) for session in page.items],
+            next_page_token=page.next_page_token,
+        )
+
+    async def RevokeSession(
+        self, request: RevokeSessionRequest, context: object
+    ) -> RevokeSessionResponse:
+        await self._sessions.revoke(current_call(), parse_id(request.session_id))
+        return RevokeSessionResponse()
+
+    async def RevokeOtherSessions(
+        self, request: RevokeOtherSessionsRequest, context: object
+    ) -> RevokeOtherSessionsResponse:
+        await self._sessions.revoke_others(current_call())
+        return RevokeOtherSessionsResponse()
+
+    async def GetSessionNotice(
+        self, request: GetSessionNoticeRequest, context: object
+    ) -> GetSessionNoticeResponse:
+        session = await self._sessions.get_notice(
+            parse_id(request.user_id), parse_id(request.session_id)
+        )
+        return GetSessionNoticeResponse(session=packed_session(session, None))
 
     async def CheckSessions(
         self, request: CheckSessionsRequest, context: object

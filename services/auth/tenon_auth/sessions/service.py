@@ -5,9 +5,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from tenon_auth import events
-from tenon_auth.errors import InvalidCredentials
-from tenon_auth.sessions import refresh_tokens
-from tenon_auth.sessions.models import LogIn, Presented, Session, Tokens
+from tenon_auth.errors import InvalidCredentials, SessionNotFound
+from tenon_auth.events import SessionEndCause
+from tenon_auth.sessions import device_tokens, refresh_tokens
+from tenon_auth.sessions.models import Device, LogIn, Presented, Session, Tokens
 from tenon_auth.sessions.refresh_tokens import RefreshToken
 from tenon_auth.sessions.repository import SessionRepository
 from tenon_auth.signing_keys.service import SigningKeyService
@@ -21,13 +22,15 @@ from tenon_core.ids import uuid7
 from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
+from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_policy.grants import GrantChanges, SessionKey
+from tenon_policy.tokens import TokenVerifier
 
-SESSION_LIFE = timedelta(days=7)
 GRACE_SECONDS = 10.0
 FAMILY_KEY_BYTES = 32
+MAX_USER_AGENT_CHARS = 500
 MAX_BATCH = 1_000
 
 
@@ -41,41 +44,55 @@ class SessionService:
         addresses: BlindIndex,
         passwords: PasswordHasher,
         signing_keys: SigningKeyService,
+        verifier: TokenVerifier,
         grants: GrantChanges,
+        life: timedelta,
     ) -> None:
         self._database = database
         self._cipher = cipher
         self._addresses = addresses
         self._passwords = passwords
         self._signing_keys = signing_keys
+        self._verifier = verifier
         self._grants = grants
+        self._life = life
 
-    async def log_in(self, call: Call, email: str, password: str) -> LogIn:
+    async def log_in(self, call: Call, email: str, password: str, device: Device) -> LogIn:
         """Start a session by password; InvalidCredentials, as slowly for an unknown address."""
         user_id, password_hash = await self._find_credentials(email)
         if not await self._passwords.matches(password, password_hash) or user_id is None:
             raise InvalidCredentials
         async with self._database.user(user_id) as tx:
-            log_in = await self.start(tx, await UserRepository(tx, self._cipher).get(user_id))
-            resource = f"sessions/{log_in.session.id}"
-            await tx.publish(call.access(resource, user_id=user_id))
+            user = await UserRepository(tx, self._cipher).get(user_id)
+            log_in = await self.start(tx, user, device)
+            session_id = log_in.session.id
+            await tx.publish(
+                events.session_started(user_id, session_id, new_device=log_in.new_device),
+                call.access(f"sessions/{session_id}", user_id=user_id),
+            )
         return log_in
 
-    async def start(self, tx: Transaction, user: User) -> LogIn:
+    async def start(self, tx: Transaction, user: User, device: Device) -> LogIn:
         """Start a session in the transaction of its user."""
         at = clock.now()
         session = Session(
             id=uuid7(),
             user_id=user.id,
             family_key=secrets.token_bytes(FAMILY_KEY_BYTES),
+            user_agent=device.user_agent[:MAX_USER_AGENT_CHARS] or None,
+            ip_address=device.ip_address or None,
             generation=0,
             rotate_time=at,
             create_time=at,
-            expire_time=at + SESSION_LIFE,
+            expire_time=at + self._life,
             end_time=None,
         )
-        await SessionRepository(tx, self._cipher).add(session)
-        return LogIn(user, session, self._tokens(session))
+        sessions = SessionRepository(tx, self._cipher)
+        await sessions.add(session)
+        token = device_tokens.kept_or_new(device.token)
+        is_new = await sessions.remember_device(device_tokens.hash_for(user.id, token))
+        tokens = dataclasses.replace(self._tokens(session), device_token=token)
+        return LogIn(user, session, tokens, new_device=is_new)
 
     async def refresh(self, call: Call, refresh_token: str) -> LogIn:
         """Exchange a refresh token.
@@ -85,12 +102,12 @@ class SessionService:
         """
         token = refresh_tokens.parse(refresh_token)
         async with self._database.user(token.user_id) as tx:
-            session = await self._lock(tx, token)
+            session = await self._lock_of(tx, token)
             match session.presented(token.generation, clock.now(), GRACE_SECONDS):
                 case Presented.CURRENT:
                     session = await self._rotate(tx, session)
                 case Presented.STALE:
-                    await self._end(tx, session)
+                    await self._end(tx, session, SessionEndCause.TOKEN_REUSED)
                     session = dataclasses.replace(session, end_time=clock.now())
             await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
             user = await UserRepository(tx, self._cipher).get(session.user_id)
@@ -98,25 +115,76 @@ class SessionService:
             raise SessionEnded
         return LogIn(user, session, self._tokens(session))
 
-    async def log_out(self, call: Call, refresh_token: str) -> None:
-        """End the session that a refresh token belongs to, if it has not ended already."""
+    async def log_out(self, call: Call, refresh_token: str, access_token: str) -> None:
+        """End the session of a refresh token, or else of an access token; BadToken.
+
+        It may have ended before.
+        """
         try:
-            token = refresh_tokens.parse(refresh_token)
-            async with self._database.user(token.user_id) as tx:
-                session = await self._lock(tx, token)
-                await self._end(tx, session)
-                await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
+            if access_token and not refresh_token:
+                holder = await self._verifier.verify(access_token)
+                async with self._database.user(holder.user_id) as tx:
+                    await self._log_out(tx, call, await self._lock(tx, holder.session_id))
+            else:
+                token = refresh_tokens.parse(refresh_token)
+                async with self._database.user(token.user_id) as tx:
+                    await self._log_out(tx, call, await self._lock_of(tx, token))
         except SessionEnded:
             call.had_no_effect()
 
+    async def _log_out(self, tx: Transaction, call: Call, session: Session) -> None:
+        await self._end(tx, session, SessionEndCause.LOG_OUT)
+        await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
+
     async def get(self, call: Call) -> tuple[User, Session]:
         """Return the caller's own user and session."""
-        assert call.session_id is not None
         async with self._database.user(call.user) as tx:
-            session = await SessionRepository(tx, self._cipher).get(call.session_id)
+            session = await SessionRepository(tx, self._cipher).find(call.session)
+            if session is None:
+                raise SessionEnded
             return await UserRepository(tx, self._cipher).get(call.user), session
 
-    async def find_live(self, session_ids: Sequence[UUID]) -> list[UUID]:
+    async def list(self, call: Call, page_size: int, page_token: str) -> Page[Session]:
+        """List the caller's live sessions, newest first."""
+        size, before = clamp(page_size), read_id(page_token)
+        async with self._database.user(call.user) as tx:
+            found = await SessionRepository(tx, self._cipher).page(before, size + 1, clock.now())
+        return cut(found, size, lambda session: (session.id,))
+
+    async def revoke(self, call: Call, session_id: UUID | None) -> None:
+        """End a session of the caller's, if it has not ended already; SessionNotFound."""
+        async with self._database.user(call.user) as tx:
+            session = session_id and await SessionRepository(tx, self._cipher).lock(session_id)
+            if not session:
+                raise SessionNotFound
+            if not session.is_live(clock.now()):
+                call.had_no_effect()
+                return
+            await self._end(tx, session, SessionEndCause.REVOKED)
+            await tx.publish(call.access(f"sessions/{session.id}"))
+
+    async def revoke_others(self, call: Call) -> None:
+        """End all of the caller's sessions but the one that asks."""
+        async with self._database.user(call.user) as tx:
+            await self.end_others(tx, call.session, SessionEndCause.REVOKED)
+            await tx.publish(call.access("sessions"))
+
+    async def end_others(self, tx: Transaction, but: UUID, cause: SessionEndCause) -> None:
+        """End all other sessions of the transaction's user."""
+        for session in await SessionRepository(tx, self._cipher).lock_others(but, clock.now()):
+            await self._end(tx, session, cause)
+
+    async def get_notice(self, user_id: UUID | None, session_id: UUID | None) -> Session:
+        """Return a session, ended or not, of which its user is told; SessionNotFound."""
+        if user_id is None or session_id is None:
+            raise SessionNotFound
+        async with self._database.user(user_id) as tx:
+            session = await SessionRepository(tx, self._cipher).find(session_id)
+        if session is None:
+            raise SessionNotFound
+        return session
+
+    async def find_live(self, session_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Return which of these sessions are live."""
         if len(session_ids) > MAX_BATCH:
             raise InvalidArgument(fields=[FieldError("/ids", f"must be at most {MAX_BATCH}")])
@@ -132,10 +200,17 @@ class SessionService:
         async with self._database.user(user_id) as tx:
             return user_id, await UserRepository(tx, self._cipher).find_password_hash(user_id)
 
-    async def _lock(self, tx: Transaction, token: RefreshToken) -> Session:
+    async def _lock(self, tx: Transaction, session_id: UUID) -> Session:
+        """Return a live session, locked; SessionEnded."""
+        session = await SessionRepository(tx, self._cipher).lock(session_id)
+        if session is None or not session.is_live(clock.now()):
+            raise SessionEnded
+        return session
+
+    async def _lock_of(self, tx: Transaction, token: RefreshToken) -> Session:
         """Return the live session that a token is of, locked; SessionEnded."""
-        session = await SessionRepository(tx, self._cipher).lock(token.session_id)
-        if not token.proves(session) or not session.is_live(clock.now()):
+        session = await self._lock(tx, token.session_id)
+        if not token.proves(session):
             raise SessionEnded
         return session
 
@@ -146,10 +221,10 @@ class SessionService:
         await SessionRepository(tx, self._cipher).rotate(rotated)
         return rotated
 
-    async def _end(self, tx: Transaction, session: Session) -> None:
+    async def _end(self, tx: Transaction, session: Session, cause: SessionEndCause) -> None:
         key = SessionKey(session.id)
         await SessionRepository(tx, self._cipher).end(session, clock.now())
-        await tx.publish(events.session_ended(session.user_id, session.id))
+        await tx.publish(events.session_ended(session.user_id, session.id, cause))
         mark = await self._grants.mark(key)
         tx.after_commit(lambda: self._grants.settle({key: 0}, mark))
 

@@ -1,20 +1,23 @@
 """The keys that sign access tokens, read from files so that all replicas share them."""
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_policy.tokens import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE
 
-ACCESS_TOKEN_LIFE = timedelta(minutes=5)
+ACCESS_TOKEN_SECONDS = 300
+JITTER_SECONDS = 30
+"""Some tokens live shorter, so that clients that began together do not all refresh together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,15 @@ class SigningKeyService:
         """Take the keys from oldest to newest; there must be one."""
         self.keys = tuple(keys)
 
+    async def public_keys(self) -> Mapping[str, RSAPublicKey]:
+        """Return the keys that verify, by id."""
+        return {key.kid: key.key.public_key() for key in self.keys}
+
     def sign(self, user_id: UUID, session_id: UUID) -> tuple[str, datetime]:
         """Return an access token (RFC 9068) and when it expires."""
         issued = clock.now()
-        expires = issued + ACCESS_TOKEN_LIFE
+        life = ACCESS_TOKEN_SECONDS - secrets.randbelow(JITTER_SECONDS + 1)
+        expires = issued + timedelta(seconds=life)
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,

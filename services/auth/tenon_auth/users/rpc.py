@@ -5,7 +5,7 @@ from tenon.auth.v1.user_service_pb2 import (
     SignUpResponse,
 )
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceServicer
-from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user
+from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user, read_device
 from tenon_auth.users.service import UserService
 from tenon_core.ids import parse_id
 from tenon_rpc.guard import current_call
@@ -17,11 +17,15 @@ class UserServicer(UserServiceServicer):
 
     async def SignUp(self, request: SignUpRequest, context: object) -> SignUpResponse:
         log_in = await self._users.sign_up(
-            current_call(), request.email, request.password, request.name
+            current_call(),
+            request.email,
+            request.password,
+            request.name,
+            read_device(request.device),
         )
         return SignUpResponse(
             user=packed_user(log_in.user),
-            session=packed_session(log_in.session),
+            session=packed_session(log_in.session, log_in.session.id),
             tokens=packed_tokens(log_in.tokens),
         )
 

@@ -3,7 +3,7 @@ from uuid import UUID
 
 from tenon_auth import events
 from tenon_auth.errors import EmailTaken
-from tenon_auth.sessions.models import LogIn
+from tenon_auth.sessions.models import Device, LogIn
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.users.addresses import comparable, valid_address
 from tenon_auth.users.models import User
@@ -38,7 +38,9 @@ class UserService:
         self._passwords = passwords
         self._sessions = sessions
 
-    async def sign_up(self, call: Call, email: str, password: str, name: str) -> LogIn:
+    async def sign_up(
+        self, call: Call, email: str, password: str, name: str, device: Device
+    ) -> LogIn:
         """Make an account and log it in."""
         user = User(
             id=uuid7(),
@@ -55,7 +57,7 @@ class UserService:
             if not await users.claim(user.id, terms):
                 raise EmailTaken
             await users.add(user, password_hash)
-            log_in = await self._sessions.start(tx, user)
+            log_in = await self._sessions.start(tx, user, device)
             await tx.publish(
                 events.user_signed_up(user.id),
                 call.access(f"users/{user.id}", user_id=user.id),

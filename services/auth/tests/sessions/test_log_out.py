@@ -33,6 +33,26 @@ async def test_ends_the_session_for_its_access_token_too(
         await stub.RefreshSession(RefreshSessionRequest(refresh_token=token))
 
 
+async def test_an_access_token_ends_its_session_alone(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, metadata: Metadata
+) -> None:
+    """Clients without cookies hold no refresh token at the moment."""
+    stub = SessionServiceStub(auth)
+    for _ in range(2):
+        await stub.LogOut(LogOutRequest(access_token=signed_up.tokens.access_token))
+    await eventually(lambda: is_refused(auth, metadata), within=1.2)
+
+
+async def test_an_access_token_that_is_not_valid_is_told(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, metadata: Metadata
+) -> None:
+    forged = signed_up.tokens.access_token[:-4] + "AAAA"
+    with pytest.raises(PeerError) as refused:
+        await SessionServiceStub(auth).LogOut(LogOutRequest(access_token=forged))
+    assert refused.value.reason == "invalid_token"
+    assert not await is_refused(auth, metadata)
+
+
 async def test_succeeds_again(auth: grpc.aio.Channel, signed_up: SignUpResponse) -> None:
     for _ in range(2):
         await SessionServiceStub(auth).LogOut(

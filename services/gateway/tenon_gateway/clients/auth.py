@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tenon.auth.v1.session_pb2 import Device, Session, Tokens
+from tenon.auth.v1 import session_pb2
+from tenon.auth.v1.session_pb2 import Session, Tokens
 from tenon.auth.v1.session_service_pb2 import (
     GetSessionRequest,
     LogInResponse,
@@ -38,6 +39,20 @@ JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """What a request says of where it comes from; `token` as a log-in returned it, or empty."""
+
+    ip_address: str
+    user_agent: str
+    token: str
+
+    def packed(self) -> session_pb2.Device:
+        return session_pb2.Device(
+            ip_address=self.ip_address, user_agent=self.user_agent, token=self.token
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn:
     """A session that began or went on, with what its holder presents."""
 
@@ -47,6 +62,8 @@ class SignedIn:
     access_expires: datetime
     refresh_token: str
     refresh_expires: datetime
+    device_token: str
+    """Empty unless it is a log-in."""
 
 
 class AuthClient:
@@ -59,21 +76,17 @@ class AuthClient:
         self._read_sign_up = _body_reader(SIGN_UP, policies)
         self._read_log_in = _body_reader(LOG_IN, policies)
 
-    async def sign_up(
-        self, body: bytes, address: str, user_agent: str, metadata: Headers
-    ) -> SignedIn:
+    async def sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
         """Make an account from a JSON body and log it in."""
         request = self._read_sign_up(body)
-        request.device.CopyFrom(Device(ip_address=address, user_agent=user_agent))
+        request.device.CopyFrom(device.packed())
         reply = await self._caller.call(SIGN_UP, request, metadata)
         return self._signed_in(reply)
 
-    async def log_in(
-        self, body: bytes, address: str, user_agent: str, metadata: Headers
-    ) -> SignedIn:
+    async def log_in(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
         """Log in by what a JSON body says."""
         request = self._read_log_in(body)
-        request.device.CopyFrom(Device(ip_address=address, user_agent=user_agent))
+        request.device.CopyFrom(device.packed())
         reply = await self._caller.call(LOG_IN, request, metadata)
         return self._signed_in(reply)
 
@@ -82,8 +95,10 @@ class AuthClient:
         reply = await self._caller.call(REFRESH_SESSION, request, metadata)
         return self._signed_in(reply)
 
-    async def log_out(self, token: str, metadata: Headers) -> None:
-        await self._caller.call(LOG_OUT, LogOutRequest(refresh_token=token), metadata)
+    async def log_out(self, refresh_token: str, access_token: str, metadata: Headers) -> None:
+        """End the session of either token; one may be empty."""
+        request = LogOutRequest(refresh_token=refresh_token, access_token=access_token)
+        await self._caller.call(LOG_OUT, request, metadata)
 
     async def session(self, metadata: Headers) -> JsonObject:
         """Return `{user, session}` of the caller."""
@@ -101,6 +116,7 @@ class AuthClient:
             access_expires=tokens.access_expire_time.ToDatetime(UTC),
             refresh_token=tokens.refresh_token,
             refresh_expires=tokens.refresh_expire_time.ToDatetime(UTC),
+            device_token=tokens.device_token,
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from tenon_core.errors import TenonError, Unauthenticated
-from tenon_gateway.clients.auth import AuthClient, SignedIn
+from tenon_gateway.clients.auth import AuthClient, Device, SignedIn
 from tenon_gateway.clients.rpcs import (
     GET_SESSION,
     LIST_ORGANIZATIONS,
@@ -18,6 +18,7 @@ from tenon_gateway.clients.rpcs import (
 from tenon_gateway.clients.tenancy import TenancyClient
 from tenon_gateway.cookies import CookieNames
 from tenon_gateway.pipeline.body import read_json
+from tenon_gateway.pipeline.credentials import Credentials
 from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.routers.endpoints import Endpoint, exchange_of
 from tenon_gateway.settings import GatewaySettings
@@ -79,15 +80,13 @@ OPERATIONS = (
 )
 
 
-NO_REFRESH_COOKIE = "A log-out needs the cookie with the refresh token; this request has none."
-
-
 class AuthRouter:
     def __init__(self, auth: AuthClient, tenancy: TenancyClient, settings: GatewaySettings) -> None:
         self._auth = auth
         self._tenancy = tenancy
         self._settings = settings
         self._cookies = CookieNames.of(settings)
+        self._credentials = Credentials(settings)
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -101,13 +100,13 @@ class AuthRouter:
     async def sign_up(self, request: Request) -> Response:
         exchange = exchange_of(request)
         body = await self._read(exchange)
-        signed_in = await self._auth.sign_up(body, *_device(exchange), exchange.metadata())
+        signed_in = await self._auth.sign_up(body, self._device(exchange), exchange.metadata())
         return self._welcome(exchange, signed_in, 201)
 
     async def log_in(self, request: Request) -> Response:
         exchange = exchange_of(request)
         body = await self._read(exchange)
-        signed_in = await self._auth.log_in(body, *_device(exchange), exchange.metadata())
+        signed_in = await self._auth.log_in(body, self._device(exchange), exchange.metadata())
         return self._welcome(exchange, signed_in, 200)
 
     async def refresh(self, request: Request) -> Response:
@@ -125,12 +124,12 @@ class AuthRouter:
         return self._welcome(exchange, signed_in, 200)
 
     async def log_out(self, request: Request) -> Response:
+        """End the session of the refresh cookie, or else of the access token."""
         exchange = exchange_of(request)
-        token = exchange.cookies.get(self._cookies.refresh)
-        if token:
-            await self._auth.log_out(token, exchange.metadata())
-        elif exchange.header(b"authorization") or self._cookies.access in exchange.cookies:
-            raise Unauthenticated(NO_REFRESH_COOKIE)  # or the session would seem to have ended
+        refresh_token = exchange.cookies.get(self._cookies.refresh, "")
+        access_token = self._credentials.token(exchange) or ""
+        if refresh_token or access_token:
+            await self._auth.log_out(refresh_token, access_token, exchange.metadata())
         exchange.notes += self._cookies.drop()
         return Response(status_code=204)
 
@@ -154,11 +153,13 @@ class AuthRouter:
             cookies.keep(cookies.access, signed_in.access_token, signed_in.access_expires),
             cookies.keep(cookies.refresh, signed_in.refresh_token, signed_in.refresh_expires),
         ]
+        if signed_in.device_token:
+            exchange.notes.append(cookies.keep_device(signed_in.device_token))
         return _json({"user": signed_in.user, "session": signed_in.session}, status)
 
-
-def _device(exchange: Exchange) -> tuple[str, str]:
-    return exchange.address, exchange.header(b"user-agent")
+    def _device(self, exchange: Exchange) -> Device:
+        token = exchange.cookies.get(self._cookies.device, "")
+        return Device(exchange.address, exchange.header(b"user-agent"), token)
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from prometheus_client import REGISTRY
 
-from services.gateway.tests.browsing import Gateway, problem, set_cookies
+from services.gateway.tests.browsing import Gateway, bearer, problem, set_cookies
 from tenon_testing.callers import PASSWORD, Callers
 
 
@@ -35,7 +35,8 @@ async def test_sign_up_logs_in(gateway: Gateway) -> None:
 async def test_cookies_are_for_this_port_and_no_script(gateway: Gateway) -> None:
     response = await gateway.client.post("/api/auth/signup", json=somebody())
     cookies = set_cookies(response)
-    assert set(cookies) == {f"tenon_access_{gateway.port}", f"tenon_refresh_{gateway.port}"}
+    names = ("access", "refresh", "device")
+    assert set(cookies) == {f"tenon_{name}_{gateway.port}" for name in names}
     for cookie in cookies.values():
         assert (cookie["path"], cookie["samesite"]) == ("/", "Lax")
         assert cookie["httponly"]
@@ -57,7 +58,7 @@ async def test_log_in_gives_the_same_user(gateway: Gateway) -> None:
     response = await gateway.client.post("/api/auth/login", json=credentials)
     assert response.status == 200
     assert (await response.json())["user"] == signed_up["user"]
-    assert len(set_cookies(response)) == 2
+    assert len(set_cookies(response)) == 3
 
 
 async def test_a_wrong_password_is_refused(gateway: Gateway) -> None:
@@ -104,6 +105,40 @@ async def test_log_out_ends_the_session_at_once(gateway: Gateway, callers: Calle
     assert [cookie["max-age"] for cookie in set_cookies(response).values()] == ["0", "0"]
     response = await gateway.client.get("/api/auth/session", headers=headers)
     assert (response.status, (await problem(response))["code"]) == (401, "session_ended")
+
+
+async def test_log_out_by_an_access_token_alone(gateway: Gateway, callers: Callers) -> None:
+    headers = bearer(await callers.user())
+    assert (await gateway.client.post("/api/auth/logout", headers=headers)).status == 204
+    response = await gateway.client.get("/api/auth/session", headers=headers)
+    assert (response.status, (await problem(response))["code"]) == (401, "session_ended")
+
+
+async def test_log_out_by_a_bad_access_token_is_refused(gateway: Gateway) -> None:
+    headers = {"authorization": "Bearer x"}
+    response = await gateway.client.post("/api/auth/logout", headers=headers)
+    assert (response.status, (await problem(response))["code"]) == (401, "invalid_token")
+
+
+async def test_a_device_is_known_again_by_its_cookie(gateway: Gateway) -> None:
+    person, _, cookie = await sign_up(gateway)
+    name = f"tenon_device_{gateway.port}"
+    (device,) = (pair for pair in cookie.split("; ") if pair.startswith(f"{name}="))
+    credentials = {"email": person["email"], "password": person["password"]}
+    headers = {"cookie": device}
+    response = await gateway.client.post("/api/auth/login", json=credentials, headers=headers)
+    assert f"{name}={set_cookies(response)[name].value}" == device
+
+
+async def test_sessions_are_listed_and_revoked(gateway: Gateway, callers: Callers) -> None:
+    headers = gateway.cookies(await callers.user())
+    listed = await (await gateway.client.get("/api/auth/sessions", headers=headers)).json()
+    (session,) = listed["items"]
+    assert session["current"]
+    path = f"/api/auth/sessions/{session['id']}"
+    assert (await gateway.client.delete("/api/auth/sessions", headers=headers)).status == 204
+    assert (await gateway.client.delete(path, headers=headers)).status == 204
+    assert (await gateway.client.get("/api/auth/sessions", headers=headers)).status == 401
 
 
 async def test_log_out_may_be_repeated(gateway: Gateway, callers: Callers) -> None:

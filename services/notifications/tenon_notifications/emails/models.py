@@ -16,7 +16,7 @@ emails = Table(
     Column("id", Uuid, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("org_id", Uuid),
-    Column("run_id", Uuid),
+    Column("subject_id", Uuid),
     Column("state", Text, nullable=False, server_default="queued"),
     Column("failure", Text),
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
@@ -31,6 +31,8 @@ class Kind(StrEnum):
     WELCOME = "welcome"
     RUN_SUCCEEDED = "run_succeeded"
     RUN_FAILED = "run_failed"
+    NEW_DEVICE = "new_device"
+    SESSION_REUSED = "session_reused"
 
 
 class State(StrEnum):
@@ -44,14 +46,14 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Email:
     """A mail to a user, known by ids only: address, name and content are asked for when it is
-    sent, and forgotten.
+    sent, and forgotten. `subject_id` is what it is about: a run, a session.
     """
 
     id: UUID
     user_id: UUID
     kind: Kind
     org_id: UUID | None = None
-    run_id: UUID | None = None
+    subject_id: UUID | None = None
 
     @classmethod
     def because_of(
@@ -61,13 +63,18 @@ class Email:
         user_id: UUID,
         *,
         org_id: UUID | None = None,
-        run_id: UUID | None = None,
+        subject_id: UUID | None = None,
     ) -> Self:
         """Make the mail of this kind about an event: the same event gives the same id."""
-        return cls(uuid5(event_id, kind), user_id, kind, org_id, run_id)
+        return cls(uuid5(event_id, kind), user_id, kind, org_id, subject_id)
 
     def to_payload(self) -> dict[str, Any]:
-        ids = {"id": self.id, "user_id": self.user_id, "org_id": self.org_id, "run_id": self.run_id}
+        ids = {
+            "id": self.id,
+            "user_id": self.user_id,
+            "org_id": self.org_id,
+            "subject_id": self.subject_id,
+        }
         return {"kind": self.kind, **{name: str(value) for name, value in ids.items() if value}}
 
     @classmethod
@@ -80,5 +87,5 @@ class Email:
             UUID(payload["user_id"]),
             Kind(payload["kind"]),
             read("org_id"),
-            read("run_id"),
+            read("subject_id") or read("run_id"),  # as it was called in jobs that may still wait
         )

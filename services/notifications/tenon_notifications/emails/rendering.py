@@ -43,7 +43,7 @@ class Renderer:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        self._environment.filters |= {"count": count, "size": size, "day": day}
+        self._environment.filters |= {"count": count, "size": size, "day": day, "moment": moment}
         self._environment.globals["public_url"] = public_url
 
     def render(self, kind: Kind, facts: Mapping[str, Any]) -> Rendered:
@@ -124,5 +124,10 @@ def size(number: float) -> str:
     return f"{number:.0f} {UNITS[unit]}" if unit == 0 else f"{number:.1f} {UNITS[unit]}"
 
 
-def day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
+def day(time: datetime) -> str:
+    return f"{time.day} {time:%B %Y}"
+
+
+def moment(time: datetime) -> str:
+    """Write a time in UTC: 1 March 2026, 17:05 UTC."""
+    return f"{day(time)}, {time:%H:%M} UTC"

@@ -20,7 +20,7 @@ class EmailRepository:
             id=email.id,
             kind=email.kind,
             org_id=email.org_id,
-            run_id=email.run_id,
+            subject_id=email.subject_id,
         )
         # An update that changes nothing, because DO NOTHING would return nothing.
         known = statement.on_conflict_do_update(

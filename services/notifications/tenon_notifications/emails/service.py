@@ -1,6 +1,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from prometheus_client import Counter
 
@@ -8,7 +8,7 @@ from tenon_core import clock
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
-from tenon_notifications.clients import People, Person, Runs
+from tenon_notifications.clients import People, Person, RunNotice, Runs, SessionNotice
 from tenon_notifications.emails.models import Email, Kind, State
 from tenon_notifications.emails.postman import Postman
 from tenon_notifications.emails.rendering import Envelope, Renderer
@@ -16,6 +16,8 @@ from tenon_notifications.emails.repository import EmailRepository
 from tenon_notifications.errors import Undeliverable
 
 SEND = "emails.send"
+
+N = TypeVar("N", RunNotice, SessionNotice)
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
@@ -93,11 +95,21 @@ class EmailService:
         return person
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
-        if email.kind is Kind.WELCOME:
-            return {"name": person.name}
-        assert email.org_id is not None
-        assert email.run_id is not None
-        notice = await self._runs.find_notice(email.org_id, email.run_id)
-        if notice is None:
-            raise Undeliverable("the run is gone")
-        return {"name": person.name, **asdict(notice)}
+        match email.kind:
+            case Kind.WELCOME:
+                return {"name": person.name}
+            case Kind.RUN_SUCCEEDED | Kind.RUN_FAILED:
+                assert email.org_id is not None
+                assert email.subject_id is not None
+                run = await self._runs.find_notice(email.org_id, email.subject_id)
+                return {"name": person.name, **asdict(_there(run, "run"))}
+            case Kind.NEW_DEVICE | Kind.SESSION_REUSED:
+                assert email.subject_id is not None
+                session = await self._people.find_session(email.user_id, email.subject_id)
+                return {"name": person.name, **asdict(_there(session, "session"))}
+
+
+def _there(notice: N | None, noun: str) -> N:
+    if notice is None:
+        raise Undeliverable(f"the {noun} is gone")
+    return notice

@@ -24,10 +24,15 @@ RUN: dict[str, Any] = {
     "failure": "the dataset was deleted",
     "expire_time": datetime(2026, 12, 7, tzinfo=UTC),
 }
+SESSION: dict[str, Any] = {
+    "device": "Firefox on Linux",
+    "ip_address": "192.0.2.7",
+    "create_time": datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
+}
 
 
 def rendered(kind: Kind, **facts: Any) -> Rendered:
-    return Renderer("https://tenon.test").render(kind, {"name": "Ada", **RUN, **facts})
+    return Renderer("https://tenon.test").render(kind, {"name": "Ada", **RUN, **SESSION, **facts})
 
 
 def sent(to: Person = ADA, words: Rendered | None = None) -> EmailMessage:
@@ -44,6 +49,13 @@ def test_every_kind_has_its_templates(kind: Kind) -> None:
     assert words.subject
     assert "Hello Ada," in words.text
     assert "<p>Hello Ada,</p>" in words.html
+
+
+def test_a_new_device_is_told_with_its_time() -> None:
+    words = rendered(Kind.NEW_DEVICE)
+    for said in ("Firefox on Linux", "192.0.2.7", "23 November 2026, 09:05 UTC"):
+        assert said in words.text
+        assert said in words.html
 
 
 def test_a_finished_run_says_what_is_in_the_file_and_where_it_is() -> None:
@@ -114,7 +126,7 @@ def test_one_event_makes_one_mail_of_a_kind() -> None:
 
 
 def test_a_mail_survives_its_payload() -> None:
-    email = Email.because_of(ID, Kind.RUN_FAILED, ID, org_id=ID, run_id=ID)
+    email = Email.because_of(ID, Kind.RUN_FAILED, ID, org_id=ID, subject_id=ID)
     assert Email.from_payload(email.to_payload()) == email
     welcome = Email.because_of(ID, Kind.WELCOME, ID)
     assert Email.from_payload(welcome.to_payload()) == welcome

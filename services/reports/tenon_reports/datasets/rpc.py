@@ -38,10 +38,10 @@ class DatasetServicer(DatasetServiceServicer):
     async def ListDatasets(
         self, request: ListDatasetsRequest, context: object
     ) -> ListDatasetsResponse:
-        shown, token = await self._datasets.page(
-            current_call(), request.page_size, request.page_token
+        page = await self._datasets.list(current_call(), request.page_size, request.page_token)
+        return ListDatasetsResponse(
+            items=map(_packed, page.items), next_page_token=page.next_page_token
         )
-        return ListDatasetsResponse(items=map(_packed, shown), next_page_token=token)
 
     async def GetDataset(self, request: GetDatasetRequest, context: object) -> GetDatasetResponse:
         dataset = await self._datasets.get(current_call(), parse_id(request.dataset_id))

@@ -6,7 +6,7 @@ from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
-from tenon_db.pages import clamp, encode_token
+from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
@@ -14,7 +14,6 @@ from tenon_reports.datasets import models
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.datasets.repository import DatasetRepository
 from tenon_reports.errors import ColumnsNotAppended, DatasetNotFound
-from tenon_reports.pages import last_shown
 
 PURGE = "datasets.purge"
 CHANGEABLE = frozenset({"name", "dimensions", "measures"})
@@ -50,13 +49,12 @@ class DatasetService:
             await tx.publish(call.access(f"datasets/{dataset.id}"))
         return dataset
 
-    async def page(self, call: Call, page_size: int, token: str) -> tuple[list[Dataset], str]:
-        size = clamp(page_size)
-        before = last_shown(token)
+    async def list(self, call: Call, page_size: int, page_token: str) -> Page[Dataset]:
+        """List them, newest first."""
+        size, before = clamp(page_size), read_id(page_token)
         async with self._database.tenant(call.org) as tx:
             found = await DatasetRepository(tx).page(before, size + 1)
-        shown = found[:size]
-        return shown, encode_token([shown[-1].id]) if len(found) > size else ""
+        return cut(found, size, lambda one: (one.id,))
 
     async def get(self, call: Call, dataset_id: UUID | None) -> Dataset:
         async with self._database.tenant(call.org) as tx:

@@ -34,8 +34,10 @@ class RunServicer(RunServiceServicer):
         return StartRunResponse(run=self._packed(run))
 
     async def ListRuns(self, request: ListRunsRequest, context: object) -> ListRunsResponse:
-        shown, token = await self._runs.page(current_call(), request.page_size, request.page_token)
-        return ListRunsResponse(items=map(self._packed, shown), next_page_token=token)
+        page = await self._runs.list(current_call(), request.page_size, request.page_token)
+        return ListRunsResponse(
+            items=map(self._packed, page.items), next_page_token=page.next_page_token
+        )
 
     async def GetRun(self, request: GetRunRequest, context: object) -> GetRunResponse:
         run = await self._runs.get(current_call(), parse_id(request.run_id))

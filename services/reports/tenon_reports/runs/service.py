@@ -5,13 +5,12 @@ from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import parse_id, uuid7
 from tenon_db.database import Database
-from tenon_db.pages import clamp, encode_token
+from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.errors import FileExpired, RunFinished, RunNotFinished, RunNotFound
-from tenon_reports.pages import last_shown
 from tenon_reports.queries.models import Question, Source
 from tenon_reports.queries.plan import plan_events, plan_query
 from tenon_reports.runs.models import FINISHED, WORKING, Phase, Progress, Run, RunState
@@ -56,13 +55,12 @@ class RunService:
             await tx.publish(call.access(f"datasets/{dataset.id}/runs/{run.id}"))
         return run
 
-    async def page(self, call: Call, page_size: int, token: str) -> tuple[list[Run], str]:
-        size = clamp(page_size)
-        before = last_shown(token)
+    async def list(self, call: Call, page_size: int, page_token: str) -> Page[Run]:
+        """List them, newest first."""
+        size, before = clamp(page_size), read_id(page_token)
         async with self._database.tenant(call.org) as tx:
             found = await RunRepository(tx).page(before, size + 1)
-        shown = found[:size]
-        return shown, encode_token([shown[-1].id]) if len(found) > size else ""
+        return cut(found, size, lambda one: (one.id,))
 
     async def get(self, call: Call, run_id: UUID | None) -> Run:
         async with self._database.tenant(call.org) as tx:

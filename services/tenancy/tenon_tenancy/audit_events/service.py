@@ -1,12 +1,11 @@
 from collections.abc import Sequence
 
 from tenon_db.database import Database
-from tenon_db.pages import clamp
+from tenon_db.pages import Page, clamp, cut, read_position
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_tenancy.audit_events.models import Access, AuditEvent
 from tenon_tenancy.audit_events.repository import AuditEventRepository
-from tenon_tenancy.pages import Page, cut, read_position
 
 
 class AuditEventService:

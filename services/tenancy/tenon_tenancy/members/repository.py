@@ -4,12 +4,12 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Row, Uuid, delete, func, insert, literal, select, tuple_, update
 
+from tenon_db.pages import TimeAndId
 from tenon_db.transaction import Transaction
 from tenon_policy.grants import MemberKey
 from tenon_policy.policies import Role
 from tenon_tenancy.members.models import Member, memberships
 from tenon_tenancy.organizations.models import organizations
-from tenon_tenancy.pages import TimeAndId
 
 
 class MemberRepository:

@@ -6,7 +6,7 @@ import structlog
 
 from tenon_core.errors import FieldError, InvalidArgument, TenonError
 from tenon_db.database import Database
-from tenon_db.pages import clamp
+from tenon_db.pages import Page, clamp, cut, read_time_and_id
 from tenon_db.transaction import Transaction
 from tenon_policy.authorization import require_role
 from tenon_policy.call import Call
@@ -17,7 +17,6 @@ from tenon_tenancy.clients import Directory
 from tenon_tenancy.errors import LastOwner, MemberNotFound
 from tenon_tenancy.members.models import Member, NamedMember, require_reach
 from tenon_tenancy.members.repository import MemberRepository, find_roles
-from tenon_tenancy.pages import Page, cut, read_time_and_id
 
 MAX_CHECKED = 1_000
 

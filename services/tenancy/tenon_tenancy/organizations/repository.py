@@ -7,11 +7,11 @@ from sqlalchemy import Row, Select, insert, select, tuple_
 from sqlalchemy.dialects import postgresql
 
 from tenon_core.errors import NotFound
+from tenon_db.pages import TimeAndId
 from tenon_db.transaction import Transaction
 from tenon_policy.policies import Role
 from tenon_tenancy.members.models import memberships
 from tenon_tenancy.organizations.models import Organization, organizations, slugs
-from tenon_tenancy.pages import TimeAndId
 
 
 class OrganizationRepository:

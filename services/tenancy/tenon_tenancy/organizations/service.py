@@ -5,7 +5,7 @@ from tenon_core import clock
 from tenon_core.errors import InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
-from tenon_db.pages import clamp
+from tenon_db.pages import Page, clamp, cut, read_time_and_id
 from tenon_policy.call import Call
 from tenon_policy.policies import Role
 from tenon_tenancy import events
@@ -14,7 +14,6 @@ from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.models import Organization
 from tenon_tenancy.organizations.names import name_problems, slug_problems, slugs_for
 from tenon_tenancy.organizations.repository import OrganizationRepository
-from tenon_tenancy.pages import Page, cut, read_time_and_id
 
 
 class OrganizationService:

@@ -1,0 +1,28 @@
+"""Tokens by which a device is known again: random, stored as a hash that no two users share."""
+
+import base64
+import binascii
+import hashlib
+import secrets
+from uuid import UUID
+
+LENGTH = 24
+
+
+def kept_or_new(token: str) -> str:
+    """Return the token that a device has, or a new one for what cannot be one of ours.
+
+    Users of one browser share its token; it says nothing by itself.
+    """
+    return token if _is_ours(token) else secrets.token_urlsafe(LENGTH)
+
+
+def hash_for(user_id: UUID, token: str) -> bytes:
+    return hashlib.sha256(user_id.bytes + token.encode()).digest()
+
+
+def _is_ours(token: str) -> bool:
+    try:
+        return len(base64.b64decode(token, altchars=b"-_", validate=True)) == LENGTH
+    except (binascii.Error, ValueError):
+        return False

@@ -1,0 +1,73 @@
+"""One's sessions: what they were begun on, which is asking, and no other's."""
+
+import grpc
+import pytest
+from grpc.aio import Metadata
+
+from tenon.auth.v1.session_pb2 import Device, Session
+from tenon.auth.v1.session_service_pb2 import (
+    ListSessionsRequest,
+    LogInRequest,
+    LogInResponse,
+    RevokeSessionRequest,
+)
+from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
+from tenon.auth.v1.user_service_pb2 import SignUpResponse
+from tenon_testing.callers import PASSWORD
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"
+
+
+async def log_in(auth: grpc.aio.Channel, signed_up: SignUpResponse, **device: str) -> LogInResponse:
+    request = LogInRequest(email=signed_up.user.email, password=PASSWORD, device=Device(**device))
+    reply: LogInResponse = await SessionServiceStub(auth).LogIn(request)
+    return reply
+
+
+async def listed(auth: grpc.aio.Channel, metadata: Metadata) -> list[Session]:
+    reply = await SessionServiceStub(auth).ListSessions(ListSessionsRequest(), metadata=metadata)
+    return list(reply.items)
+
+
+async def test_lists_the_newest_first_and_says_which_one_asks(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, metadata: Metadata
+) -> None:
+    other = await log_in(auth, signed_up, user_agent=FIREFOX, ip_address="192.0.2.7")
+    newest, oldest = await listed(auth, metadata)
+    assert (newest.id, oldest.id) == (other.session.id, signed_up.session.id)
+    assert (newest.current, oldest.current) == (False, True)
+    assert (newest.device, newest.ip_address) == ("Firefox on Linux", "192.0.2.7")
+    assert (oldest.device, oldest.ip_address) == ("", "")
+
+
+async def test_an_ended_session_is_not_listed(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, metadata: Metadata
+) -> None:
+    other = await log_in(auth, signed_up)
+    await SessionServiceStub(auth).RevokeSession(
+        RevokeSessionRequest(session_id=other.session.id), metadata=metadata
+    )
+    assert [session.id for session in await listed(auth, metadata)] == [signed_up.session.id]
+
+
+async def test_lists_page_by_page(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, metadata: Metadata
+) -> None:
+    others = [(await log_in(auth, signed_up)).session.id for _ in range(2)]
+    shown: list[str] = []
+    request = ListSessionsRequest(page_size=2)
+    while True:
+        page = await SessionServiceStub(auth).ListSessions(request, metadata=metadata)
+        shown += [session.id for session in page.items]
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert shown == [*reversed(others), signed_up.session.id]
+
+
+@pytest.mark.parametrize("user_agent", ["", "x" * 10_000, "nobody knows this"])
+async def test_any_user_agent_is_taken(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, user_agent: str
+) -> None:
+    reply = await log_in(auth, signed_up, user_agent=user_agent)
+    assert reply.session.device == ""

@@ -1,0 +1,74 @@
+"""What people are told of their sessions: log-ins on new devices, and copies of their tokens."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.notifications.tests.mail_bench import MailBench
+from tenon.auth.v1.session_pb2 import Device
+from tenon.auth.v1.session_service_pb2 import LogInRequest, RefreshSessionRequest
+from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
+from tenon_rpc.status import PeerError
+from tenon_testing.callers import PASSWORD, Callers
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"
+ADDRESS = "192.0.2.7"
+
+
+@pytest.fixture
+async def sessions(bench: MailBench) -> AsyncIterator[Any]:
+    channel = bench.system.channel("auth")
+    yield SessionServiceStub(channel)
+    await channel.close(None)
+
+
+async def jobs_of(bench: MailBench, user_id: str, kind: str) -> int:
+    cursor = await bench.admin.execute(
+        "SELECT count(*) FROM notifications.jobs"
+        " WHERE payload->>'user_id' = %s AND payload->>'kind' = %s",
+        [user_id, kind],
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row["count"])
+
+
+async def test_a_log_in_on_a_new_device_is_told_and_none_on_a_known_one(
+    bench: MailBench, sessions: Any
+) -> None:
+    email = f"{uuid4()}@example.com"
+    await bench.sign_up(email)
+    first = Device(user_agent=FIREFOX, ip_address=ADDRESS)
+    request = LogInRequest(email=email, password=PASSWORD, device=first)
+    begun = await sessions.LogIn(request)
+    request.device.token = begun.tokens.device_token
+    await sessions.LogIn(request)
+    async with bench.working():
+        mail = await bench.mail_about(email, "new log-in")
+        other = await sessions.LogIn(LogInRequest(email=email, password=PASSWORD))
+
+        async def all_told() -> bool:
+            return await jobs_of(bench, other.user.id, "new_device") == 2
+
+        await bench.until(all_told)
+    text = bench.text(mail)
+    assert "Firefox on Linux" in text
+    assert ADDRESS in text
+
+
+async def test_whose_refresh_token_was_copied_is_told(
+    bench: MailBench, sessions: Any, callers: Callers
+) -> None:
+    ada = await callers.user()
+    stolen = token = ada.refresh_token
+    for _ in range(2):
+        reply = await sessions.RefreshSession(RefreshSessionRequest(refresh_token=token))
+        token = reply.tokens.refresh_token
+    with pytest.raises(PeerError):
+        await sessions.RefreshSession(RefreshSessionRequest(refresh_token=stolen))
+    async with bench.working():
+        mail = await bench.mail_about(ada.email, "ended a session")
+        assert await jobs_of(bench, str(ada.user_id), "session_reused") == 1
+    assert "Log in again" in bench.text(mail)
