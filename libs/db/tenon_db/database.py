@@ -191,19 +191,21 @@ class Database:
 async def _give_back(connection: PoolProxiedConnection, driver: Driver) -> None:
     """Return a connection to the pool, out of any transaction; one that is broken is thrown away.
 
-    A cancellation must not keep it from that.
+    No cancellation keeps it from that.
     """
-    if driver.info.transaction_status is not TransactionStatus.IDLE:
-        await asyncio.shield(_roll_back(driver))
+    if driver.info.transaction_status is TransactionStatus.IDLE:
+        connection.close()
+    else:
+        await asyncio.shield(_roll_back(connection, driver))
+
+
+async def _roll_back(connection: PoolProxiedConnection, driver: Driver) -> None:
+    with suppress(psycopg.Error), Patience(ROLLBACK_SECONDS):
+        await driver.rollback()
     if driver.info.transaction_status is TransactionStatus.IDLE:
         connection.close()
     else:
         connection.invalidate()
-
-
-async def _roll_back(driver: Driver) -> None:
-    with suppress(psycopg.Error), Patience(ROLLBACK_SECONDS):
-        await driver.rollback()
 
 
 def _told(error: psycopg.Error) -> Exception:
