@@ -28,7 +28,7 @@ from tenon_testing.service_process import ServiceProcess, environment
 
 SERVICES = ("auth", "tenancy", "reports", "notifications")
 EVERYBODY_NEEDS = ("auth", "tenancy")
-QUICK_BCRYPT_COST = "4"
+QUICK_BCRYPT_COST = "5"
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -137,15 +137,15 @@ class System:
             proxy.close()
 
     @asynccontextmanager
-    async def serving(self, app: ServiceApp[S]) -> AsyncIterator[grpc.aio.Channel]:
+    async def serving(self, app: ServiceApp[S], **changes: str) -> AsyncIterator[grpc.aio.Channel]:
         """Serve an app in this process, as one more replica, with what it needs beside it.
 
         Yields a channel as the gateway has it: through mTLS and the guard; what the service
-        refuses is raised as PeerError.
+        refuses is raised as PeerError. `changes` are other settings than usual.
         """
         for service in EVERYBODY_NEEDS:
             self.start(service)
-        settings = self.settings(app)
+        settings = self.settings(app, **changes)
         owner = settings.migration_database_url
         assert owner is not None
         migrations.run(owner.get_secret_value(), schema=app.name, versions=app.migrations)
@@ -154,9 +154,9 @@ class System:
             yield channel
             await channel.close(None)
 
-    def settings(self, app: ServiceApp[S]) -> S:
+    def settings(self, app: ServiceApp[S], **changes: str) -> S:
         """Return the settings that an app gets in this system."""
-        values = {**_decoded(self.values(app.name)), "listen": "127.0.0.1:0"}
+        values = {**_decoded(self.values(app.name)), "listen": "127.0.0.1:0", **changes}
         return app.settings.model_validate(values)
 
     def channel(self, service: str, *, caller: str = "gateway", at: str = "") -> grpc.aio.Channel:

@@ -4,15 +4,22 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tenon.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from tenon_auth.devices.service import DeviceService
+from tenon_auth.passwords.credentials import Credentials
+from tenon_auth.passwords.guesses import Allowance, GuessLimiter
+from tenon_auth.passwords.hashing import PasswordHasher
+from tenon_auth.passwords.rpc import PasswordServicer
+from tenon_auth.passwords.service import PasswordService
 from tenon_auth.sessions.rpc import SessionServicer
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
+from tenon_auth.sign_ups.service import SignUpService
 from tenon_auth.signing_keys.rpc import SigningKeyServicer
 from tenon_auth.signing_keys.service import SigningKeyService, load_signing_keys
-from tenon_auth.users.passwords import PasswordHasher
 from tenon_auth.users.rpc import UserServicer
 from tenon_auth.users.service import UserService
 from tenon_crypto.blind_index import BlindIndex
@@ -26,29 +33,41 @@ from tenon_rpc.methods import Registration
 from tenon_rpc.process import ServiceApp
 
 NAME = "auth"
+GUESSES_SECONDS = 900
 
 
 def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     settings, database = backbone.settings, backbone.database
-    passwords = PasswordHasher(settings.bcrypt_cost)
     signing_keys = SigningKeyService(load_signing_keys(settings.signing_keys_directory))
     keyring = open_keyring(settings.keyring_url)
     cipher = FieldCipher(DataKeys(NAME, keyring))
-    addresses = BlindIndex(keyring, NAME, "logins", "email_index")
+    users = UserService(database, cipher, BlindIndex(keyring, NAME, "logins", "email_index"))
+    devices = DeviceService(database)
+    guesses = GuessLimiter(
+        backbone.redis,
+        BlindIndex(keyring, NAME, "guesses", "network"),
+        account=Allowance(settings.guesses_per_account, GUESSES_SECONDS),
+        network=Allowance(settings.guesses_per_network, GUESSES_SECONDS),
+    )
+    hasher = PasswordHasher(settings.bcrypt_cost)
+    credentials = Credentials(database, users, devices, hasher, guesses)
     sessions = SessionService(
         database,
         cipher,
-        addresses,
-        passwords,
+        users,
+        credentials,
+        devices,
         signing_keys,
         TokenVerifier(KeySet(signing_keys.public_keys)),
         backbone.grant_changes,
         settings.session_life,
     )
-    users = UserService(database, cipher, addresses, passwords, sessions)
+    sign_ups = SignUpService(database, users, credentials, sessions)
+    passwords = PasswordService(database, users, credentials, sessions)
     return [
-        (add_UserServiceServicer_to_server, UserServicer(users)),
+        (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions)),
+        (add_PasswordServiceServicer_to_server, PasswordServicer(passwords)),
         (add_SigningKeyServiceServicer_to_server, SigningKeyServicer(signing_keys)),
     ]
 

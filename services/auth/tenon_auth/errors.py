@@ -28,6 +28,20 @@ class InvalidCredentials(Unauthenticated):
     reason = "invalid_credentials"
 
 
+class WrongPassword(TenonError):
+    """The current password is wrong."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "wrong_password"
+
+
+class TooManyGuesses(TenonError):
+    """The password was wrong too often. Wait, or choose a new one by "forgot password"."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "too_many_guesses"
+
+
 class TooManyLogIns(TenonError):
     """Too many people log in at this moment. Try again in a few seconds."""
 

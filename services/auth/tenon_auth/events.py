@@ -4,7 +4,7 @@ from enum import IntEnum
 from uuid import UUID
 
 from tenon.auth.v1 import events_pb2
-from tenon.auth.v1.events_pb2 import SessionEnded, SessionStarted, UserSignedUp
+from tenon.auth.v1.events_pb2 import PasswordChanged, SessionEnded, SessionStarted, UserSignedUp
 from tenon_core.events import Event
 
 
@@ -14,6 +14,7 @@ class SessionEndCause(IntEnum):
     LOG_OUT = events_pb2.SESSION_END_CAUSE_LOG_OUT
     REVOKED = events_pb2.SESSION_END_CAUSE_REVOKED
     TOKEN_REUSED = events_pb2.SESSION_END_CAUSE_TOKEN_REUSED
+    PASSWORD_CHANGED = events_pb2.SESSION_END_CAUSE_PASSWORD_CHANGED
 
 
 def user_signed_up(user_id: UUID) -> Event:
@@ -34,3 +35,7 @@ def session_ended(user_id: UUID, session_id: UUID, cause: SessionEndCause) -> Ev
         cause=events_pb2.SessionEndCause.ValueType(cause),
     )
     return Event.of(payload, user_id=user_id)
+
+
+def password_changed(user_id: UUID) -> Event:
+    return Event.of(PasswordChanged(user_id=str(user_id)), user_id=user_id)

@@ -17,5 +17,9 @@ class AuthSettings(ServiceSettings):
     """Where the keys are that data keys are wrapped with and addresses indexed by:
     `file:///directory`."""
     bcrypt_cost: int = 12
+    guesses_per_account: int = 10
+    """Wrong passwords in a quarter of an hour for an address, or on a device known to it."""
+    guesses_per_network: int = 100
+    """Wrong passwords in a quarter of an hour from one network (/24 of IPv4, /48 of IPv6)."""
     session_life: timedelta = timedelta(days=7)
     """How long after its log-in a session ends, however much it is used; such as `P7D`."""

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from tenon.auth.v1.events_pb2 import (
     SESSION_END_CAUSE_TOKEN_REUSED,
+    PasswordChanged,
     SessionEnded,
     SessionStarted,
     UserSignedUp,
@@ -57,6 +58,11 @@ def _session_ended(event: FeedEvent) -> Email | None:
     return _about_session(event, Kind.SESSION_REUSED, session) if reused else None
 
 
+def _password_changed(event: FeedEvent) -> Email:
+    user = PasswordChanged.FromString(event.payload)
+    return Email.because_of(event.id, Kind.PASSWORD_CHANGED, UUID(user.user_id))
+
+
 def _run_succeeded(event: FeedEvent) -> Email:
     return _about_run(event, Kind.RUN_SUCCEEDED, RunSucceeded.FromString(event.payload))
 
@@ -82,6 +88,7 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         UserSignedUp: _user_signed_up,
         SessionStarted: _session_started,
         SessionEnded: _session_ended,
+        PasswordChanged: _password_changed,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }

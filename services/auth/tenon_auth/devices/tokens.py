@@ -14,14 +14,14 @@ def kept_or_new(token: str) -> str:
 
     Users of one browser share its token; it says nothing by itself.
     """
-    return token if _is_ours(token) else secrets.token_urlsafe(LENGTH)
+    return token if is_ours(token) else secrets.token_urlsafe(LENGTH)
 
 
 def hash_for(user_id: UUID, token: str) -> bytes:
     return hashlib.sha256(user_id.bytes + token.encode()).digest()
 
 
-def _is_ours(token: str) -> bool:
+def is_ours(token: str) -> bool:
     try:
         return len(base64.b64decode(token, altchars=b"-_", validate=True)) == LENGTH
     except (binascii.Error, ValueError):

@@ -10,24 +10,12 @@ from typing import TypeVar
 
 import bcrypt
 
-from tenon_auth.errors import TooManyLogIns, WeakPassword
-from tenon_core.errors import FieldError
+from tenon_auth.errors import TooManyLogIns
 
 T = TypeVar("T")
 
-MIN_CHARS = 8
-MAX_CHARS = 1_024
 WAITING_PER_THREAD = 8
 RETRY_SECONDS = 2.0
-
-
-def require_strong(password: str) -> None:
-    """Refuse what is too short to be safe or too long to be a password; WeakPassword."""
-    if len(password) < MIN_CHARS:
-        raise WeakPassword(fields=[FieldError("/password", f"must have {MIN_CHARS} characters")])
-    if len(password) > MAX_CHARS:
-        message = f"must have at most {MAX_CHARS} characters"
-        raise WeakPassword(fields=[FieldError("/password", message)])
 
 
 class PasswordHasher:
@@ -52,6 +40,10 @@ class PasswordHasher:
         against = (password_hash or self._dummy_hash).encode()
         same = await self._run(lambda: bcrypt.checkpw(_digest(password), against))
         return same and password_hash is not None
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Say whether it was made at a lower cost than hashes are made now."""
+        return int(password_hash.split("$")[2]) < self._cost
 
     def _hash(self, password: str) -> str:
         return bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode()

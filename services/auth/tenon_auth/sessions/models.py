@@ -3,7 +3,7 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Uuid, func
+from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Uuid
 
 from tenon_auth.users.models import METADATA, User
 from tenon_crypto.fields import SealedTable
@@ -27,24 +27,6 @@ sessions = Table(
 SEALED_SESSIONS = SealedTable(
     sessions, owner="user_id", text=("user_agent", "ip_address"), binary=("family_key",)
 )
-
-devices = Table(
-    "devices",
-    METADATA,
-    Column("user_id", Uuid, primary_key=True),
-    Column("token_hash", LargeBinary, primary_key=True),
-    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    info=USER,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where a log-in comes from, as the gateway says; `token` is empty on a device that is new."""
-
-    user_agent: str = ""
-    ip_address: str = ""
-    token: str = ""
 
 
 class Presented(Enum):

@@ -3,8 +3,9 @@
 from uuid import UUID
 
 from tenon.auth.v1 import session_pb2, user_pb2
-from tenon_auth.sessions.models import Device, Session, Tokens
-from tenon_auth.sessions.user_agents import device_name
+from tenon_auth.devices.models import Device
+from tenon_auth.devices.names import device_name
+from tenon_auth.sessions.models import Session, Tokens
 from tenon_auth.users.models import User
 from tenon_rpc.times import packed_time
 

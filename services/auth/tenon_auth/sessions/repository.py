@@ -5,9 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
-from tenon_auth.sessions.models import SEALED_SESSIONS, Session, devices, sessions
+from tenon_auth.sessions.models import SEALED_SESSIONS, Session, sessions
 from tenon_crypto.fields import FieldCipher
 from tenon_db.transaction import Transaction
 
@@ -62,12 +61,6 @@ class SessionRepository:
             )
         )
         return [row.id for row in rows]
-
-    async def remember_device(self, token_hash: bytes) -> bool:
-        """Keep a device of the transaction's user; say whether it is new."""
-        device = {"user_id": self._tx.user_id, "token_hash": token_hash}
-        added = await self._tx.execute(upsert(devices).values(device).on_conflict_do_nothing())
-        return added.rowcount == 1
 
     def _live(self, at: datetime) -> Select[Any]:
         return select(sessions).where(

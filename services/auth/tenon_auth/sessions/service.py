@@ -5,21 +5,21 @@ from datetime import timedelta
 from uuid import UUID
 
 from tenon_auth import events
-from tenon_auth.errors import InvalidCredentials, SessionNotFound
+from tenon_auth.devices.models import Device
+from tenon_auth.devices.service import DeviceService
+from tenon_auth.errors import SessionNotFound
 from tenon_auth.events import SessionEndCause
-from tenon_auth.sessions import device_tokens, refresh_tokens
-from tenon_auth.sessions.models import Device, LogIn, Presented, Session, Tokens
+from tenon_auth.passwords.credentials import Credentials
+from tenon_auth.sessions import refresh_tokens
+from tenon_auth.sessions.models import LogIn, Presented, Session, Tokens
 from tenon_auth.sessions.refresh_tokens import RefreshToken
 from tenon_auth.sessions.repository import SessionRepository
 from tenon_auth.signing_keys.service import SigningKeyService
-from tenon_auth.users.addresses import comparable
 from tenon_auth.users.models import User
-from tenon_auth.users.passwords import PasswordHasher
-from tenon_auth.users.repository import UserRepository
+from tenon_auth.users.service import UserService
 from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument, SessionEnded
 from tenon_core.ids import uuid7
-from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
@@ -41,8 +41,9 @@ class SessionService:
         self,
         database: Database,
         cipher: FieldCipher,
-        addresses: BlindIndex,
-        passwords: PasswordHasher,
+        users: UserService,
+        credentials: Credentials,
+        devices: DeviceService,
         signing_keys: SigningKeyService,
         verifier: TokenVerifier,
         grants: GrantChanges,
@@ -50,20 +51,21 @@ class SessionService:
     ) -> None:
         self._database = database
         self._cipher = cipher
-        self._addresses = addresses
-        self._passwords = passwords
+        self._users = users
+        self._credentials = credentials
+        self._devices = devices
         self._signing_keys = signing_keys
         self._verifier = verifier
         self._grants = grants
         self._life = life
 
     async def log_in(self, call: Call, email: str, password: str, device: Device) -> LogIn:
-        """Start a session by password; InvalidCredentials, as slowly for an unknown address."""
-        user_id, password_hash = await self._find_credentials(email)
-        if not await self._passwords.matches(password, password_hash) or user_id is None:
-            raise InvalidCredentials
+        """Start a session by password; InvalidCredentials, TooManyGuesses."""
+        credential = await self._credentials.verify(email, password, device)
+        user_id = credential.user_id
         async with self._database.user(user_id) as tx:
-            user = await UserRepository(tx, self._cipher).get(user_id)
+            await self._credentials.confirm(tx, credential)
+            user = await self._users.get_within(tx, user_id)
             log_in = await self.start(tx, user, device)
             session_id = log_in.session.id
             await tx.publish(
@@ -87,10 +89,8 @@ class SessionService:
             expire_time=at + self._life,
             end_time=None,
         )
-        sessions = SessionRepository(tx, self._cipher)
-        await sessions.add(session)
-        token = device_tokens.kept_or_new(device.token)
-        is_new = await sessions.remember_device(device_tokens.hash_for(user.id, token))
+        await SessionRepository(tx, self._cipher).add(session)
+        token, is_new = await self._devices.remember(tx, user.id, device)
         tokens = dataclasses.replace(self._tokens(session), device_token=token)
         return LogIn(user, session, tokens, new_device=is_new)
 
@@ -110,7 +110,7 @@ class SessionService:
                     await self._end(tx, session, SessionEndCause.TOKEN_REUSED)
                     session = dataclasses.replace(session, end_time=clock.now())
             await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
-            user = await UserRepository(tx, self._cipher).get(session.user_id)
+            user = await self._users.get_within(tx, session.user_id)
         if session.end_time is not None:
             raise SessionEnded
         return LogIn(user, session, self._tokens(session))
@@ -142,7 +142,7 @@ class SessionService:
             session = await SessionRepository(tx, self._cipher).find(call.session)
             if session is None:
                 raise SessionEnded
-            return await UserRepository(tx, self._cipher).get(call.user), session
+            return await self._users.get_within(tx, call.user), session
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[Session]:
         """List the caller's live sessions, newest first."""
@@ -190,15 +190,6 @@ class SessionService:
             raise InvalidArgument(fields=[FieldError("/ids", f"must be at most {MAX_BATCH}")])
         async with self._database.system("grants") as tx:
             return await SessionRepository(tx, self._cipher).find_live(session_ids, clock.now())
-
-    async def _find_credentials(self, email: str) -> tuple[UUID | None, str | None]:
-        terms = await self._addresses.terms(comparable(email))
-        async with self._database.system("log in") as tx:
-            user_id = await UserRepository(tx, self._cipher).find_id(terms)
-        if user_id is None:
-            return None, None
-        async with self._database.user(user_id) as tx:
-            return user_id, await UserRepository(tx, self._cipher).find_password_hash(user_id)
 
     async def _lock(self, tx: Transaction, session_id: UUID) -> Session:
         """Return a live session, locked; SessionEnded."""

@@ -21,14 +21,6 @@ users = Table(
 )
 SEALED_USERS = SealedTable(users, owner="id", text=("email", "name"))
 
-credentials = Table(
-    "credentials",
-    METADATA,
-    Column("user_id", Uuid, primary_key=True),
-    Column("password_hash", Text, nullable=False),
-    info=USER,
-)
-
 # Finds the account of an address before anybody is logged in, so it is global: keyed hashes and
 # ids. An account has one row for each index key that there was when it was made.
 logins = Table(

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from tenon_auth.users.models import SEALED_USERS, User, credentials, logins, users
+from tenon_auth.users.models import SEALED_USERS, User, logins, users
 from tenon_core.errors import NotFound
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.keyring import Mac
@@ -13,7 +13,7 @@ from tenon_db.transaction import Transaction
 
 
 class UserRepository:
-    """Users and their credentials: one's own in a user's transaction."""
+    """Users: oneself in a user's transaction."""
 
     def __init__(self, tx: Transaction, cipher: FieldCipher) -> None:
         self._tx = tx
@@ -30,12 +30,9 @@ class UserRepository:
         )
         return len(claimed) == len(terms)
 
-    async def add(self, user: User, password_hash: str) -> None:
+    async def add(self, user: User) -> None:
         sealed = await self._cipher.seal(self._tx, SEALED_USERS, dataclasses.asdict(user))
         await self._tx.execute(insert(users).values(sealed))
-        await self._tx.execute(
-            insert(credentials).values(user_id=user.id, password_hash=password_hash)
-        )
 
     async def get(self, user_id: UUID) -> User:
         row = await self._tx.row(select(users).where(users.c.id == user_id))
@@ -55,11 +52,5 @@ class UserRepository:
         digests = [term.digest for term in terms]
         found: UUID | None = await self._tx.scalar(
             select(logins.c.user_id).where(logins.c.email_index.in_(digests)).distinct()
-        )
-        return found
-
-    async def find_password_hash(self, user_id: UUID) -> str | None:
-        found: str | None = await self._tx.scalar(
-            select(credentials.c.password_hash).where(credentials.c.user_id == user_id)
         )
         return found

@@ -6,17 +6,19 @@ from tenon.auth.v1.user_service_pb2 import (
 )
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceServicer
 from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user, read_device
+from tenon_auth.sign_ups.service import SignUpService
 from tenon_auth.users.service import UserService
 from tenon_core.ids import parse_id
 from tenon_rpc.guard import current_call
 
 
 class UserServicer(UserServiceServicer):
-    def __init__(self, users: UserService) -> None:
+    def __init__(self, users: UserService, sign_ups: SignUpService) -> None:
         self._users = users
+        self._sign_ups = sign_ups
 
     async def SignUp(self, request: SignUpRequest, context: object) -> SignUpResponse:
-        log_in = await self._users.sign_up(
+        log_in = await self._sign_ups.sign_up(
             current_call(),
             request.email,
             request.password,

@@ -18,6 +18,7 @@ from tenon.auth.v1.user_pb2 import User
 from tenon.auth.v1.user_service_pb2 import SignUpResponse
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_gateway.clients.rpcs import (
+    CHANGE_PASSWORD,
     GET_SESSION,
     LOG_IN,
     LOG_OUT,
@@ -75,6 +76,7 @@ class AuthClient:
         self._session = encoders.message(Session.DESCRIPTOR)
         self._read_sign_up = _body_reader(SIGN_UP, policies)
         self._read_log_in = _body_reader(LOG_IN, policies)
+        self._read_change = _body_reader(CHANGE_PASSWORD, policies)
 
     async def sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
         """Make an account from a JSON body and log it in."""
@@ -89,6 +91,12 @@ class AuthClient:
         request.device.CopyFrom(device.packed())
         reply = await self._caller.call(LOG_IN, request, metadata)
         return self._signed_in(reply)
+
+    async def change_password(self, body: bytes, device: Device, metadata: Headers) -> None:
+        """Replace the caller's password as a JSON body says."""
+        request = self._read_change(body)
+        request.device.CopyFrom(device.packed())
+        await self._caller.call(CHANGE_PASSWORD, request, metadata)
 
     async def refresh(self, token: str, metadata: Headers) -> SignedIn:
         request = RefreshSessionRequest(refresh_token=token)

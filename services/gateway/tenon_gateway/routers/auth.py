@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from tenon_core.errors import TenonError, Unauthenticated
 from tenon_gateway.clients.auth import AuthClient, Device, SignedIn
 from tenon_gateway.clients.rpcs import (
+    CHANGE_PASSWORD,
     GET_SESSION,
     LIST_ORGANIZATIONS,
     LOG_IN,
@@ -65,6 +66,13 @@ REFRESH_OPERATION = ManualOperation(
     reply=Content(REFRESH_SESSION.response, omit=TOKENS),
 )
 LOG_OUT_OPERATION = ManualOperation("POST", "/api/auth/logout", rpcs=(LOG_OUT.path,), status=204)
+CHANGE_PASSWORD_OPERATION = ManualOperation(
+    "POST",
+    "/api/auth/password/change",
+    rpcs=(CHANGE_PASSWORD.path,),
+    body=Content(CHANGE_PASSWORD.request, omit=DEVICE),
+    status=204,
+)
 SESSION_OPERATION = ManualOperation(
     "GET",
     "/api/auth/session",
@@ -76,6 +84,7 @@ OPERATIONS = (
     LOG_IN_OPERATION,
     REFRESH_OPERATION,
     LOG_OUT_OPERATION,
+    CHANGE_PASSWORD_OPERATION,
     SESSION_OPERATION,
 )
 
@@ -94,6 +103,7 @@ class AuthRouter:
             Endpoint(LOG_IN_OPERATION, self.log_in),
             Endpoint(REFRESH_OPERATION, self.refresh),
             Endpoint(LOG_OUT_OPERATION, self.log_out),
+            Endpoint(CHANGE_PASSWORD_OPERATION, self.change_password),
             Endpoint(SESSION_OPERATION, self.session),
         ]
 
@@ -131,6 +141,12 @@ class AuthRouter:
         if refresh_token or access_token:
             await self._auth.log_out(refresh_token, access_token, exchange.metadata())
         exchange.notes += self._cookies.drop()
+        return Response(status_code=204)
+
+    async def change_password(self, request: Request) -> Response:
+        exchange = exchange_of(request)
+        body = await self._read(exchange)
+        await self._auth.change_password(body, self._device(exchange), exchange.metadata())
         return Response(status_code=204)
 
     async def session(self, request: Request) -> Response:

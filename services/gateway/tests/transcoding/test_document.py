@@ -156,7 +156,11 @@ def test_secrets_of_requests_are_write_only() -> None:
 def test_manual_operations_take_what_they_do_not_say_from_the_first_rpc() -> None:
     operation = _operation("post", "/api/auth/login")
     assert (operation["operationId"], operation["tags"]) == ("logIn", ["Session"])
-    assert operation["responses"]["4XX"]["x-codes"] == ["invalid_credentials", "too_many_log_ins"]
+    assert operation["responses"]["4XX"]["x-codes"] == [
+        "invalid_credentials",
+        "too_many_guesses",
+        "too_many_log_ins",
+    ]
     reply = operation["responses"]["200"]["content"]["application/json"]["schema"]
     assert set(reply["properties"]) == {"user", "session"}
 

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     RUN_FAILED = "run_failed"
     NEW_DEVICE = "new_device"
     SESSION_REUSED = "session_reused"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 # a kind of mail
 
 
 class State(StrEnum):

@@ -96,7 +96,7 @@ class EmailService:
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
         match email.kind:
-            case Kind.WELCOME:
+            case Kind.WELCOME | Kind.PASSWORD_CHANGED:
                 return {"name": person.name}
             case Kind.RUN_SUCCEEDED | Kind.RUN_FAILED:
                 assert email.org_id is not None

@@ -1,0 +1,29 @@
+from uuid import UUID
+
+from tenon_auth.devices import tokens
+from tenon_auth.devices.models import Device
+from tenon_auth.devices.repository import DeviceRepository
+from tenon_db.database import Database
+from tenon_db.transaction import Transaction
+
+
+class DeviceService:
+    """Which devices a user has logged in on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, user_id: UUID, device: Device) -> bytes:
+        """Return what names the device among the user's; empty if it is not known."""
+        if not tokens.is_ours(device.token):
+            return b""
+        token_hash = tokens.hash_for(user_id, device.token)
+        async with self._database.user(user_id) as tx:
+            known = await DeviceRepository(tx).is_known(user_id, token_hash)
+        return token_hash if known else b""
+
+    async def remember(self, tx: Transaction, user_id: UUID, device: Device) -> tuple[str, bool]:
+        """Return the token by which the device will be known again, and whether it is new."""
+        token = tokens.kept_or_new(device.token)
+        is_new = await DeviceRepository(tx).add(user_id, tokens.hash_for(user_id, token))
+        return token, is_new

@@ -1,0 +1,85 @@
+"""Whether a password is somebody's: asked by log-ins and by changes."""
+
+from uuid import UUID
+
+from tenon_auth.devices.models import Device
+from tenon_auth.devices.service import DeviceService
+from tenon_auth.errors import InvalidCredentials, TooManyLogIns
+from tenon_auth.passwords.guesses import Counted, GuessLimiter
+from tenon_auth.passwords.hashing import PasswordHasher
+from tenon_auth.passwords.models import Credential
+from tenon_auth.passwords.repository import CredentialRepository
+from tenon_auth.users.service import UserService
+from tenon_core.ids import uuid7
+from tenon_db.database import Database
+from tenon_db.transaction import Transaction
+
+
+class Credentials:
+    """Passwords, and who may be asked for one how often."""
+
+    def __init__(
+        self,
+        database: Database,
+        users: UserService,
+        devices: DeviceService,
+        hasher: PasswordHasher,
+        guesses: GuessLimiter,
+    ) -> None:
+        self._database = database
+        self._users = users
+        self._devices = devices
+        self._hasher = hasher
+        self._guesses = guesses
+
+    async def verify(self, email: str, password: str, device: Device) -> Credential:
+        """Return whose password it is; InvalidCredentials, TooManyGuesses.
+
+        Nobody learns from either, or from the time that it takes, whether the address is known.
+        """
+        terms = await self._users.terms(email)
+        # Of nobody, if nobody has the address: so that it takes as long.
+        user_id = await self._users.find_id(terms) or uuid7()
+        known_device = await self._devices.find(user_id, device)
+        async with self._database.user(user_id) as tx:
+            credential = await CredentialRepository(tx).find()
+        counters = await self._guesses.counters(terms[0].digest, device.ip_address, known_device)
+        await self._guesses.charge(counters)
+        if not await self._matches(password, credential, counters) or credential is None:
+            raise InvalidCredentials
+        await self._guesses.refund(counters)
+        await self._rehash(credential, password)
+        return credential
+
+    async def confirm(self, tx: Transaction, credential: Credential) -> None:
+        """Hold off, until the commit, whoever replaces the password; InvalidCredentials if
+        somebody has replaced it since it was verified: a log-in must not outlive a reset.
+        """
+        if not await CredentialRepository(tx).is_unchanged(credential):
+            raise InvalidCredentials
+
+    async def hash(self, password: str) -> str:
+        return await self._hasher.hash(password)
+
+    async def add(self, tx: Transaction, user_id: UUID, password_hash: str) -> None:
+        await CredentialRepository(tx).add(user_id, password_hash)
+
+    async def replace(self, tx: Transaction, user_id: UUID, password_hash: str) -> None:
+        await CredentialRepository(tx).replace(user_id, password_hash)
+
+    async def _matches(
+        self, password: str, credential: Credential | None, counters: list[Counted]
+    ) -> bool:
+        try:
+            against = credential.password_hash if credential else None
+            return await self._hasher.matches(password, against)
+        except TooManyLogIns:
+            await self._guesses.refund(counters)
+            raise
+
+    async def _rehash(self, credential: Credential, password: str) -> None:
+        """Keep the password at the cost of today, while it is here."""
+        if self._hasher.is_outdated(credential.password_hash):
+            password_hash = await self._hasher.hash(password)
+            async with self._database.user(credential.user_id) as tx:
+                await CredentialRepository(tx).rehash(credential, password_hash)

@@ -1,0 +1,51 @@
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+
+from tenon_auth.passwords.models import Credential, credentials
+from tenon_db.transaction import Transaction
+
+
+class CredentialRepository:
+    """The password of the transaction's user."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def add(self, user_id: UUID, password_hash: str) -> None:
+        await self._tx.execute(
+            insert(credentials).values(user_id=user_id, password_hash=password_hash)
+        )
+
+    async def find(self) -> Credential | None:
+        row = await self._tx.row(
+            select(credentials).where(credentials.c.user_id == self._tx.user_id)
+        )
+        return Credential(row.user_id, row.password_hash, row.changes) if row else None
+
+    async def is_unchanged(self, credential: Credential) -> bool:
+        """Say whether nobody replaced it since; nobody will until the commit."""
+        changes: int | None = await self._tx.scalar(
+            select(credentials.c.changes)
+            .where(credentials.c.user_id == credential.user_id)
+            .with_for_update(read=True)
+        )
+        return changes == credential.changes
+
+    async def replace(self, user_id: UUID, password_hash: str) -> None:
+        await self._tx.execute(
+            update(credentials)
+            .where(credentials.c.user_id == user_id)
+            .values(password_hash=password_hash, changes=credentials.c.changes + 1)
+        )
+
+    async def rehash(self, credential: Credential, password_hash: str) -> None:
+        """Keep the same password under another hash, unless it was replaced meanwhile."""
+        await self._tx.execute(
+            update(credentials)
+            .where(
+                credentials.c.user_id == credential.user_id,
+                credentials.c.changes == credential.changes,
+            )
+            .values(password_hash=password_hash)
+        )

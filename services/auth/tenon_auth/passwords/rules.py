@@ -1,0 +1,53 @@
+"""Which passwords are taken: long enough, in no list of leaked ones, not made of one's own name.
+
+zxcvbn (Wheeler, USENIX Security 2016) estimates after how many guesses an attacker who knows lists
+of leaked passwords, names, words, keyboards and dates would be there. It works offline.
+"""
+
+import re
+from collections.abc import Sequence
+
+from zxcvbn_rs_py import zxcvbn
+
+from tenon_auth.errors import WeakPassword
+from tenon_core.errors import FieldError
+
+MIN_CHARS = 8
+MAX_CHARS = 1_024
+MIN_GUESSES = 10**6
+"""More than our limits allow anybody in a hundred years; below it is what is guessed first."""
+JUDGED_CHARS = 100
+"""What is longer is judged by its beginning: the estimate takes time with the square of it."""
+WORD = re.compile(r"[^\W_]+")
+
+
+def require_strong(password: str, known: Sequence[str], field: str = "/password") -> None:
+    """Refuse what is too short, too long or too easy to guess for whoever knows these texts about
+    its owner: name, address; WeakPassword.
+    """
+    if len(password) < MIN_CHARS:
+        raise _weak(field, f"must have {MIN_CHARS} characters")
+    if len(password) > MAX_CHARS:
+        raise _weak(field, f"must have at most {MAX_CHARS} characters")
+    judged = password[:JUDGED_CHARS]
+    guesses = (zxcvbn(form, _words(known)).guesses for form in (judged, _plain(judged)))
+    if min(guesses) < MIN_GUESSES:
+        raise _weak(
+            field,
+            "is too easy to guess: it is much like a password that many have, or like your name or"
+            " address. Take a few words that have nothing to do with each other",
+        )
+
+
+def _words(known: Sequence[str]) -> list[str]:
+    """Return the texts, their words, and these without what is between."""
+    words = [word for text in known for word in WORD.findall(text)]
+    return [*known, *map(_plain, known), *words]
+
+
+def _plain(text: str) -> str:
+    return "".join(WORD.findall(text))
+
+
+def _weak(field: str, message: str) -> WeakPassword:
+    return WeakPassword(fields=[FieldError(field, message)])

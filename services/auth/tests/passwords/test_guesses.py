@@ -1,0 +1,121 @@
+"""B5: guessing is bounded, and keeps nobody out for ever."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import grpc
+import pytest
+
+from tenon.auth.v1.session_pb2 import Device
+from tenon.auth.v1.session_service_pb2 import LogInRequest
+from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
+from tenon.auth.v1.user_service_pb2 import SignUpResponse
+from tenon_auth.app import APP
+from tenon_auth.passwords.hashing import PasswordHasher
+from tenon_embedded.ports import free_port
+from tenon_rpc.status import PeerError
+from tenon_testing.callers import PASSWORD
+from tenon_testing.system import System
+
+ALLOWED = 10
+WRONG = "not the password"
+NETWORK = "198.51.100"
+
+
+async def guess(auth: grpc.aio.Channel, email: str, password: str = WRONG, **device: str) -> str:
+    """Return the reason of a refusal; empty for a log-in."""
+    request = LogInRequest(email=email, password=password, device=Device(**device))
+    try:
+        await SessionServiceStub(auth).LogIn(request)
+    except PeerError as error:
+        return error.reason
+    return ""
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that were checked."""
+    seen: list[str] = []
+    matches = PasswordHasher.matches
+
+    async def counted(hasher: PasswordHasher, password: str, against: str | None) -> bool:
+        seen.append(password)
+        return await matches(hasher, password, against)
+
+    monkeypatch.setattr(PasswordHasher, "matches", counted)
+    return seen
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_hundred_guesses_at_once_are_not_checked(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, checked: list[str], known: bool
+) -> None:
+    """Whether or not anybody has the address."""
+    email = signed_up.user.email if known else f"{uuid4()}@example.com"
+    told = Counter(await asyncio.gather(*(guess(auth, email) for _ in range(100))))
+    assert len(checked) <= ALLOWED
+    assert set(told) == {"invalid_credentials", "too_many_guesses"}
+    assert told["invalid_credentials"] == len(checked)
+
+
+async def test_a_right_password_is_refused_like_a_wrong_one(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse
+) -> None:
+    """Or the limit would tell which guess was right."""
+    for _ in range(ALLOWED):
+        await guess(auth, signed_up.user.email)
+    assert await guess(auth, signed_up.user.email, PASSWORD) == "too_many_guesses"
+
+
+async def test_guesses_from_elsewhere_lock_no_owner_out(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse
+) -> None:
+    """On a device that the owner has logged in on, guesses count for that device."""
+    for _ in range(ALLOWED + 1):
+        await guess(auth, signed_up.user.email)
+    token = signed_up.tokens.device_token
+    assert await guess(auth, signed_up.user.email, PASSWORD, token=token) == ""
+
+
+async def test_a_stolen_device_is_limited_too(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse
+) -> None:
+    token = signed_up.tokens.device_token
+    told = [await guess(auth, signed_up.user.email, token=token) for _ in range(ALLOWED + 1)]
+    assert told[-1] == "too_many_guesses"
+
+
+async def test_right_passwords_do_not_count(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse
+) -> None:
+    told = [await guess(auth, signed_up.user.email, PASSWORD) for _ in range(ALLOWED + 2)]
+    assert set(told) == {""}
+
+
+async def test_a_network_that_tries_many_accounts_is_limited(auth: grpc.aio.Channel) -> None:
+    """Whatever address of it the guesses come from."""
+    told = [
+        await guess(auth, f"{uuid4()}@example.com", ip_address=f"{NETWORK}.{number % 250}")
+        for number in range(101)
+    ]
+    assert told[:100] == ["invalid_credentials"] * 100
+    assert told[100] == "too_many_guesses"
+    other = await guess(auth, f"{uuid4()}@example.com", ip_address="203.0.113.9")
+    assert other == "invalid_credentials"
+
+
+@pytest.fixture
+async def without_redis(system: System) -> AsyncIterator[grpc.aio.Channel]:
+    settings = {"redis_url": f"redis://127.0.0.1:{free_port()}/0"}
+    async with system.serving(APP, **settings) as channel:
+        yield channel
+
+
+async def test_without_redis_fewer_guesses_are_checked(
+    without_redis: grpc.aio.Channel, checked: list[str]
+) -> None:
+    email = f"{uuid4()}@example.com"
+    await asyncio.gather(*(guess(without_redis, email) for _ in range(100)))
+    assert 1 <= len(checked) <= ALLOWED // 4
