@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from tenon_core.errors import TenonError
 from tests.isolation.contract import Path, Rpc, names_something, put, texts
 from tests.isolation.doors import Door, Reply
-from tests.isolation.samples import ids_of, kind_of, request_of, samples
+from tests.isolation.samples import ONCE, ids_of, kind_of, request_of, samples
 from tests.isolation.worlds import World
 
 Variant = Callable[[str], str]
@@ -62,7 +62,7 @@ def each_field_once(rpc: Rpc, chance: Random) -> Iterator[Attack]:
             for form in ("as it is", chance.choice(OTHER_FORMS)):
                 yield Attack(rpc, number, {path: form})
     for path in texts(rpc.method.input_type):
-        if not names_something(path):
+        if not names_something(path) and rpc.name not in ONCE:
             yield Attack(rpc, 0, {path: "as it is"})
 
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
+from tenon_testing.callers import PASSWORD
 from tests.isolation.contract import Path, Rpc, holds, names_something, put, texts
 
 NEW = "$new"
@@ -34,7 +35,14 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "UploadService.CreateUpload": [{"header": {"dataset_id": "", "time_column": "when"}}],
     "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
     "OrganizationService.CreateOrganization": [{"name": NEW}],
+    "PasswordService.ChangePassword": [
+        {"current_password": PASSWORD, "new_password": "another horse and battery"}
+    ],
 }
+
+ONCE = frozenset({"PasswordService.ChangePassword"})
+"""The second of two equal requests means something else, so no two can be compared. These name
+nothing but the caller's own secrets."""
 
 KINDS = {
     "org_id": "organization",

@@ -7,6 +7,8 @@ from uuid import uuid4
 import pytest
 
 from services.notifications.tests.mail_bench import MailBench
+from tenon.auth.v1.password_service_pb2 import ChangePasswordRequest
+from tenon.auth.v1.password_service_pb2_grpc import PasswordServiceStub
 from tenon.auth.v1.session_pb2 import Device
 from tenon.auth.v1.session_service_pb2 import LogInRequest, RefreshSessionRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
@@ -56,6 +58,18 @@ async def test_a_log_in_on_a_new_device_is_told_and_none_on_a_known_one(
     text = bench.text(mail)
     assert "Firefox on Linux" in text
     assert ADDRESS in text
+
+
+async def test_whose_password_was_changed_is_told(bench: MailBench, callers: Callers) -> None:
+    ada = await callers.user()
+    channel = bench.system.channel("auth")
+    request = ChangePasswordRequest(
+        current_password=PASSWORD, new_password="another horse and battery"
+    )
+    await PasswordServiceStub(channel).ChangePassword(request, metadata=ada.metadata)
+    await channel.close(None)
+    async with bench.working():
+        await bench.mail_about(ada.email, "password was changed")
 
 
 async def test_whose_refresh_token_was_copied_is_told(

@@ -130,6 +130,15 @@ async def test_a_device_is_known_again_by_its_cookie(gateway: Gateway) -> None:
     assert f"{name}={set_cookies(response)[name].value}" == device
 
 
+async def test_a_password_is_changed(gateway: Gateway, callers: Callers) -> None:
+    headers = gateway.cookies(await callers.user())
+    change = {"current_password": PASSWORD, "new_password": "another horse and battery"}
+    path = "/api/auth/password/change"
+    assert (await gateway.client.post(path, json=change, headers=headers)).status == 204
+    refused = await gateway.client.post(path, json=change, headers=headers)
+    assert (refused.status, (await problem(refused))["code"]) == (403, "wrong_password")
+
+
 async def test_sessions_are_listed_and_revoked(gateway: Gateway, callers: Callers) -> None:
     headers = gateway.cookies(await callers.user())
     listed = await (await gateway.client.get("/api/auth/sessions", headers=headers)).json()
