@@ -4,16 +4,21 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
 from tenon.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from tenon_auth.devices.service import DeviceService
+from tenon_auth.links.rpc import LinkServicer
+from tenon_auth.links.service import LinkService
+from tenon_auth.links.tokens import LinkTokens
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.guesses import Allowance, GuessLimiter
 from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_auth.passwords.rpc import PasswordServicer
 from tenon_auth.passwords.service import PasswordService
+from tenon_auth.passwords.tasks import PasswordTasks
 from tenon_auth.sessions.rpc import SessionServicer
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
@@ -36,16 +41,30 @@ NAME = "auth"
 GUESSES_SECONDS = 900
 
 
+class Accounts:
+    """What the servers and the workers both stand on."""
+
+    def __init__(self, backbone: Backbone[AuthSettings]) -> None:
+        settings, database = backbone.settings, backbone.database
+        self.keyring = open_keyring(settings.keyring_url)
+        self.cipher = FieldCipher(DataKeys(NAME, self.keyring))
+        addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
+        self.users = UserService(database, self.cipher, addresses)
+        self.links = LinkService(
+            database, LinkTokens(BlindIndex(self.keyring, NAME, "links", "token"))
+        )
+        self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+
+
 def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     settings, database = backbone.settings, backbone.database
     signing_keys = SigningKeyService(load_signing_keys(settings.signing_keys_directory))
-    keyring = open_keyring(settings.keyring_url)
-    cipher = FieldCipher(DataKeys(NAME, keyring))
-    users = UserService(database, cipher, BlindIndex(keyring, NAME, "logins", "email_index"))
+    accounts = Accounts(backbone)
+    users, links = accounts.users, accounts.links
     devices = DeviceService(database)
     guesses = GuessLimiter(
         backbone.redis,
-        BlindIndex(keyring, NAME, "guesses", "network"),
+        BlindIndex(accounts.keyring, NAME, "guesses", "network"),
         account=Allowance(settings.guesses_per_account, GUESSES_SECONDS),
         network=Allowance(settings.guesses_per_network, GUESSES_SECONDS),
     )
@@ -53,7 +72,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     credentials = Credentials(database, users, devices, hasher, guesses)
     sessions = SessionService(
         database,
-        cipher,
+        accounts.cipher,
         users,
         credentials,
         devices,
@@ -63,11 +82,14 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         settings.session_life,
     )
     sign_ups = SignUpService(database, users, credentials, sessions)
-    passwords = PasswordService(database, users, credentials, sessions)
+    passwords = PasswordService(
+        database, accounts.queue, users, devices, links, credentials, sessions
+    )
     return [
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions)),
         (add_PasswordServiceServicer_to_server, PasswordServicer(passwords)),
+        (add_LinkServiceServicer_to_server, LinkServicer(links)),
         (add_SigningKeyServiceServicer_to_server, SigningKeyServicer(signing_keys)),
     ]
 
@@ -75,9 +97,11 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
 @asynccontextmanager
 async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
-        queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
-        upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
-        yield Worker(backbone.database, queue, upkeep.types(), recurring=upkeep.recurring())
+        accounts, database = Accounts(backbone), backbone.database
+        passwords = PasswordTasks(database, accounts.users, accounts.links)
+        upkeep = Upkeep(database, accounts.queue, Keep.of(settings))
+        types = [*passwords.types(), *upkeep.types()]
+        yield Worker(database, accounts.queue, types, recurring=upkeep.recurring())
 
 
 APP = ServiceApp(

@@ -49,6 +49,26 @@ class TooManyLogIns(TenonError):
     reason = "too_many_log_ins"
 
 
+class LinkNotFound(NotFound):
+    """There is no such link that can still be used."""
+
+    reason = "link_not_found"
+
+
+class LinkSpent(TenonError):
+    """The link was used before, or its time is over. Ask for a new one."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "link_spent"
+
+
+class TooManyMails(TenonError):
+    """You were sent several of these mails within the hour. Look for them, or wait."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "too_many_mails"
+
+
 class SessionNotFound(NotFound):
     """There is no such session, or it is not yours."""
 

@@ -4,7 +4,13 @@ from enum import IntEnum
 from uuid import UUID
 
 from tenon.auth.v1 import events_pb2
-from tenon.auth.v1.events_pb2 import PasswordChanged, SessionEnded, SessionStarted, UserSignedUp
+from tenon.auth.v1.events_pb2 import (
+    PasswordChanged,
+    PasswordForgotten,
+    SessionEnded,
+    SessionStarted,
+    UserSignedUp,
+)
 from tenon_core.events import Event
 
 
@@ -39,3 +45,8 @@ def session_ended(user_id: UUID, session_id: UUID, cause: SessionEndCause) -> Ev
 
 def password_changed(user_id: UUID) -> Event:
     return Event.of(PasswordChanged(user_id=str(user_id)), user_id=user_id)
+
+
+def password_forgotten(user_id: UUID, link_id: UUID) -> Event:
+    payload = PasswordForgotten(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)

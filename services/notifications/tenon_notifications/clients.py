@@ -8,6 +8,8 @@ from uuid import UUID
 
 import grpc
 
+from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
+from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
 from tenon.auth.v1.session_service_pb2 import GetSessionNoticeRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.auth.v1.user_service_pb2 import BatchGetUsersRequest
@@ -52,10 +54,20 @@ class SessionNotice:
     create_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class LinkNotice:
+    """A link that can still be used; its token is a secret of the recipient's."""
+
+    token: str
+    expire_time: datetime
+
+
 class People(Protocol):
     async def find(self, user_id: UUID) -> Person | None: ...
 
     async def find_session(self, user_id: UUID, session_id: UUID) -> SessionNotice | None: ...
+
+    async def find_link(self, user_id: UUID, link_id: UUID) -> LinkNotice | None: ...
 
 
 class Runs(Protocol):
@@ -68,6 +80,7 @@ class AuthPeople:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = UserServiceStub(channel)
         self._sessions = SessionServiceStub(channel)
+        self._links = LinkServiceStub(channel)
         self._people = Coalescer[UUID, Person | None](self._load)
 
     async def find(self, user_id: UUID) -> Person | None:
@@ -82,6 +95,13 @@ class AuthPeople:
         return SessionNotice(
             session.device, session.ip_address, session.create_time.ToDatetime(tzinfo=UTC)
         )
+
+    async def find_link(self, user_id: UUID, link_id: UUID) -> LinkNotice | None:
+        request = GetLinkNoticeRequest(user_id=str(user_id), link_id=str(link_id))
+        reply = await _found(self._links.GetLinkNotice(request))
+        if reply is None:
+            return None
+        return LinkNotice(reply.token, reply.expire_time.ToDatetime(tzinfo=UTC))
 
     async def _load(self, user_ids: Sequence[UUID]) -> Mapping[UUID, Person | None]:
         request = BatchGetUsersRequest(ids=[str(user_id) for user_id in user_ids])

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from tenon.auth.v1.events_pb2 import (
     SESSION_END_CAUSE_TOKEN_REUSED,
     PasswordChanged,
+    PasswordForgotten,
     SessionEnded,
     SessionStarted,
     UserSignedUp,
@@ -58,6 +59,13 @@ def _session_ended(event: FeedEvent) -> Email | None:
     return _about_session(event, Kind.SESSION_REUSED, session) if reused else None
 
 
+def _password_forgotten(event: FeedEvent) -> Email:
+    link = PasswordForgotten.FromString(event.payload)
+    return Email.because_of(
+        event.id, Kind.RESET_PASSWORD, UUID(link.user_id), subject_id=UUID(link.link_id)
+    )
+
+
 def _password_changed(event: FeedEvent) -> Email:
     user = PasswordChanged.FromString(event.payload)
     return Email.because_of(event.id, Kind.PASSWORD_CHANGED, UUID(user.user_id))
@@ -88,6 +96,7 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         UserSignedUp: _user_signed_up,
         SessionStarted: _session_started,
         SessionEnded: _session_ended,
+        PasswordForgotten: _password_forgotten,
         PasswordChanged: _password_changed,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},

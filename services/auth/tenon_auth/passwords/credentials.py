@@ -39,7 +39,7 @@ class Credentials:
         """
         terms = await self._users.terms(email)
         # Of nobody, if nobody has the address: so that it takes as long.
-        user_id = await self._users.find_id(terms) or uuid7()
+        user_id = await self._users.find_id([term.digest for term in terms]) or uuid7()
         known_device = await self._devices.find(user_id, device)
         async with self._database.user(user_id) as tx:
             credential = await CredentialRepository(tx).find()

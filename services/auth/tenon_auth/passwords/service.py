@@ -1,13 +1,21 @@
 from tenon_auth import events
 from tenon_auth.devices.models import Device
+from tenon_auth.devices.service import DeviceService
 from tenon_auth.errors import InvalidCredentials, WrongPassword
 from tenon_auth.events import SessionEndCause
+from tenon_auth.links.models import Purpose
+from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.rules import require_strong
 from tenon_auth.sessions.service import SessionService
+from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.service import UserService
 from tenon_db.database import Database
+from tenon_jobs import JobQueue
 from tenon_policy.call import Call
+
+FORGOTTEN = "passwords.forgotten"
+RESET = Purpose.RESET_PASSWORD
 
 
 class PasswordService:
@@ -16,14 +24,51 @@ class PasswordService:
     def __init__(
         self,
         database: Database,
+        queue: JobQueue,
         users: UserService,
+        devices: DeviceService,
+        links: LinkService,
         credentials: Credentials,
         sessions: SessionService,
     ) -> None:
         self._database = database
+        self._queue = queue
         self._users = users
+        self._devices = devices
+        self._links = links
         self._credentials = credentials
         self._sessions = sessions
+
+    async def forget(self, email: str) -> None:
+        """Have a link mailed to whoever has the address; InvalidEmail.
+
+        A job looks that up: so the reply says the same, and as soon, whether anybody has it.
+        """
+        terms = await self._users.terms(valid_address(email))
+        payload = {"terms": [term.digest.hex() for term in terms]}
+        async with self._database.system("forgotten password") as tx:
+            await self._queue.enqueue(tx, FORGOTTEN, payload)
+
+    async def reset(self, call: Call, token: str, new: str, device: Device) -> str:
+        """Replace a password by a mailed link, and end all sessions; LinkSpent, WeakPassword.
+
+        Returns the token of the device, on which others' guesses keep nobody from the log-in.
+        """
+        link = await self._links.read(token, RESET)
+        async with self._database.user(link.user_id) as tx:
+            user = await self._users.get_within(tx, link.user_id)
+        require_strong(new, [user.email, user.name], "/new_password")
+        password_hash = await self._credentials.hash(new)
+        async with self._database.user(user.id) as tx:
+            await self._links.use(tx, link, RESET)
+            await self._credentials.replace(tx, user.id, password_hash)
+            await self._sessions.end_all(tx, SessionEndCause.PASSWORD_CHANGED)
+            device_token, _ = await self._devices.remember(tx, user.id, device)
+            await tx.publish(
+                events.password_changed(user.id),
+                call.access(f"users/{user.id}/password", user_id=user.id),
+            )
+        return device_token
 
     async def change(self, call: Call, current: str, new: str, device: Device) -> None:
         """Replace one's own password, and end one's other sessions; WrongPassword, WeakPassword,

@@ -36,10 +36,9 @@ class SessionRepository:
         wanted = live.where(sessions.c.id < before) if before else live
         return await self._opened(wanted.order_by(sessions.c.id.desc()).limit(limit))
 
-    async def lock_others(self, session_id: UUID, at: datetime) -> list[Session]:
-        """Return the live ones but this, all of which nobody else changes until the commit."""
-        others = self._live(at).where(sessions.c.id != session_id).order_by(sessions.c.id)
-        return await self._opened(others.with_for_update())
+    async def lock_live(self, at: datetime) -> list[Session]:
+        """Return the live ones, and hold off whoever would change them until the commit."""
+        return await self._opened(self._live(at).order_by(sessions.c.id).with_for_update())
 
     async def rotate(self, session: Session) -> None:
         await self._tx.execute(

@@ -171,7 +171,13 @@ class SessionService:
 
     async def end_others(self, tx: Transaction, but: UUID, cause: SessionEndCause) -> None:
         """End all other sessions of the transaction's user."""
-        for session in await SessionRepository(tx, self._cipher).lock_others(but, clock.now()):
+        for session in await SessionRepository(tx, self._cipher).lock_live(clock.now()):
+            if session.id != but:
+                await self._end(tx, session, cause)
+
+    async def end_all(self, tx: Transaction, cause: SessionEndCause) -> None:
+        """End all sessions of the transaction's user."""
+        for session in await SessionRepository(tx, self._cipher).lock_live(clock.now()):
             await self._end(tx, session, cause)
 
     async def get_notice(self, user_id: UUID | None, session_id: UUID | None) -> Session:

@@ -47,9 +47,8 @@ class UserRepository:
         opened = await self._cipher.open_readable(self._tx, SEALED_USERS, rows)
         return [User(**row) for row in opened]
 
-    async def find_id(self, terms: Sequence[Mac]) -> UUID | None:
+    async def find_id(self, digests: Sequence[bytes]) -> UUID | None:
         """Return whose address it is, in a system transaction."""
-        digests = [term.digest for term in terms]
         found: UUID | None = await self._tx.scalar(
             select(logins.c.user_id).where(logins.c.email_index.in_(digests)).distinct()
         )

@@ -27,10 +27,10 @@ class UserService:
         """Return what an address is looked up by, however it is written and whoever has it."""
         return await self._addresses.terms(comparable(email))
 
-    async def find_id(self, terms: Sequence[Mac]) -> UUID | None:
-        """Return whose address it is."""
+    async def find_id(self, digests: Sequence[bytes]) -> UUID | None:
+        """Return whose address it is, by the digests of its terms."""
         async with self._database.system("log in") as tx:
-            return await UserRepository(tx, self._cipher).find_id(terms)
+            return await UserRepository(tx, self._cipher).find_id(digests)
 
     async def batch_get(self, user_ids: Sequence[UUID]) -> list[User]:
         if len(user_ids) > MAX_BATCH:

@@ -23,6 +23,7 @@ from tenon_gateway.clients.rpcs import (
     LOG_IN,
     LOG_OUT,
     REFRESH_SESSION,
+    RESET_PASSWORD,
     SIGN_UP,
     Caller,
     Q,
@@ -77,6 +78,7 @@ class AuthClient:
         self._read_sign_up = _body_reader(SIGN_UP, policies)
         self._read_log_in = _body_reader(LOG_IN, policies)
         self._read_change = _body_reader(CHANGE_PASSWORD, policies)
+        self._read_reset = _body_reader(RESET_PASSWORD, policies)
 
     async def sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
         """Make an account from a JSON body and log it in."""
@@ -97,6 +99,13 @@ class AuthClient:
         request = self._read_change(body)
         request.device.CopyFrom(device.packed())
         await self._caller.call(CHANGE_PASSWORD, request, metadata)
+
+    async def reset_password(self, body: bytes, device: Device, metadata: Headers) -> str:
+        """Replace a password by a mailed link, as a JSON body says; return the device's token."""
+        request = self._read_reset(body)
+        request.device.CopyFrom(device.packed())
+        reply = await self._caller.call(RESET_PASSWORD, request, metadata)
+        return reply.device_token
 
     async def refresh(self, token: str, metadata: Headers) -> SignedIn:
         request = RefreshSessionRequest(refresh_token=token)

@@ -6,7 +6,12 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from tenon.auth.v1.password_service_pb2 import ChangePasswordRequest, ChangePasswordResponse
+from tenon.auth.v1.password_service_pb2 import (
+    ChangePasswordRequest,
+    ChangePasswordResponse,
+    ResetPasswordRequest,
+    ResetPasswordResponse,
+)
 from tenon.auth.v1.session_service_pb2 import (
     GetSessionRequest,
     GetSessionResponse,
@@ -52,6 +57,9 @@ SIGN_UP = Rpc("/tenon.auth.v1.UserService/SignUp", SignUpRequest, SignUpResponse
 LOG_IN = Rpc("/tenon.auth.v1.SessionService/LogIn", LogInRequest, LogInResponse)
 CHANGE_PASSWORD = Rpc(
     "/tenon.auth.v1.PasswordService/ChangePassword", ChangePasswordRequest, ChangePasswordResponse
+)
+RESET_PASSWORD = Rpc(
+    "/tenon.auth.v1.PasswordService/ResetPassword", ResetPasswordRequest, ResetPasswordResponse
 )
 REFRESH_SESSION = Rpc(
     "/tenon.auth.v1.SessionService/RefreshSession", RefreshSessionRequest, RefreshSessionResponse

@@ -14,6 +14,7 @@ from tenon_gateway.clients.rpcs import (
     LOG_IN,
     LOG_OUT,
     REFRESH_SESSION,
+    RESET_PASSWORD,
     SIGN_UP,
 )
 from tenon_gateway.clients.tenancy import TenancyClient
@@ -73,6 +74,13 @@ CHANGE_PASSWORD_OPERATION = ManualOperation(
     body=Content(CHANGE_PASSWORD.request, omit=DEVICE),
     status=204,
 )
+RESET_PASSWORD_OPERATION = ManualOperation(
+    "POST",
+    "/api/auth/password/reset",
+    rpcs=(RESET_PASSWORD.path,),
+    body=Content(RESET_PASSWORD.request, omit=DEVICE),
+    status=204,
+)
 SESSION_OPERATION = ManualOperation(
     "GET",
     "/api/auth/session",
@@ -85,6 +93,7 @@ OPERATIONS = (
     REFRESH_OPERATION,
     LOG_OUT_OPERATION,
     CHANGE_PASSWORD_OPERATION,
+    RESET_PASSWORD_OPERATION,
     SESSION_OPERATION,
 )
 
@@ -104,6 +113,7 @@ class AuthRouter:
             Endpoint(REFRESH_OPERATION, self.refresh),
             Endpoint(LOG_OUT_OPERATION, self.log_out),
             Endpoint(CHANGE_PASSWORD_OPERATION, self.change_password),
+            Endpoint(RESET_PASSWORD_OPERATION, self.reset_password),
             Endpoint(SESSION_OPERATION, self.session),
         ]
 
@@ -147,6 +157,15 @@ class AuthRouter:
         exchange = exchange_of(request)
         body = await self._read(exchange)
         await self._auth.change_password(body, self._device(exchange), exchange.metadata())
+        return Response(status_code=204)
+
+    async def reset_password(self, request: Request) -> Response:
+        """Replace a forgotten password; all sessions end, this browser's too."""
+        exchange = exchange_of(request)
+        body = await self._read(exchange)
+        device = self._device(exchange)
+        device_token = await self._auth.reset_password(body, device, exchange.metadata())
+        exchange.notes += [*self._cookies.drop(), self._cookies.keep_device(device_token)]
         return Response(status_code=204)
 
     async def session(self, request: Request) -> Response:

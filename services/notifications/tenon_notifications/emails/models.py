@@ -33,6 +33,7 @@ class Kind(StrEnum):
     RUN_FAILED = "run_failed"
     NEW_DEVICE = "new_device"
     SESSION_REUSED = "session_reused"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 # a kind of mail
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 # a kind of mail
 
 

@@ -8,7 +8,7 @@ from tenon_core import clock
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
-from tenon_notifications.clients import People, Person, RunNotice, Runs, SessionNotice
+from tenon_notifications.clients import LinkNotice, People, Person, RunNotice, Runs, SessionNotice
 from tenon_notifications.emails.models import Email, Kind, State
 from tenon_notifications.emails.postman import Postman
 from tenon_notifications.emails.rendering import Envelope, Renderer
@@ -17,7 +17,7 @@ from tenon_notifications.errors import Undeliverable
 
 SEND = "emails.send"
 
-N = TypeVar("N", RunNotice, SessionNotice)
+N = TypeVar("N", RunNotice, SessionNotice, LinkNotice)
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
@@ -107,6 +107,10 @@ class EmailService:
                 assert email.subject_id is not None
                 session = await self._people.find_session(email.user_id, email.subject_id)
                 return {"name": person.name, **asdict(_there(session, "session"))}
+            case Kind.RESET_PASSWORD:
+                assert email.subject_id is not None
+                link = await self._people.find_link(email.user_id, email.subject_id)
+                return {"name": person.name, **asdict(_there(link, "link"))}
 
 
 def _there(notice: N | None, noun: str) -> N:

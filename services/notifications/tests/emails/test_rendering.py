@@ -29,10 +29,16 @@ SESSION: dict[str, Any] = {
     "ip_address": "192.0.2.7",
     "create_time": datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
 }
+LINK: dict[str, Any] = {
+    "token": "c2VjcmV0",
+    "expire_time": datetime(2026, 11, 23, 13, 30, tzinfo=UTC),
+}
 
 
 def rendered(kind: Kind, **facts: Any) -> Rendered:
-    return Renderer("https://tenon.test").render(kind, {"name": "Ada", **RUN, **SESSION, **facts})
+    return Renderer("https://tenon.test").render(
+        kind, {"name": "Ada", **LINK, **SESSION, **RUN, **facts}
+    )
 
 
 def sent(to: Person = ADA, words: Rendered | None = None) -> EmailMessage:

@@ -1,0 +1,50 @@
+from dataclasses import asdict
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+
+from tenon_auth.links.models import Link, Purpose, links
+from tenon_db.transaction import Transaction
+
+
+class LinkRepository:
+    """The links of the transaction's user."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def add(self, link: Link) -> None:
+        await self._tx.execute(insert(links).values(asdict(link)))
+
+    async def find(self, link_id: UUID) -> Link | None:
+        row = await self._tx.row(
+            select(links).where(links.c.user_id == self._tx.user_id, links.c.id == link_id)
+        )
+        return Link(**{**row._mapping, "purpose": Purpose(row.purpose)}) if row else None  # noqa: SLF001
+
+    async def count(self, purpose: Purpose, since: datetime) -> int:
+        """Return how many were made for a purpose since then."""
+        counted: int = await self._tx.scalar(
+            select(func.count()).where(
+                links.c.user_id == self._tx.user_id,
+                links.c.purpose == purpose,
+                links.c.create_time > since,
+            )
+        )
+        return counted
+
+    async def use(self, link_id: UUID, purpose: Purpose, at: datetime) -> bool:
+        """Use a link that is good; say whether it was. Of many at once, one is told so."""
+        used = await self._tx.execute(
+            update(links)
+            .where(
+                links.c.user_id == self._tx.user_id,
+                links.c.id == link_id,
+                links.c.purpose == purpose,
+                links.c.use_time.is_(None),
+                links.c.expire_time > at,
+            )
+            .values(use_time=at)
+        )
+        return used.rowcount == 1

@@ -1,0 +1,58 @@
+from datetime import timedelta
+from uuid import UUID
+
+from tenon_auth.errors import LinkNotFound, LinkSpent, TooManyMails
+from tenon_auth.links.models import LIVES, Link, Purpose
+from tenon_auth.links.repository import LinkRepository
+from tenon_auth.links.tokens import LinkToken, LinkTokens
+from tenon_core import clock
+from tenon_core.ids import uuid7
+from tenon_db.database import Database
+from tenon_db.transaction import Transaction
+
+MAILS = 3
+MAILS_IN = timedelta(hours=1)
+
+
+class LinkService:
+    """Links that are mailed: made in the transaction of their cause, used once."""
+
+    def __init__(self, database: Database, tokens: LinkTokens) -> None:
+        self._database = database
+        self._tokens = tokens
+
+    async def make(self, tx: Transaction, user_id: UUID, purpose: Purpose) -> Link:
+        """Make a link; TooManyMails, so that nobody fills another's mailbox."""
+        at = clock.now()
+        repository = LinkRepository(tx)
+        if await repository.count(purpose, at - MAILS_IN) >= MAILS:
+            raise TooManyMails(retry_after=MAILS_IN.total_seconds() / MAILS)
+        link = Link(uuid7(), user_id, purpose, at, at + LIVES[purpose])
+        await repository.add(link)
+        return link
+
+    async def get_notice(self, user_id: UUID | None, link_id: UUID | None) -> tuple[Link, str]:
+        """Return a link that is good, with its token, for the mail to its user; LinkNotFound."""
+        if user_id is None or link_id is None:
+            raise LinkNotFound
+        async with self._database.user(user_id) as tx:
+            link = await LinkRepository(tx).find(link_id)
+        if link is None or not link.is_good(clock.now()):
+            raise LinkNotFound
+        return link, await self._tokens.derive(link)
+
+    async def read(self, token: str, purpose: Purpose) -> LinkToken:
+        """Return whose link a token is of; LinkSpent if it cannot be used (any more)."""
+        found = await self._tokens.read(token, purpose)
+        if found is None:
+            raise LinkSpent
+        async with self._database.user(found.user_id) as tx:
+            link = await LinkRepository(tx).find(found.link_id)
+        if link is None or not link.is_good(clock.now()):
+            raise LinkSpent
+        return found
+
+    async def use(self, tx: Transaction, link: LinkToken, purpose: Purpose) -> None:
+        """Use a link in the transaction of its effect; LinkSpent if somebody was faster."""
+        if not await LinkRepository(tx).use(link.link_id, purpose, clock.now()):
+            raise LinkSpent

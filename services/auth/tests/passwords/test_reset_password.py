@@ -1,0 +1,182 @@
+"""B3: a mailed link replaces a password once, whoever else has it, and however often it is sent."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import psycopg
+import pytest
+from grpc.aio import Metadata
+
+from services.auth.tests.passwords.test_guesses import ALLOWED, guess
+from services.auth.tests.sessions.test_log_out import is_refused
+from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
+from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
+from tenon.auth.v1.password_service_pb2 import ForgetPasswordRequest, ResetPasswordRequest
+from tenon.auth.v1.password_service_pb2_grpc import PasswordServiceStub
+from tenon.auth.v1.user_service_pb2 import SignUpResponse
+from tenon_auth.app import APP, worker
+from tenon_auth.links.service import MAILS
+from tenon_rpc.status import PeerError
+from tenon_testing.callers import PASSWORD
+from tenon_testing.system import System
+from tenon_testing.waiting import eventually
+
+NEW = "tsunami kettle pelican"
+
+Forget = Callable[[str], Awaitable[None]]
+
+
+@pytest.fixture
+def admin(system: System) -> "Iterator[psycopg.Connection[Any]]":
+    with psycopg.connect(system.admin_url(), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def forget(
+    auth: grpc.aio.Channel, system: System, admin: "psycopg.Connection[Any]"
+) -> AsyncIterator[Forget]:
+    """Say that one has forgotten a password; it is worked off when this returns."""
+    async with worker(system.settings(APP)) as work, work.running():
+
+        async def forget(email: str) -> None:
+            await PasswordServiceStub(auth).ForgetPassword(ForgetPasswordRequest(email=email))
+            work.wake()
+
+            async def worked_off() -> bool:
+                waiting = admin.execute(
+                    "SELECT count(*) FROM auth.jobs WHERE type = 'passwords.forgotten'"
+                    " AND state IN ('queued', 'running')"
+                ).fetchone()
+                return waiting == (0,)
+
+            await eventually(worked_off)
+
+        yield forget
+
+
+def links_of(admin: "psycopg.Connection[Any]", user_id: str) -> list[str]:
+    rows = admin.execute("SELECT id FROM auth.links WHERE user_id = %s ORDER BY id", [user_id])
+    return [str(row[0]) for row in rows.fetchall()]
+
+
+@pytest.fixture
+async def token(
+    system: System, admin: "psycopg.Connection[Any]", forget: Forget, signed_up: SignUpResponse
+) -> str:
+    """What the mail would carry."""
+    await forget(signed_up.user.email)
+    (link_id,) = links_of(admin, signed_up.user.id)
+    channel = system.channel("auth", caller="notifications")
+    notice = await LinkServiceStub(channel).GetLinkNotice(
+        GetLinkNoticeRequest(user_id=signed_up.user.id, link_id=link_id)
+    )
+    await channel.close(None)
+    found: str = notice.token
+    return found
+
+
+async def reset(auth: grpc.aio.Channel, token: str, new: str = NEW) -> str:
+    """Return the reason of a refusal; empty if it was replaced."""
+    request = ResetPasswordRequest(token=token, new_password=new)
+    try:
+        await PasswordServiceStub(auth).ResetPassword(request)
+    except PeerError as error:
+        return error.reason
+    return ""
+
+
+async def test_the_new_one_logs_in_and_all_sessions_end(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, metadata: Metadata, token: str
+) -> None:
+    assert await reset(auth, token) == ""
+    await eventually(lambda: is_refused(auth, metadata), within=1.2)
+    assert await guess(auth, signed_up.user.email, PASSWORD) == "invalid_credentials"
+    assert await guess(auth, signed_up.user.email, NEW) == ""
+
+
+async def test_fifty_at_once_replace_it_once(auth: grpc.aio.Channel, token: str) -> None:
+    told: Counter[str] = Counter()
+    for batch in range(5):  # fewer than wait for a hash at once
+        tries = (reset(auth, token, f"{NEW} {batch} {number}") for number in range(10))
+        told += Counter(await asyncio.gather(*tries))
+    assert told == {"": 1, "link_spent": 49}
+
+
+async def test_a_weak_password_does_not_use_the_link_up(auth: grpc.aio.Channel, token: str) -> None:
+    assert await reset(auth, token, "password1") == "weak_password"
+    assert await reset(auth, token) == ""
+
+
+async def test_a_link_whose_time_is_over_is_refused(
+    auth: grpc.aio.Channel, admin: "psycopg.Connection[Any]", token: str
+) -> None:
+    admin.execute("UPDATE auth.links SET expire_time = now()")
+    assert await reset(auth, token) == "link_spent"
+
+
+@pytest.mark.parametrize(
+    "forge", [lambda t: t[:-8] + "AAAAAAAA", lambda t: "A" * len(t), lambda _: ""]
+)
+async def test_a_forged_link_is_refused_like_a_spent_one(
+    auth: grpc.aio.Channel, token: str, forge: Callable[[str], str]
+) -> None:
+    assert await reset(auth, forge(token)) == "link_spent"
+    assert await reset(auth, token) == ""
+
+
+async def test_a_link_for_something_else_is_refused(
+    auth: grpc.aio.Channel, admin: "psycopg.Connection[Any]", token: str
+) -> None:
+    """The purpose is in the token's derivation, and in the row."""
+    admin.execute("UPDATE auth.links SET purpose = 'verify_email'")
+    assert await reset(auth, token) == "link_spent"
+
+
+async def test_an_address_that_nobody_has_gets_the_same_reply_and_no_link(
+    forget: Forget, admin: "psycopg.Connection[Any]"
+) -> None:
+    before = admin.execute("SELECT count(*) FROM auth.links").fetchone()
+    await forget(f"{uuid4()}@example.com")
+    assert admin.execute("SELECT count(*) FROM auth.links").fetchone() == before
+
+
+async def test_nobody_fills_anothers_mailbox(
+    forget: Forget, admin: "psycopg.Connection[Any]", signed_up: SignUpResponse
+) -> None:
+    for _ in range(MAILS + 2):
+        await forget(signed_up.user.email)
+    assert len(links_of(admin, signed_up.user.id)) == MAILS
+
+
+async def test_who_is_kept_out_by_others_guesses_gets_in_by_a_link(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, token: str
+) -> None:
+    for _ in range(ALLOWED + 1):
+        await guess(auth, signed_up.user.email)
+    assert await guess(auth, signed_up.user.email, PASSWORD) == "too_many_guesses"
+    reply = await PasswordServiceStub(auth).ResetPassword(
+        ResetPasswordRequest(token=token, new_password=NEW)
+    )
+    assert await guess(auth, signed_up.user.email, NEW, token=reply.device_token) == ""
+
+
+async def test_the_database_holds_nothing_that_makes_a_link(
+    admin: "psycopg.Connection[Any]", token: str, signed_up: SignUpResponse
+) -> None:
+    row = admin.execute(
+        "SELECT l::text FROM auth.links AS l WHERE user_id = %s", [signed_up.user.id]
+    ).fetchone()
+    assert row is not None
+    assert token not in row[0]
+    assert token[-20:] not in row[0]
+
+
+async def test_what_is_no_address_is_told(auth: grpc.aio.Channel) -> None:
+    with pytest.raises(PeerError) as refused:
+        await PasswordServiceStub(auth).ForgetPassword(ForgetPasswordRequest(email="ada"))
+    assert refused.value.reason == "invalid_email"
