@@ -145,7 +145,7 @@ class Stored:
         )
         mails = self._rows(
             "SELECT kind, count(*) FROM notifications.emails WHERE user_id = %s AND state = 'sent'"
-            " GROUP BY kind, run_id",
+            " GROUP BY kind, subject_id",
             [user_id],
         )
         return Kept(accepted, frozenset(upload_states), frozenset(run_states), frozenset(mails))

@@ -1,6 +1,7 @@
 """Deaths at random moments of an upload, a query, an export and mails change nothing in the end."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from random import Random
 
@@ -27,16 +28,20 @@ class Outcome:
     kept: Kept
 
 
-def use_everything(bench: FaultBench, meanwhile: Callable[[], None] = lambda: None) -> Outcome:
-    """Upload, send, query, export, and wait for the mails."""
+def use_everything(
+    bench: FaultBench,
+    meanwhile: Callable[[], None] = lambda: None,
+    killing: AbstractContextManager[object] | None = None,
+) -> Outcome:
+    """Upload, send, query and export; when the killing is over, wait for the mails."""
     actor = somebody(bench)
-    dataset = actor.create_dataset()
-    rows = data.events(0, FILE_ROWS)
-    actor.upload(dataset, data.csv(rows))
-    meanwhile()
-    actor.send_events(dataset, data.events(FILE_ROWS, SENT_EVENTS))
-    totals = actor.query(dataset)
-    file = actor.export(dataset)
+    with killing or nullcontext():
+        dataset = actor.create_dataset()
+        actor.upload(dataset, data.csv(data.events(0, FILE_ROWS)))
+        meanwhile()
+        actor.send_events(dataset, data.events(FILE_ROWS, SENT_EVENTS))
+        totals = actor.query(dataset)
+        file = actor.export(dataset)
     assert bench.findings() == []
     with bench.stored() as stored:
         return Outcome(totals, file, stored.kept(actor.org_id, actor.user_id))
@@ -53,8 +58,8 @@ def undisturbed(bench: FaultBench) -> Outcome:
 
 def play(bench: FaultBench, undisturbed: Outcome, chance: Random, rounds: int) -> None:
     for number in range(rounds):
-        with Killer(bench.faulty, chance, KILLS) as killer:
-            outcome = use_everything(bench)
+        killer = Killer(bench.faulty, chance, KILLS)
+        outcome = use_everything(bench, killing=killer)
         assert outcome == undisturbed, f"round {number}, {killer.victims}"
 
 

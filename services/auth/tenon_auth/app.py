@@ -48,11 +48,11 @@ class Accounts:
         settings, database = backbone.settings, backbone.database
         self.keyring = open_keyring(settings.keyring_url)
         self.cipher = FieldCipher(DataKeys(NAME, self.keyring))
-        addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
-        self.users = UserService(database, self.cipher, addresses)
         self.links = LinkService(
             database, LinkTokens(BlindIndex(self.keyring, NAME, "links", "token"))
         )
+        addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
+        self.users = UserService(database, self.cipher, addresses, self.links)
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
 
 
@@ -81,7 +81,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         backbone.grant_changes,
         settings.session_life,
     )
-    sign_ups = SignUpService(database, users, credentials, sessions)
+    sign_ups = SignUpService(database, users, links, credentials, sessions)
     passwords = PasswordService(
         database, accounts.queue, users, devices, links, credentials, sessions
     )

@@ -10,6 +10,7 @@ from tenon.auth.v1.events_pb2 import (
     SessionEnded,
     SessionStarted,
     UserSignedUp,
+    VerificationRequested,
 )
 from tenon_core.events import Event
 
@@ -23,8 +24,13 @@ class SessionEndCause(IntEnum):
     PASSWORD_CHANGED = events_pb2.SESSION_END_CAUSE_PASSWORD_CHANGED
 
 
-def user_signed_up(user_id: UUID) -> Event:
-    return Event.of(UserSignedUp(user_id=str(user_id)), user_id=user_id)
+def user_signed_up(user_id: UUID, link_id: UUID) -> Event:
+    return Event.of(UserSignedUp(user_id=str(user_id), link_id=str(link_id)), user_id=user_id)
+
+
+def verification_requested(user_id: UUID, link_id: UUID) -> Event:
+    payload = VerificationRequested(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)
 
 
 def session_started(user_id: UUID, session_id: UUID, *, new_device: bool) -> Event:

@@ -13,6 +13,7 @@ from tenon.auth.v1.events_pb2 import (
     SessionEnded,
     SessionStarted,
     UserSignedUp,
+    VerificationRequested,
 )
 from tenon.reports.v1.events_pb2 import RunFailed, RunSucceeded
 from tenon_db.cursors import Handler
@@ -45,7 +46,8 @@ def _handler(emails: EmailService, mail: Mail) -> Handler:
 
 def _user_signed_up(event: FeedEvent) -> Email:
     user = UserSignedUp.FromString(event.payload)
-    return Email.because_of(event.id, Kind.WELCOME, UUID(user.user_id))
+    link_id = UUID(user.link_id) if user.link_id else None
+    return Email.because_of(event.id, Kind.WELCOME, UUID(user.user_id), subject_id=link_id)
 
 
 def _session_started(event: FeedEvent) -> Email | None:
@@ -59,11 +61,12 @@ def _session_ended(event: FeedEvent) -> Email | None:
     return _about_session(event, Kind.SESSION_REUSED, session) if reused else None
 
 
+def _verification_requested(event: FeedEvent) -> Email:
+    return _with_link(event, Kind.VERIFY_EMAIL, VerificationRequested.FromString(event.payload))
+
+
 def _password_forgotten(event: FeedEvent) -> Email:
-    link = PasswordForgotten.FromString(event.payload)
-    return Email.because_of(
-        event.id, Kind.RESET_PASSWORD, UUID(link.user_id), subject_id=UUID(link.link_id)
-    )
+    return _with_link(event, Kind.RESET_PASSWORD, PasswordForgotten.FromString(event.payload))
 
 
 def _password_changed(event: FeedEvent) -> Email:
@@ -77,6 +80,12 @@ def _run_succeeded(event: FeedEvent) -> Email:
 
 def _run_failed(event: FeedEvent) -> Email:
     return _about_run(event, Kind.RUN_FAILED, RunFailed.FromString(event.payload))
+
+
+def _with_link(
+    event: FeedEvent, kind: Kind, link: VerificationRequested | PasswordForgotten
+) -> Email:
+    return Email.because_of(event.id, kind, UUID(link.user_id), subject_id=UUID(link.link_id))
 
 
 def _about_session(event: FeedEvent, kind: Kind, session: SessionStarted | SessionEnded) -> Email:
@@ -96,6 +105,7 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         UserSignedUp: _user_signed_up,
         SessionStarted: _session_started,
         SessionEnded: _session_ended,
+        VerificationRequested: _verification_requested,
         PasswordForgotten: _password_forgotten,
         PasswordChanged: _password_changed,
     },

@@ -1,5 +1,7 @@
 from tenon_auth import events
 from tenon_auth.devices.models import Device
+from tenon_auth.links.models import Purpose
+from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.rules import require_strong
 from tenon_auth.sessions.models import LogIn
@@ -23,11 +25,13 @@ class SignUpService:
         self,
         database: Database,
         users: UserService,
+        links: LinkService,
         credentials: Credentials,
         sessions: SessionService,
     ) -> None:
         self._database = database
         self._users = users
+        self._links = links
         self._credentials = credentials
         self._sessions = sessions
 
@@ -49,8 +53,9 @@ class SignUpService:
             await self._users.add_within(tx, user, terms)
             await self._credentials.add(tx, user.id, password_hash)
             log_in = await self._sessions.start(tx, user, device)
+            link = await self._links.make(tx, user.id, Purpose.VERIFY_EMAIL)
             await tx.publish(
-                events.user_signed_up(user.id),
+                events.user_signed_up(user.id, link.id),
                 call.access(f"users/{user.id}", user_id=user.id),
             )
         return log_in

@@ -2,7 +2,7 @@ import dataclasses
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_auth.users.models import SEALED_USERS, User, logins, users
@@ -40,6 +40,11 @@ class UserRepository:
             raise NotFound
         (opened,) = await self._cipher.open(self._tx, SEALED_USERS, [row])
         return User(**opened)
+
+    async def set_verified(self, user_id: UUID) -> None:
+        await self._tx.execute(
+            update(users).where(users.c.id == user_id).values(email_verified=True)
+        )
 
     async def find_all(self, user_ids: Sequence[UUID]) -> list[User]:
         """Return those that exist and can be read, in a system transaction for `contacts`."""

@@ -1,8 +1,12 @@
 from tenon.auth.v1.user_service_pb2 import (
     BatchGetUsersRequest,
     BatchGetUsersResponse,
+    SendVerificationRequest,
+    SendVerificationResponse,
     SignUpRequest,
     SignUpResponse,
+    VerifyEmailRequest,
+    VerifyEmailResponse,
 )
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceServicer
 from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user, read_device
@@ -30,6 +34,18 @@ class UserServicer(UserServiceServicer):
             session=packed_session(log_in.session, log_in.session.id),
             tokens=packed_tokens(log_in.tokens),
         )
+
+    async def VerifyEmail(
+        self, request: VerifyEmailRequest, context: object
+    ) -> VerifyEmailResponse:
+        user = await self._users.verify_email(current_call(), request.token)
+        return VerifyEmailResponse(user=packed_user(user))
+
+    async def SendVerification(
+        self, request: SendVerificationRequest, context: object
+    ) -> SendVerificationResponse:
+        await self._users.send_verification(current_call())
+        return SendVerificationResponse()
 
     async def BatchGetUsers(
         self, request: BatchGetUsersRequest, context: object

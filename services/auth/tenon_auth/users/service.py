@@ -1,7 +1,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from tenon_auth.errors import EmailTaken
+from tenon_auth import events
+from tenon_auth.errors import EmailTaken, LinkSpent
+from tenon_auth.links.models import Purpose
+from tenon_auth.links.service import LinkService
 from tenon_auth.users.addresses import comparable
 from tenon_auth.users.models import User
 from tenon_auth.users.repository import UserRepository
@@ -11,6 +14,7 @@ from tenon_crypto.fields import FieldCipher
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
+from tenon_policy.call import Call
 
 MAX_BATCH = 1_000
 
@@ -18,8 +22,11 @@ MAX_BATCH = 1_000
 class UserService:
     """Accounts. The `…_within` methods are for siblings that hold a transaction of the user's."""
 
-    def __init__(self, database: Database, cipher: FieldCipher, addresses: BlindIndex) -> None:
+    def __init__(
+        self, database: Database, cipher: FieldCipher, addresses: BlindIndex, links: LinkService
+    ) -> None:
         self._database = database
+        self._links = links
         self._cipher = cipher
         self._addresses = addresses
 
@@ -31,6 +38,30 @@ class UserService:
         """Return whose address it is, by the digests of its terms."""
         async with self._database.system("log in") as tx:
             return await UserRepository(tx, self._cipher).find_id(digests)
+
+    async def verify_email(self, call: Call, token: str) -> User:
+        """Take a mailed link as proof of the caller's address; LinkSpent."""
+        link = await self._links.read(token, Purpose.VERIFY_EMAIL)
+        if link.user_id != call.user:
+            raise LinkSpent
+        async with self._database.user(call.user) as tx:
+            await self._links.use(tx, link, Purpose.VERIFY_EMAIL)
+            users = UserRepository(tx, self._cipher)
+            await users.set_verified(call.user)
+            await tx.publish(call.access(f"users/{call.user}"))
+            return await users.get(call.user)
+
+    async def send_verification(self, call: Call) -> None:
+        """Mail the caller another link, unless their address is verified; TooManyMails."""
+        async with self._database.user(call.user) as tx:
+            if (await self.get_within(tx, call.user)).email_verified:
+                call.had_no_effect()
+                return
+            link = await self._links.make(tx, call.user, Purpose.VERIFY_EMAIL)
+            await tx.publish(
+                events.verification_requested(call.user, link.id),
+                call.access(f"users/{call.user}"),
+            )
 
     async def batch_get(self, user_ids: Sequence[UUID]) -> list[User]:
         if len(user_ids) > MAX_BATCH:

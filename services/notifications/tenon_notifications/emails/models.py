@@ -29,6 +29,7 @@ class Kind(StrEnum):
     """What a mail is about; also the name of its templates."""
 
     WELCOME = "welcome"
+    VERIFY_EMAIL = "verify_email"
     RUN_SUCCEEDED = "run_succeeded"
     RUN_FAILED = "run_failed"
     NEW_DEVICE = "new_device"

@@ -96,8 +96,11 @@ class EmailService:
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
         match email.kind:
-            case Kind.WELCOME | Kind.PASSWORD_CHANGED:
+            case Kind.PASSWORD_CHANGED:
                 return {"name": person.name}
+            case Kind.WELCOME:
+                link = await self._link(email)
+                return {"name": person.name, "token": link.token if link else ""}
             case Kind.RUN_SUCCEEDED | Kind.RUN_FAILED:
                 assert email.org_id is not None
                 assert email.subject_id is not None
@@ -107,10 +110,14 @@ class EmailService:
                 assert email.subject_id is not None
                 session = await self._people.find_session(email.user_id, email.subject_id)
                 return {"name": person.name, **asdict(_there(session, "session"))}
-            case Kind.RESET_PASSWORD:
-                assert email.subject_id is not None
-                link = await self._people.find_link(email.user_id, email.subject_id)
+            case Kind.RESET_PASSWORD | Kind.VERIFY_EMAIL:
+                link = await self._link(email)
                 return {"name": person.name, **asdict(_there(link, "link"))}
+
+    async def _link(self, email: Email) -> LinkNotice | None:
+        if email.subject_id is None:
+            return None
+        return await self._people.find_link(email.user_id, email.subject_id)
 
 
 def _there(notice: N | None, noun: str) -> N:
