@@ -9,6 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from tenon_core.ids import uuid7
 from tenon_gateway.transcoding.descriptors import load_services
 from tenon_gateway.transcoding.routes import rpc_path, service_name
 from tenon_policy.policies import Access, MethodPolicy, read_policy
@@ -86,6 +87,15 @@ def names_something(path: Path) -> bool:
     name = path[-1]
     endings = ("_id", "_ids", "_token", "_ref")
     return name in ("id", "ids", "parent", "resource") or name.endswith(endings)
+
+
+def bare_request(rpc: Rpc) -> Message:
+    """Return a request that names what nobody made, and means nothing otherwise."""
+    message = rpc.request()
+    for path in texts(rpc.method.input_type):
+        if names_something(path) and not path[-1].endswith("token"):
+            put(message, path, str(uuid7()))
+    return message
 
 
 def put(message: Message, path: Path, text: str) -> None:

@@ -19,7 +19,6 @@ from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.tenancy.v1.member_service_pb2 import RemoveMemberRequest, UpdateMemberRequest
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
 from tenon.tenancy.v1.role_pb2 import ROLE_VIEWER
-from tenon_core.ids import uuid7
 from tenon_embedded.ports import free_port
 from tenon_gateway.app import Readiness
 from tenon_gateway.app import running as running_gateway
@@ -29,7 +28,7 @@ from tenon_policy.policies import Access, MethodPolicy, Role
 from tenon_reports.app import APP as REPORTS
 from tenon_testing.callers import Caller, Callers, Tenant
 from tenon_testing.system import SERVICES, System
-from tests.isolation.contract import Rpc, names_something, put, rpcs, texts
+from tests.isolation.contract import Rpc, bare_request, put, rpcs
 from tests.isolation.doors import Door, gateway_doors, service_doors
 from tests.isolation.standing import STANDINGS, Session, Standing, refusal, told
 from tests.isolation.worlds import Registry
@@ -73,12 +72,9 @@ async def _log_out(channels: Mapping[str, grpc.aio.Channel], caller: Caller) -> 
     await stub.LogOut(LogOutRequest(refresh_token=caller.refresh_token))
 
 
-def bare_request(rpc: Rpc, organization: Tenant) -> Message:
+def request_about(rpc: Rpc, organization: Tenant) -> Message:
     """Return a request about the organization that means nothing otherwise."""
-    message = rpc.request()
-    for path in texts(rpc.method.input_type):
-        if names_something(path) and not path[-1].endswith("token"):
-            put(message, path, str(uuid7()))
+    message = bare_request(rpc)
     if "org_id" in rpc.method.input_type.fields_by_name:
         put(message, ("org_id",), str(organization.org_id))
     return message
@@ -93,7 +89,7 @@ async def differences(
         for standing, token in tokens.items():
             said = refusal(door.rpc.policy, standing, peer)
             sent = None if door.rpc.name == LOG_OUT else token
-            reply = await door.send(sent, bare_request(door.rpc, organization))
+            reply = await door.send(sent, request_about(door.rpc, organization))
             done = told(door.rpc.policy, reply.reason)
             if done != said:
                 found.append(f"{door.name} for {standing}: {said!r} by the protos, got {reply}")
@@ -192,7 +188,7 @@ async def test_a_lowered_right_is_refused_within_a_second(
     for rpc in needs_admin:
         doors += [*gateway_doors(rpc, session), *service_doors(rpc, channels.__getitem__)]
     for door in doors:
-        reply = await door.send(admin.access_token, bare_request(door.rpc, organization))
+        reply = await door.send(admin.access_token, request_about(door.rpc, organization))
         assert told(door.rpc.policy, reply.reason) == "", f"{door.name}: {reply}"
     await revoke(channels, organization, admin)
     revoked = time.monotonic()
@@ -201,7 +197,7 @@ async def test_a_lowered_right_is_refused_within_a_second(
         """Ask until refused; whatever was asked after a second must have been."""
         while True:
             asked = time.monotonic()
-            reply = await door.send(admin.access_token, bare_request(door.rpc, organization))
+            reply = await door.send(admin.access_token, request_about(door.rpc, organization))
             if told(door.rpc.policy, reply.reason) or asked - revoked > REVOKED_SECONDS:
                 return reply.reason
 
