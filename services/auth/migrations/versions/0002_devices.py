@@ -12,7 +12,7 @@ def upgrade() -> None:
     op.execute("ALTER TABLE auth.sessions ADD COLUMN user_agent bytea, ADD COLUMN ip_address bytea")
     op.execute(
         "CREATE TABLE auth.devices (user_id uuid NOT NULL REFERENCES auth.users,"
-        " token_hash bytea NOT NULL, create_time timestamptz NOT NULL DEFAULT now(),"
+        " token_hash bytea NOT NULL, last_seen_time timestamptz NOT NULL,"
         " PRIMARY KEY (user_id, token_hash))"
     )
     m.user_table("devices")

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from sqlalchemy import Column, DateTime, LargeBinary, Table, Uuid, func
+from sqlalchemy import Column, DateTime, LargeBinary, Table, Uuid
 
 from tenon_auth.users.models import METADATA
 from tenon_db.tables import USER
@@ -10,7 +10,7 @@ devices = Table(
     METADATA,
     Column("user_id", Uuid, primary_key=True),
     Column("token_hash", LargeBinary, primary_key=True),
-    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("last_seen_time", DateTime(timezone=True), nullable=False),
     info=USER,
 )
 

@@ -1,10 +1,14 @@
+from datetime import timedelta
 from uuid import UUID
 
 from tenon_auth.devices import tokens
 from tenon_auth.devices.models import Device
 from tenon_auth.devices.repository import DeviceRepository
+from tenon_core import clock
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
+
+KEPT = timedelta(days=400)
 
 
 class DeviceService:
@@ -23,7 +27,11 @@ class DeviceService:
         return token_hash if known else b""
 
     async def remember(self, tx: Transaction, user_id: UUID, device: Device) -> tuple[str, bool]:
-        """Return the token by which the device will be known again, and whether it is new."""
+        """Return the token by which the device will be known again, and whether it is new.
+
+        Devices that a browser would have forgotten are forgotten here, too.
+        """
+        at, repository = clock.now(), DeviceRepository(tx)
+        await repository.delete_unseen(user_id, at - KEPT)
         token = tokens.kept_or_new(device.token)
-        is_new = await DeviceRepository(tx).add(user_id, tokens.hash_for(user_id, token))
-        return token, is_new
+        return token, await repository.see(user_id, tokens.hash_for(user_id, token), at)

@@ -2,7 +2,7 @@ from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from tenon_auth.links.models import Link, Purpose, links
 from tenon_db.transaction import Transaction
@@ -22,6 +22,11 @@ class LinkRepository:
             select(links).where(links.c.user_id == self._tx.user_id, links.c.id == link_id)
         )
         return Link(**{**row._mapping, "purpose": Purpose(row.purpose)}) if row else None  # noqa: SLF001
+
+    async def delete_old(self, user_id: UUID, before: datetime) -> None:
+        await self._tx.execute(
+            delete(links).where(links.c.user_id == user_id, links.c.expire_time < before)
+        )
 
     async def count(self, purpose: Purpose, since: datetime) -> int:
         """Return how many were made for a purpose since then."""

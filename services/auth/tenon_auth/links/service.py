@@ -12,6 +12,7 @@ from tenon_db.transaction import Transaction
 
 MAILS = 3
 MAILS_IN = timedelta(hours=1)
+KEPT = timedelta(days=30)
 
 
 class LinkService:
@@ -22,9 +23,12 @@ class LinkService:
         self._tokens = tokens
 
     async def make(self, tx: Transaction, user_id: UUID, purpose: Purpose) -> Link:
-        """Make a link; TooManyMails, so that nobody fills another's mailbox."""
+        """Make a link, and forget those long over; TooManyMails, so that nobody fills another's
+        mailbox.
+        """
         at = clock.now()
         repository = LinkRepository(tx)
+        await repository.delete_old(user_id, at - KEPT)
         if await repository.count(purpose, at - MAILS_IN) >= MAILS:
             raise TooManyMails(retry_after=MAILS_IN.total_seconds() / MAILS)
         link = Link(uuid7(), user_id, purpose, at, at + LIVES[purpose])

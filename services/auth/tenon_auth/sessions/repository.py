@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, insert, or_, select, update
 
 from tenon_auth.sessions.models import SEALED_SESSIONS, Session, sessions
 from tenon_crypto.fields import FieldCipher
@@ -49,6 +49,11 @@ class SessionRepository:
 
     async def end(self, session: Session, at: datetime) -> None:
         await self._tx.execute(update(sessions).where(*self._is(session.id)).values(end_time=at))
+
+    async def delete_old(self, user_id: UUID, before: datetime) -> None:
+        """Forget the sessions that were over by then."""
+        over = or_(sessions.c.end_time < before, sessions.c.expire_time < before)
+        await self._tx.execute(delete(sessions).where(sessions.c.user_id == user_id, over))
 
     async def find_live(self, session_ids: Sequence[UUID], at: datetime) -> list[UUID]:
         """Return which are live, in a system transaction for `grants`."""

@@ -31,6 +31,8 @@ from tenon_policy.tokens import TokenVerifier
 GRACE_SECONDS = 10.0
 FAMILY_KEY_BYTES = 32
 MAX_USER_AGENT_CHARS = 500
+KEPT = timedelta(days=30)
+"""How long what was said of a session is kept after it has ended."""
 MAX_BATCH = 1_000
 
 
@@ -75,7 +77,7 @@ class SessionService:
         return log_in
 
     async def start(self, tx: Transaction, user: User, device: Device) -> LogIn:
-        """Start a session in the transaction of its user."""
+        """Start a session in the transaction of its user, and forget those long over."""
         at = clock.now()
         session = Session(
             id=uuid7(),
@@ -89,7 +91,9 @@ class SessionService:
             expire_time=at + self._life,
             end_time=None,
         )
-        await SessionRepository(tx, self._cipher).add(session)
+        repository = SessionRepository(tx, self._cipher)
+        await repository.delete_old(user.id, at - KEPT)
+        await repository.add(session)
         token, is_new = await self._devices.remember(tx, user.id, device)
         tokens = dataclasses.replace(self._tokens(session), device_token=token)
         return LogIn(user, session, tokens, new_device=is_new)

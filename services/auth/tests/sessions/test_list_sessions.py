@@ -1,6 +1,7 @@
 """One's sessions: what they were begun on, which is asking, and no other's."""
 
 import grpc
+import psycopg
 import pytest
 from grpc.aio import Metadata
 
@@ -14,6 +15,7 @@ from tenon.auth.v1.session_service_pb2 import (
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.auth.v1.user_service_pb2 import SignUpResponse
 from tenon_testing.callers import PASSWORD
+from tenon_testing.system import System
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"
 
@@ -71,3 +73,30 @@ async def test_any_user_agent_is_taken(
 ) -> None:
     reply = await log_in(auth, signed_up, user_agent=user_agent)
     assert reply.session.device == ""
+
+
+async def test_what_is_long_over_is_forgotten_at_the_next_log_in(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, system: System
+) -> None:
+    """Sessions, devices and links, of that user."""
+    old = await log_in(auth, signed_up)
+    with psycopg.connect(system.admin_url(), autocommit=True) as admin:
+        admin.execute(
+            "UPDATE auth.sessions SET end_time = now() - interval '31 days' WHERE id = %s",
+            [old.session.id],
+        )
+        admin.execute(
+            "UPDATE auth.devices SET last_seen_time = now() - interval '401 days'"
+            " WHERE user_id = %s",
+            [signed_up.user.id],
+        )
+        new = await log_in(auth, signed_up)
+        kept = admin.execute(
+            "SELECT id::text FROM auth.sessions WHERE user_id = %s ORDER BY id",
+            [signed_up.user.id],
+        ).fetchall()
+        known = admin.execute(
+            "SELECT count(*) FROM auth.devices WHERE user_id = %s", [signed_up.user.id]
+        ).fetchone()
+    assert kept == [(signed_up.session.id,), (new.session.id,)]
+    assert known == (1,)
