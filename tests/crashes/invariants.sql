@@ -141,7 +141,7 @@ GROUP BY users.id HAVING count(emails.id) <> 1
 UNION ALL
 SELECT format('run %s was told of by %s mails', runs.id, count(emails.id))
 FROM reports.runs
-LEFT JOIN notifications.emails ON emails.run_id = runs.id AND kind = 'run_succeeded'
+LEFT JOIN notifications.emails ON emails.subject_id = runs.id AND kind = 'run_succeeded'
     AND emails.state = 'sent'
 GROUP BY runs.id HAVING count(emails.id) <> 1
 UNION ALL

@@ -171,7 +171,7 @@ class Database:
                 with Patience(BEGIN_SECONDS):
                     await driver.execute(scope.begin().encode())
             except psycopg.OperationalError:
-                connection.invalidate()
+                await _throw_away(connection, driver)
             except BaseException:
                 await _give_back(connection, driver)
                 raise
@@ -199,13 +199,20 @@ async def _give_back(connection: PoolProxiedConnection, driver: Driver) -> None:
         await asyncio.shield(_roll_back(connection, driver))
 
 
+async def _throw_away(connection: PoolProxiedConnection, driver: Driver) -> None:
+    """Close a connection that is broken; the pool opens another in its place."""
+    connection.detach()
+    with suppress(psycopg.Error):
+        await driver.close()
+
+
 async def _roll_back(connection: PoolProxiedConnection, driver: Driver) -> None:
     with suppress(psycopg.Error), Patience(ROLLBACK_SECONDS):
         await driver.rollback()
     if driver.info.transaction_status is TransactionStatus.IDLE:
         connection.close()
     else:
-        connection.invalidate()
+        await _throw_away(connection, driver)
 
 
 def _told(error: psycopg.Error) -> Exception:

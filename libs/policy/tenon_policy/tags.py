@@ -64,22 +64,22 @@ class Tags:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._retry_at = 0.0
-        self._owed: dict[str, str] = {}
+        self._owed: set[tuple[str, str]] = set()
         self._paying: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def written(self, tags: Sequence[str]) -> AsyncIterator[None]:
         """Keep caches from answering for these tags in the body; afterwards they are renewed."""
-        mark = await self.mark(tags)
+        mark = MARK + new_version()
         try:
+            await self.mark(tags, mark)
             yield
         finally:
             # Also when the caller has gone meanwhile: what is committed makes caches stale.
             await asyncio.shield(self.renew(tags, mark))
 
-    async def mark(self, tags: Sequence[str]) -> str:
-        """Call before the commit; returns the mark."""
-        mark = MARK + new_version()
+    async def mark(self, tags: Sequence[str], mark: str) -> None:
+        """Call before the commit, with a mark of the caller's own."""
 
         async def set_marks() -> None:
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -88,7 +88,6 @@ class Tags:
                 await pipe.execute()
 
         await self._do(set_marks)
-        return mark
 
     async def renew(self, tags: Sequence[str], mark: str) -> None:
         """Give each tag a new version; call after the commit and before the reply."""
@@ -114,13 +113,13 @@ class Tags:
         return True
 
     def _owe(self, tags: Sequence[str], mark: str) -> None:
-        self._owed.update(dict.fromkeys(tags, mark))
+        self._owed.update((tag, mark) for tag in tags)
         if self._paying is None or self._paying.done():
             self._paying = asyncio.create_task(self._pay())
 
     async def _pay(self) -> None:
         while self._owed:
             await asyncio.sleep(AWAY_SECONDS)
-            owed, self._owed = self._owed, {}
-            for tag, mark in owed.items():
+            owed, self._owed = self._owed, set()
+            for tag, mark in owed:
                 await self.renew([tag], mark)

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from tenon_policy.tags import Tags, is_mark, tag_key
+from tenon_policy.tags import MARK, Tags, is_mark, tag_key
 from tenon_rpc.redis_client import open_redis
 from tenon_testing.proxy import Proxy
 from tenon_testing.servers import Servers
@@ -49,7 +49,9 @@ async def test_a_write_that_fails_leaves_no_mark(redis: Redis, tag: str) -> None
 
 async def test_who_is_done_leaves_the_mark_of_who_still_writes(redis: Redis, tag: str) -> None:
     tags = Tags(redis)
-    first, second = await tags.mark([tag]), await tags.mark([tag])
+    first, second = f"{MARK}first", f"{MARK}second"
+    for mark in (first, second):
+        await tags.mark([tag], mark)
     await tags.renew([tag], first)
     assert await is_marked(redis, tag)
     await tags.renew([tag], second)

@@ -69,7 +69,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         network=Allowance(settings.guesses_per_network, GUESSES_SECONDS),
     )
     hasher = PasswordHasher(settings.bcrypt_cost)
-    credentials = Credentials(database, users, devices, hasher, guesses)
+    credentials = Credentials(database, users, links, devices, hasher, guesses)
     sessions = SessionService(
         database,
         accounts.cipher,

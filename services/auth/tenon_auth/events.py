@@ -22,6 +22,7 @@ class SessionEndCause(IntEnum):
     REVOKED = events_pb2.SESSION_END_CAUSE_REVOKED
     TOKEN_REUSED = events_pb2.SESSION_END_CAUSE_TOKEN_REUSED
     PASSWORD_CHANGED = events_pb2.SESSION_END_CAUSE_PASSWORD_CHANGED
+    TOO_MANY = events_pb2.SESSION_END_CAUSE_TOO_MANY
 
 
 def user_signed_up(user_id: UUID, link_id: UUID) -> Event:

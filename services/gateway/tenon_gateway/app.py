@@ -43,7 +43,7 @@ from tenon_gateway.transcoding.encoders import Encoders, to_json
 from tenon_gateway.transcoding.routes import Route, compile_routes
 from tenon_gateway.transcoding.stubs import Stubs
 from tenon_policy.grants import Grants
-from tenon_policy.policies import MethodPolicy, load_policies
+from tenon_policy.policies import Access, MethodPolicy, load_policies
 from tenon_policy.tokens import KeySet, TokenVerifier
 from tenon_rpc.channel import open_channel
 from tenon_rpc.owners import AuthOwner, TenancyOwner
@@ -111,6 +111,7 @@ def build(
         name: Rules.of(name, settings.rate_class(name))
         for name in {READ, *(policy.rate for policy in policies.values() if policy.rate)}
     }
+    _require_user_rules(policies.values(), rules)
     document = to_json(compile_document(routes, OPERATIONS))
     endpoints = [
         *_service_endpoints(settings, stubs, encoders, policies),
@@ -129,6 +130,16 @@ def build(
         request_log=RequestLog(_line_writer(settings)),
         secure=settings.secure,
     )
+
+
+def _require_user_rules(policies: Iterable[MethodPolicy], rules: Mapping[str, Rules]) -> None:
+    """Or whoever is logged in may ask without limit."""
+    for policy in policies:
+        known = policy.access in (Access.USER, Access.ORG)
+        if known and policy.rate and rules[policy.rate].user is None:
+            raise BadSettings(
+                f"rate class {policy.rate} needs numbers for users, since {policy.method} has one"
+            )
 
 
 def _require_peers(routes: Iterable[Route], settings: GatewaySettings) -> None:

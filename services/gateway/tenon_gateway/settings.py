@@ -47,7 +47,7 @@ def _rates(ip: int, user: int, org: int) -> RateClass:
 
 
 RATE_CLASSES = {
-    "login": RateClass(ip=Rate(count=10), away=Rate(count=5)),
+    "login": RateClass(ip=Rate(count=10), user=Rate(count=10), away=Rate(count=5)),
     "refresh": RateClass(ip=Rate(count=60), away=Rate(count=30)),
     "read": _rates(ip=600, user=3_000, org=30_000),
     "write": _rates(ip=60, user=600, org=6_000),

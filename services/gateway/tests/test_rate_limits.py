@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from services.gateway.tests.browsing import Gateway, Serve, bearer, problem
 from tenon_gateway.metrics import RATE_LIMITED
+from tenon_gateway.settings import BadSettings
 from tenon_testing.callers import Callers
 from tenon_testing.servers import Servers
 
@@ -110,3 +111,11 @@ async def test_without_redis_everything_else_is_open(serve: Serve, callers: Call
         for _ in range(5):
             response = await gateway.client.get("/api/orgs", headers=bearer(caller))
             assert response.status == 200
+
+
+async def test_a_class_that_forgets_users_stops_the_start(serve: Serve) -> None:
+    """A user's own route would have no limit at all."""
+    numbers = {"write": {"ip": {"count": 3, "seconds": 60}}}
+    with pytest.raises(BadSettings, match="write needs numbers for users"):
+        async with serve(rate_classes=numbers):
+            pass

@@ -30,6 +30,7 @@ class Person:
 
     name: str
     email: str
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ class AuthPeople:
         request = BatchGetUsersRequest(ids=[str(user_id) for user_id in user_ids])
         reply = await self._stub.BatchGetUsers(request)
         found = {
-            UUID(user.id): Person(user.name, _ascii_domain(user.email)) for user in reply.users
+            UUID(user.id): Person(user.name, _ascii_domain(user.email), user.email_verified)
+            for user in reply.users
         }
         return {user_id: found.get(user_id) for user_id in user_ids}
 

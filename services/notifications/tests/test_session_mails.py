@@ -26,6 +26,13 @@ async def sessions(bench: MailBench) -> AsyncIterator[Any]:
     await channel.close(None)
 
 
+async def verify(bench: MailBench, user_id: object) -> None:
+    """Notices go to addresses alone that are verified."""
+    await bench.admin.execute(
+        "UPDATE auth.users SET email_verified = true WHERE id = %s", [user_id]
+    )
+
+
 async def jobs_of(bench: MailBench, user_id: str, kind: str) -> int:
     cursor = await bench.admin.execute(
         "SELECT count(*) FROM notifications.jobs"
@@ -41,7 +48,7 @@ async def test_a_log_in_on_a_new_device_is_told_and_none_on_a_known_one(
     bench: MailBench, sessions: Any
 ) -> None:
     email = f"{uuid4()}@example.com"
-    await bench.sign_up(email)
+    await verify(bench, await bench.sign_up(email))
     first = Device(user_agent=FIREFOX, ip_address=ADDRESS)
     request = LogInRequest(email=email, password=PASSWORD, device=first)
     begun = await sessions.LogIn(request)
@@ -62,6 +69,7 @@ async def test_a_log_in_on_a_new_device_is_told_and_none_on_a_known_one(
 
 async def test_whose_password_was_changed_is_told(bench: MailBench, callers: Callers) -> None:
     ada = await callers.user()
+    await verify(bench, ada.user_id)
     channel = bench.system.channel("auth")
     request = ChangePasswordRequest(
         current_password=PASSWORD, new_password="another horse and battery"
@@ -76,6 +84,7 @@ async def test_whose_refresh_token_was_copied_is_told(
     bench: MailBench, sessions: Any, callers: Callers
 ) -> None:
     ada = await callers.user()
+    await verify(bench, ada.user_id)
     stolen = token = ada.refresh_token
     for _ in range(2):
         reply = await sessions.RefreshSession(RefreshSessionRequest(refresh_token=token))
@@ -86,3 +95,23 @@ async def test_whose_refresh_token_was_copied_is_told(
         mail = await bench.mail_about(ada.email, "ended a session")
         assert await jobs_of(bench, str(ada.user_id), "session_reused") == 1
     assert "Log in again" in bench.text(mail)
+
+
+async def test_an_address_that_may_be_anothers_gets_no_notices(
+    bench: MailBench, sessions: Any, callers: Callers
+) -> None:
+    """Or whoever signs up with it could fill a stranger's mailbox."""
+    ada = await callers.user()
+    await sessions.LogIn(LogInRequest(email=ada.email, password=PASSWORD))
+    async with bench.working():
+
+        async def given_up() -> bool:
+            cursor = await bench.admin.execute(
+                "SELECT failure FROM notifications.emails WHERE user_id = %s"
+                " AND kind = 'new_device' AND state = 'failed'",
+                [ada.user_id],
+            )
+            row = await cursor.fetchone()
+            return row is not None and "not verified" in str(row["failure"])
+
+        await bench.until(given_up)

@@ -33,5 +33,15 @@ class DeviceService:
         """
         at, repository = clock.now(), DeviceRepository(tx)
         await repository.delete_unseen(user_id, at - KEPT)
-        token = tokens.kept_or_new(device.token)
-        return token, await repository.see(user_id, tokens.hash_for(user_id, token), at)
+        if tokens.is_ours(device.token):
+            known = tokens.hash_for(user_id, device.token)
+            if await repository.see(user_id, known, at):
+                return device.token, False
+        token = tokens.new_token()  # also for one that another user of the browser has seen
+        await repository.add(user_id, tokens.hash_for(user_id, token), at)
+        return token, True
+
+    async def forget_others(self, tx: Transaction, user_id: UUID, but: Device) -> None:
+        """Forget all devices but this: one of them may be somebody's who had the password."""
+        kept = tokens.hash_for(user_id, but.token) if tokens.is_ours(but.token) else b""
+        await DeviceRepository(tx).delete_others(user_id, kept)

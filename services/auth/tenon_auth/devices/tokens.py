@@ -9,12 +9,8 @@ from uuid import UUID
 LENGTH = 24
 
 
-def kept_or_new(token: str) -> str:
-    """Return the token that a device has, or a new one for what cannot be one of ours.
-
-    Users of one browser share its token; it says nothing by itself.
-    """
-    return token if is_ours(token) else secrets.token_urlsafe(LENGTH)
+def new_token() -> str:
+    return secrets.token_urlsafe(LENGTH)
 
 
 def hash_for(user_id: UUID, token: str) -> bytes:

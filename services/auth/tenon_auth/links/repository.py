@@ -2,7 +2,7 @@ from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, literal, select, update
 
 from tenon_auth.links.models import Link, Purpose, links
 from tenon_db.transaction import Transaction
@@ -26,6 +26,23 @@ class LinkRepository:
     async def delete_old(self, user_id: UUID, before: datetime) -> None:
         await self._tx.execute(
             delete(links).where(links.c.user_id == user_id, links.c.expire_time < before)
+        )
+
+    async def lock(self, user_id: UUID) -> None:
+        """Let others who make links for the user wait until the commit."""
+        name = literal(f"links/{user_id}")
+        await self._tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+    async def use_up(self, user_id: UUID, purpose: Purpose, at: datetime) -> None:
+        """Let none of these be used any more."""
+        await self._tx.execute(
+            update(links)
+            .where(
+                links.c.user_id == user_id,
+                links.c.purpose == purpose,
+                links.c.use_time.is_(None),
+            )
+            .values(use_time=at)
         )
 
     async def count(self, purpose: Purpose, since: datetime) -> int:

@@ -28,6 +28,7 @@ class LinkService:
         """
         at = clock.now()
         repository = LinkRepository(tx)
+        await repository.lock(user_id)
         await repository.delete_old(user_id, at - KEPT)
         if await repository.count(purpose, at - MAILS_IN) >= MAILS:
             raise TooManyMails(retry_after=MAILS_IN.total_seconds() / MAILS)
@@ -55,6 +56,10 @@ class LinkService:
         if link is None or not link.is_good(clock.now()):
             raise LinkSpent
         return found
+
+    async def use_up(self, tx: Transaction, user_id: UUID, purpose: Purpose) -> None:
+        """Let none of a user's links for a purpose be used any more."""
+        await LinkRepository(tx).use_up(user_id, purpose, clock.now())
 
     async def use(self, tx: Transaction, link: LinkToken, purpose: Purpose) -> None:
         """Use a link in the transaction of its effect; LinkSpent if somebody was faster."""

@@ -1,11 +1,14 @@
 """Whether a password is somebody's: asked by log-ins and by changes."""
 
+from contextlib import suppress
 from uuid import UUID
 
 from tenon_auth.devices.models import Device
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.errors import InvalidCredentials, TooManyLogIns
-from tenon_auth.passwords.guesses import Counted, GuessLimiter
+from tenon_auth.links.models import Purpose
+from tenon_auth.links.service import LinkService
+from tenon_auth.passwords.guesses import Charge, GuessLimiter
 from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_auth.passwords.models import Credential
 from tenon_auth.passwords.repository import CredentialRepository
@@ -22,12 +25,14 @@ class Credentials:
         self,
         database: Database,
         users: UserService,
+        links: LinkService,
         devices: DeviceService,
         hasher: PasswordHasher,
         guesses: GuessLimiter,
     ) -> None:
         self._database = database
         self._users = users
+        self._links = links
         self._devices = devices
         self._hasher = hasher
         self._guesses = guesses
@@ -44,10 +49,10 @@ class Credentials:
         async with self._database.user(user_id) as tx:
             credential = await CredentialRepository(tx).find()
         counters = await self._guesses.counters(terms[0].digest, device.ip_address, known_device)
-        await self._guesses.charge(counters)
-        if not await self._matches(password, credential, counters) or credential is None:
+        charge = await self._guesses.charge(counters)
+        if not await self._matches(password, credential, charge) or credential is None:
             raise InvalidCredentials
-        await self._guesses.refund(counters)
+        await self._guesses.refund(charge)
         await self._rehash(credential, password)
         return credential
 
@@ -64,22 +69,30 @@ class Credentials:
     async def add(self, tx: Transaction, user_id: UUID, password_hash: str) -> None:
         await CredentialRepository(tx).add(user_id, password_hash)
 
-    async def replace(self, tx: Transaction, user_id: UUID, password_hash: str) -> None:
-        await CredentialRepository(tx).replace(user_id, password_hash)
+    async def replace(
+        self, tx: Transaction, user_id: UUID, password_hash: str, seen: Credential | None = None
+    ) -> None:
+        """Replace a password, and whatever else was good for replacing it.
 
-    async def _matches(
-        self, password: str, credential: Credential | None, counters: list[Counted]
-    ) -> bool:
+        InvalidCredentials if it is not the one that was `seen` any more.
+        """
+        if not await CredentialRepository(tx).replace(user_id, password_hash, seen):
+            raise InvalidCredentials
+        await self._links.use_up(tx, user_id, Purpose.RESET_PASSWORD)
+
+    async def _matches(self, password: str, credential: Credential | None, charge: Charge) -> bool:
         try:
             against = credential.password_hash if credential else None
             return await self._hasher.matches(password, against)
         except TooManyLogIns:
-            await self._guesses.refund(counters)
+            await self._guesses.refund(charge)
             raise
 
     async def _rehash(self, credential: Credential, password: str) -> None:
-        """Keep the password at the cost of today, while it is here."""
-        if self._hasher.is_outdated(credential.password_hash):
+        """Keep the password at the cost of today, while it is here and there is time for it."""
+        if not self._hasher.is_outdated(credential.password_hash):
+            return
+        with suppress(TooManyLogIns):
             password_hash = await self._hasher.hash(password)
             async with self._database.user(credential.user_id) as tx:
                 await CredentialRepository(tx).rehash(credential, password_hash)

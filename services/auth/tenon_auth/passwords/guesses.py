@@ -1,8 +1,8 @@
 """How often a password may be guessed: counted before it is checked, in one step.
 
 Guesses count by the account, and by the network that they come from. On a device that its owner
-has logged in on they count by that device instead of by the account: so whoever guesses from
-elsewhere locks no owner out. A counter is a GCRA: the moment (µs) when its guesses are worked off.
+has logged in on they count by that device instead: so whoever guesses from elsewhere, or from
+next door, locks no owner out. A counter is a GCRA: the moment (µs) when its guesses are worked off.
 """
 
 import asyncio
@@ -91,6 +91,14 @@ class Counted:
     allowance: Allowance
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A guess that was counted; `here` in this process, for Redis did not answer."""
+
+    counters: Sequence[Counted]
+    here: bool
+
+
 class GuessLimiter:
     """Lets a password be checked, or not; without Redis by stricter counters of this process."""
 
@@ -112,33 +120,35 @@ class GuessLimiter:
         one that its owner has logged in on, and is empty on any other.
         """
         counted = [Counted(f"guesses:account:{account.hex()}:{device.hex()}", self._account)]
-        if ip_address:
+        if ip_address and not device:  # of a known one, neighbours' guesses say nothing
             term, *_ = await self._networks.terms(_network(ip_address).encode())
             counted.append(Counted(f"guesses:network:{term.digest.hex()}", self._network))
         return counted
 
-    async def charge(self, counters: Sequence[Counted]) -> None:
+    async def charge(self, counters: Sequence[Counted]) -> Charge:
         """Count a guess before it is checked; TooManyGuesses."""
-        wait_us = await self._charge(counters)
-        if wait_us > 0:
-            REFUSED.inc()
-            raise TooManyGuesses(retry_after=wait_us / SECOND_US)
-
-    async def refund(self, counters: Sequence[Counted]) -> None:
-        """Take a guess back that was none."""
-        intervals = [counter.allowance.interval_us for counter in counters]
-        for counter in counters:
-            self._local.pop(counter.key, None)
-        await self._ask(REFUND, counters, intervals)
-
-    async def _charge(self, counters: Sequence[Counted]) -> int:
         numbers = [
             number
             for counter in counters
             for number in (counter.allowance.interval_us, counter.allowance.capacity_us)
         ]
-        answer = await self._ask(CHARGE, counters, numbers)
-        return self._charge_here(counters) if answer is None else answer
+        wait_us, here = await self._ask(CHARGE, counters, numbers), False
+        if wait_us is None:
+            wait_us, here = self._charge_here(counters), True
+        if wait_us > 0:
+            REFUSED.inc()
+            raise TooManyGuesses(retry_after=wait_us / SECOND_US)
+        return Charge(counters, here)
+
+    async def refund(self, charge: Charge) -> None:
+        """Take a guess back that was none, where it was counted."""
+        if charge.here:
+            for counter in charge.counters:
+                if counter.key in self._local:
+                    self._local[counter.key] -= counter.allowance.without_redis().interval_us
+        else:
+            intervals = [counter.allowance.interval_us for counter in charge.counters]
+            await self._ask(REFUND, charge.counters, intervals)
 
     async def _ask(
         self, script: str, counters: Sequence[Counted], numbers: Sequence[int]

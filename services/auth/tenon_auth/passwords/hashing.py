@@ -38,12 +38,24 @@ class PasswordHasher:
     async def matches(self, password: str, password_hash: str | None) -> bool:
         """Check a password; without a hash it takes the same time and says no."""
         against = (password_hash or self._dummy_hash).encode()
-        same = await self._run(lambda: bcrypt.checkpw(_digest(password), against))
-        return same and password_hash is not None
+        digest = _digest(password)
+
+        def check() -> bool:
+            same = bcrypt.checkpw(digest, against)
+            if not same:
+                self._make_up_for(against, digest)
+            return same
+
+        return await self._run(check) and password_hash is not None
+
+    def _make_up_for(self, password_hash: bytes, digest: bytes) -> None:
+        """Spend what checking an older hash has saved: 2^old + 2^old + … + 2^(new-1) = 2^new."""
+        for cost in range(_cost_of(password_hash.decode()), self._cost):
+            bcrypt.hashpw(digest, bcrypt.gensalt(cost))
 
     def is_outdated(self, password_hash: str) -> bool:
         """Say whether it was made at a lower cost than hashes are made now."""
-        return int(password_hash.split("$")[2]) < self._cost
+        return _cost_of(password_hash) < self._cost
 
     def _hash(self, password: str) -> str:
         return bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode()
@@ -56,6 +68,10 @@ class PasswordHasher:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
+
+
+def _cost_of(password_hash: str) -> int:
+    return int(password_hash.split("$")[2])
 
 
 def _digest(password: str) -> bytes:

@@ -32,12 +32,17 @@ class CredentialRepository:
         )
         return changes == credential.changes
 
-    async def replace(self, user_id: UUID, password_hash: str) -> None:
-        await self._tx.execute(
-            update(credentials)
-            .where(credentials.c.user_id == user_id)
-            .values(password_hash=password_hash, changes=credentials.c.changes + 1)
+    async def replace(
+        self, user_id: UUID, password_hash: str, seen: Credential | None = None
+    ) -> bool:
+        """Replace the password; where it was `seen`, only if nobody was faster."""
+        change = update(credentials).where(credentials.c.user_id == user_id)
+        if seen is not None:
+            change = change.where(credentials.c.changes == seen.changes)
+        replaced = await self._tx.execute(
+            change.values(password_hash=password_hash, changes=credentials.c.changes + 1)
         )
+        return replaced.rowcount == 1
 
     async def rehash(self, credential: Credential, password_hash: str) -> None:
         """Keep the same password under another hash, unless it was replaced meanwhile."""

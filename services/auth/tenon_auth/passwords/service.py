@@ -63,7 +63,9 @@ class PasswordService:
             await self._links.use(tx, link, RESET)
             await self._credentials.replace(tx, user.id, password_hash)
             await self._sessions.end_all(tx, SessionEndCause.PASSWORD_CHANGED)
+            await self._devices.forget_others(tx, user.id, device)
             device_token, _ = await self._devices.remember(tx, user.id, device)
+            await self._users.set_verified_within(tx, user.id)  # who has the link reads the mail
             await tx.publish(
                 events.password_changed(user.id),
                 call.access(f"users/{user.id}/password", user_id=user.id),
@@ -81,8 +83,8 @@ class PasswordService:
             credential = await self._credentials.verify(user.email, current, device)
             password_hash = await self._credentials.hash(new)
             async with self._database.user(user.id) as tx:
-                await self._credentials.confirm(tx, credential)
-                await self._credentials.replace(tx, user.id, password_hash)
+                await self._credentials.replace(tx, user.id, password_hash, credential)
+                await self._devices.forget_others(tx, user.id, device)
                 await self._sessions.end_others(tx, call.session, SessionEndCause.PASSWORD_CHANGED)
                 await tx.publish(
                     events.password_changed(user.id), call.access(f"users/{user.id}/password")

@@ -36,9 +36,12 @@ class SessionRepository:
         wanted = live.where(sessions.c.id < before) if before else live
         return await self._opened(wanted.order_by(sessions.c.id.desc()).limit(limit))
 
-    async def lock_live(self, at: datetime) -> list[Session]:
-        """Return the live ones, and hold off whoever would change them until the commit."""
-        return await self._opened(self._live(at).order_by(sessions.c.id).with_for_update())
+    async def lock_live(self, at: datetime) -> list[UUID]:
+        """Return the ids of the live ones, oldest first, and hold off whoever would change them
+        until the commit.
+        """
+        live = self._live(at).with_only_columns(sessions.c.id).order_by(sessions.c.id)
+        return [row.id for row in await self._tx.rows(live.with_for_update())]
 
     async def rotate(self, session: Session) -> None:
         await self._tx.execute(
@@ -47,8 +50,12 @@ class SessionRepository:
             .values(generation=session.generation, rotate_time=session.rotate_time)
         )
 
-    async def end(self, session: Session, at: datetime) -> None:
-        await self._tx.execute(update(sessions).where(*self._is(session.id)).values(end_time=at))
+    async def end(self, session_ids: Sequence[UUID], at: datetime) -> None:
+        await self._tx.execute(
+            update(sessions)
+            .where(sessions.c.user_id == self._tx.user_id, sessions.c.id.in_(session_ids))
+            .values(end_time=at)
+        )
 
     async def delete_old(self, user_id: UUID, before: datetime) -> None:
         """Forget the sessions that were over by then."""

@@ -25,12 +25,14 @@ from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
-from tenon_policy.grants import GrantChanges, SessionKey
+from tenon_policy.grants import GrantChanges, GrantKey, SessionKey
 from tenon_policy.tokens import TokenVerifier
 
 GRACE_SECONDS = 10.0
 FAMILY_KEY_BYTES = 32
 MAX_USER_AGENT_CHARS = 500
+MAX_LIVE = 100
+"""Sessions of one user; who holds a password must not make so many that none can be ended."""
 KEPT = timedelta(days=30)
 """How long what was said of a session is kept after it has ended."""
 MAX_BATCH = 1_000
@@ -77,7 +79,10 @@ class SessionService:
         return log_in
 
     async def start(self, tx: Transaction, user: User, device: Device) -> LogIn:
-        """Start a session in the transaction of its user, and forget those long over."""
+        """Start a session in the transaction of its user.
+
+        Those long over are forgotten; of too many, the oldest end.
+        """
         at = clock.now()
         session = Session(
             id=uuid7(),
@@ -93,6 +98,8 @@ class SessionService:
         )
         repository = SessionRepository(tx, self._cipher)
         await repository.delete_old(user.id, at - KEPT)
+        surplus = (await repository.lock_live(at))[: 1 - MAX_LIVE]
+        await self._end(tx, user.id, surplus, SessionEndCause.TOO_MANY)
         await repository.add(session)
         token, is_new = await self._devices.remember(tx, user.id, device)
         tokens = dataclasses.replace(self._tokens(session), device_token=token)
@@ -111,7 +118,7 @@ class SessionService:
                 case Presented.CURRENT:
                     session = await self._rotate(tx, session)
                 case Presented.STALE:
-                    await self._end(tx, session, SessionEndCause.TOKEN_REUSED)
+                    await self._end(tx, session.user_id, [session.id], SessionEndCause.TOKEN_REUSED)
                     session = dataclasses.replace(session, end_time=clock.now())
             await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
             user = await self._users.get_within(tx, session.user_id)
@@ -137,7 +144,7 @@ class SessionService:
             call.had_no_effect()
 
     async def _log_out(self, tx: Transaction, call: Call, session: Session) -> None:
-        await self._end(tx, session, SessionEndCause.LOG_OUT)
+        await self._end(tx, session.user_id, [session.id], SessionEndCause.LOG_OUT)
         await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
 
     async def get(self, call: Call) -> tuple[User, Session]:
@@ -164,7 +171,7 @@ class SessionService:
             if not session.is_live(clock.now()):
                 call.had_no_effect()
                 return
-            await self._end(tx, session, SessionEndCause.REVOKED)
+            await self._end(tx, call.user, [session.id], SessionEndCause.REVOKED)
             await tx.publish(call.access(f"sessions/{session.id}"))
 
     async def revoke_others(self, call: Call) -> None:
@@ -175,14 +182,15 @@ class SessionService:
 
     async def end_others(self, tx: Transaction, but: UUID, cause: SessionEndCause) -> None:
         """End all other sessions of the transaction's user."""
-        for session in await SessionRepository(tx, self._cipher).lock_live(clock.now()):
-            if session.id != but:
-                await self._end(tx, session, cause)
+        assert tx.user_id is not None
+        live = await SessionRepository(tx, self._cipher).lock_live(clock.now())
+        await self._end(tx, tx.user_id, [one for one in live if one != but], cause)
 
     async def end_all(self, tx: Transaction, cause: SessionEndCause) -> None:
         """End all sessions of the transaction's user."""
-        for session in await SessionRepository(tx, self._cipher).lock_live(clock.now()):
-            await self._end(tx, session, cause)
+        assert tx.user_id is not None
+        live = await SessionRepository(tx, self._cipher).lock_live(clock.now())
+        await self._end(tx, tx.user_id, live, cause)
 
     async def get_notice(self, user_id: UUID | None, session_id: UUID | None) -> Session:
         """Return a session, ended or not, of which its user is told; SessionNotFound."""
@@ -222,15 +230,22 @@ class SessionService:
         await SessionRepository(tx, self._cipher).rotate(rotated)
         return rotated
 
-    async def _end(self, tx: Transaction, session: Session, cause: SessionEndCause) -> None:
-        key = SessionKey(session.id)
-        await SessionRepository(tx, self._cipher).end(session, clock.now())
-        await tx.publish(events.session_ended(session.user_id, session.id, cause))
-        mark = await self._grants.mark(key)
-        tx.after_commit(lambda: self._grants.settle({key: 0}, mark))
+    async def _end(
+        self, tx: Transaction, user_id: UUID, session_ids: Sequence[UUID], cause: SessionEndCause
+    ) -> None:
+        """End sessions, however many: by one statement, one set of marks, and one of events."""
+        if not session_ids:
+            return
+        await SessionRepository(tx, self._cipher).end(session_ids, clock.now())
+        await tx.publish(*(events.session_ended(user_id, one, cause) for one in session_ids))
+        levels: dict[GrantKey, int] = {SessionKey(one): 0 for one in session_ids}
+        mark = await self._grants.mark(*levels)
+        tx.after_commit(lambda: self._grants.settle(levels, mark))
 
     def _tokens(self, session: Session) -> Tokens:
-        access_token, access_expire_time = self._signing_keys.sign(session.user_id, session.id)
+        access_token, access_expire_time = self._signing_keys.sign(
+            session.user_id, session.id, until=session.expire_time
+        )
         return Tokens(
             access_token, access_expire_time, refresh_tokens.derive(session), session.expire_time
         )

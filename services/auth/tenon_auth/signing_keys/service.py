@@ -37,11 +37,11 @@ class SigningKeyService:
         """Return the keys that verify, by id."""
         return {key.kid: key.key.public_key() for key in self.keys}
 
-    def sign(self, user_id: UUID, session_id: UUID) -> tuple[str, datetime]:
-        """Return an access token (RFC 9068) and when it expires."""
+    def sign(self, user_id: UUID, session_id: UUID, *, until: datetime) -> tuple[str, datetime]:
+        """Return an access token (RFC 9068) and when it expires, not after `until`."""
         issued = clock.now()
         life = ACCESS_TOKEN_SECONDS - secrets.randbelow(JITTER_SECONDS + 1)
-        expires = issued + timedelta(seconds=life)
+        expires = min(until, issued + timedelta(seconds=life))
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,

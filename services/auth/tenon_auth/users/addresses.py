@@ -7,9 +7,14 @@ from email_validator import EmailNotValidError, validate_email
 from tenon_auth.errors import InvalidEmail
 from tenon_core.errors import FieldError
 
+MAX_CHARS = 320
+
 
 def valid_address(email: str) -> str:
     """Return the address as mail is sent to it; InvalidEmail says what is wrong with it."""
+    if len(email) > MAX_CHARS:  # to say more of it would take long
+        message = f"must have at most {MAX_CHARS} characters"
+        raise InvalidEmail(fields=[FieldError("/email", message)])
     try:
         return validate_email(email.strip(), check_deliverability=False).normalized
     except EmailNotValidError as error:

@@ -72,6 +72,9 @@ class UserService:
     async def get_within(self, tx: Transaction, user_id: UUID) -> User:
         return await UserRepository(tx, self._cipher).get(user_id)
 
+    async def set_verified_within(self, tx: Transaction, user_id: UUID) -> None:
+        await UserRepository(tx, self._cipher).set_verified(user_id)
+
     async def add_within(self, tx: Transaction, user: User, terms: Sequence[Mac]) -> None:
         """Add an account that has its address alone; EmailTaken."""
         users = UserRepository(tx, self._cipher)

@@ -59,6 +59,16 @@ async def test_who_does_not_know_the_current_one_changes_nothing(
     assert await guess(auth, signed_up.user.email, PASSWORD, token=token) == ""
 
 
+async def test_of_two_changes_at_once_one_is_made(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, metadata: Metadata
+) -> None:
+    """The other finds that the password is not the one that it knew; none is in the way of both."""
+    told = await asyncio.gather(*(change(auth, metadata, new=f"{NEW} {n}") for n in range(4)))
+    assert sorted(told) == ["", *["wrong_password"] * 3]
+    (winner,) = (number for number, reason in enumerate(told) if not reason)
+    assert await guess(auth, signed_up.user.email, f"{NEW} {winner}") == ""
+
+
 @pytest.mark.parametrize("new", ["password1", "short"])
 async def test_a_weak_one_is_refused(auth: grpc.aio.Channel, metadata: Metadata, new: str) -> None:
     assert await change(auth, metadata, new=new) == "weak_password"

@@ -1,8 +1,10 @@
 """B5: guessing is bounded, and keeps nobody out for ever."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from statistics import median
 from uuid import uuid4
 
 import grpc
@@ -16,10 +18,13 @@ from tenon_auth.app import APP
 from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_embedded.ports import free_port
 from tenon_rpc.status import PeerError
-from tenon_testing.callers import PASSWORD
+from tenon_testing.callers import PASSWORD, Callers
 from tenon_testing.system import System
 
 ALLOWED = 10
+NETWORK_ALLOWED = 100
+COMPARED = 200
+ALIKE_SECONDS = 0.005
 WRONG = "not the password"
 NETWORK = "198.51.100"
 
@@ -113,9 +118,44 @@ async def without_redis(system: System) -> AsyncIterator[grpc.aio.Channel]:
         yield channel
 
 
+async def test_without_redis_ones_own_log_in_gives_nobody_more_guesses(
+    without_redis: grpc.aio.Channel, signed_up: SignUpResponse
+) -> None:
+    """A refund takes one guess back, and not the counter of the network."""
+    allowed = NETWORK_ALLOWED // 4
+    for _ in range(allowed - 1):
+        await guess(without_redis, f"{uuid4()}@example.com", ip_address=f"{NETWORK}.1")
+    own = await guess(without_redis, signed_up.user.email, PASSWORD, ip_address=f"{NETWORK}.2")
+    assert own == ""
+    told = [
+        await guess(without_redis, f"{uuid4()}@example.com", ip_address=f"{NETWORK}.3")
+        for _ in range(2)
+    ]
+    assert told == ["invalid_credentials", "too_many_guesses"]
+
+
 async def test_without_redis_fewer_guesses_are_checked(
     without_redis: grpc.aio.Channel, checked: list[str]
 ) -> None:
     email = f"{uuid4()}@example.com"
     await asyncio.gather(*(guess(without_redis, email) for _ in range(100)))
     assert 1 <= len(checked) <= ALLOWED // 4
+
+
+@pytest.mark.long
+async def test_known_and_unknown_addresses_take_as_long(
+    auth: grpc.aio.Channel, system: System
+) -> None:
+    """The median of many, each of another address, in turn."""
+    people = Callers(system)
+    known_addresses = [(await people.user()).email for _ in range(COMPARED)]
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for known in known_addresses:
+        for is_known, email in ((True, known), (False, f"{uuid4()}@example.com")):
+            asked_at = time.perf_counter()
+            assert await guess(auth, email) == "invalid_credentials"
+            times[is_known].append(time.perf_counter() - asked_at)
+    await people.close()
+    difference = abs(median(times[True]) - median(times[False]))
+    print(f"medians differ by {difference * 1000:.2f} ms")  # noqa: T201 # the figure
+    assert difference < ALIKE_SECONDS

@@ -17,7 +17,8 @@ from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
 from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
 from tenon.auth.v1.password_service_pb2 import ForgetPasswordRequest, ResetPasswordRequest
 from tenon.auth.v1.password_service_pb2_grpc import PasswordServiceStub
-from tenon.auth.v1.user_service_pb2 import SignUpResponse
+from tenon.auth.v1.user_service_pb2 import SendVerificationRequest, SignUpResponse
+from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon_auth.app import APP, worker
 from tenon_auth.links.service import MAILS
 from tenon_rpc.status import PeerError
@@ -108,6 +109,47 @@ async def test_fifty_at_once_replace_it_once(auth: grpc.aio.Channel, token: str)
         tries = (reset(auth, token, f"{NEW} {batch} {number}") for number in range(10))
         told += Counter(await asyncio.gather(*tries))
     assert told == {"": 1, "link_spent": 49}
+
+
+async def test_no_older_link_outlives_a_reset(
+    auth: grpc.aio.Channel, system: System, forget: Forget, signed_up: SignUpResponse, token: str
+) -> None:
+    """Whoever has read an earlier mail would have the last word."""
+    await forget(signed_up.user.email)
+    assert await reset(auth, token) == ""
+    with psycopg.connect(system.admin_url()) as admin:
+        good = admin.execute(
+            "SELECT count(*) FROM auth.links WHERE user_id = %s AND use_time IS NULL"
+            " AND purpose = 'reset_password'",
+            [signed_up.user.id],
+        ).fetchone()
+    assert good == (0,)
+
+
+async def test_a_reset_forgets_the_devices_of_whoever_had_the_password(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, token: str
+) -> None:
+    for _ in range(ALLOWED):
+        await guess(auth, signed_up.user.email)
+    assert await reset(auth, token) == ""
+    theirs = signed_up.tokens.device_token
+    assert await guess(auth, signed_up.user.email, token=theirs) == "too_many_guesses"
+
+
+async def test_many_links_asked_for_at_once_are_no_more(
+    auth: grpc.aio.Channel, metadata: Metadata
+) -> None:
+    users = UserServiceStub(auth)
+
+    async def send() -> str:
+        try:
+            await users.SendVerification(SendVerificationRequest(), metadata=metadata)
+        except PeerError as error:
+            return error.reason
+        return ""
+
+    told = Counter(await asyncio.gather(*(send() for _ in range(10))))
+    assert told == {"": MAILS - 1, "too_many_mails": 11 - MAILS}  # the welcome had one
 
 
 async def test_a_weak_password_does_not_use_the_link_up(auth: grpc.aio.Channel, token: str) -> None:

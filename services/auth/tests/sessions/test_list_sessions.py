@@ -5,6 +5,7 @@ import psycopg
 import pytest
 from grpc.aio import Metadata
 
+from services.auth.tests.sessions.test_log_out import is_refused
 from tenon.auth.v1.session_pb2 import Device, Session
 from tenon.auth.v1.session_service_pb2 import (
     ListSessionsRequest,
@@ -16,6 +17,7 @@ from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.auth.v1.user_service_pb2 import SignUpResponse
 from tenon_testing.callers import PASSWORD
 from tenon_testing.system import System
+from tenon_testing.waiting import eventually
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"
 
@@ -24,6 +26,10 @@ async def log_in(auth: grpc.aio.Channel, signed_up: SignUpResponse, **device: st
     request = LogInRequest(email=signed_up.user.email, password=PASSWORD, device=Device(**device))
     reply: LogInResponse = await SessionServiceStub(auth).LogIn(request)
     return reply
+
+
+def bearer(access_token: str) -> Metadata:
+    return Metadata(("authorization", f"Bearer {access_token}"))
 
 
 async def listed(auth: grpc.aio.Channel, metadata: Metadata) -> list[Session]:
@@ -100,3 +106,14 @@ async def test_what_is_long_over_is_forgotten_at_the_next_log_in(
         ).fetchone()
     assert kept == [(signed_up.session.id,), (new.session.id,)]
     assert known == (1,)
+
+
+async def test_of_too_many_the_oldest_ends(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has a password must not make more sessions than can be ended at once."""
+    monkeypatch.setattr("tenon_auth.sessions.service.MAX_LIVE", 3)
+    begun = [(await log_in(auth, signed_up)) for _ in range(3)]
+    kept = await listed(auth, bearer(begun[-1].tokens.access_token))
+    assert [session.id for session in kept] == [one.session.id for one in reversed(begun)]
+    await eventually(lambda: is_refused(auth, bearer(signed_up.tokens.access_token)), within=1.2)

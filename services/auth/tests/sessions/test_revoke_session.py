@@ -6,7 +6,7 @@ import grpc
 import pytest
 from grpc.aio import Metadata
 
-from services.auth.tests.sessions.test_list_sessions import listed, log_in
+from services.auth.tests.sessions.test_list_sessions import bearer, listed, log_in
 from services.auth.tests.sessions.test_log_out import is_refused
 from tenon.auth.v1.session_service_pb2 import (
     RefreshSessionRequest,
@@ -19,10 +19,6 @@ from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import PASSWORD
 from tenon_testing.waiting import eventually
-
-
-def bearer(access_token: str) -> Metadata:
-    return Metadata(("authorization", f"Bearer {access_token}"))
 
 
 async def test_a_revoked_session_is_refused_and_not_refreshed(

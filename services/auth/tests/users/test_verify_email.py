@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from grpc.aio import Metadata
 
-from services.auth.tests.sessions.test_revoke_session import bearer
+from services.auth.tests.sessions.test_list_sessions import bearer
 from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
 from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
 from tenon.auth.v1.session_service_pb2 import GetSessionRequest

@@ -38,6 +38,11 @@ class Kind(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 # a kind of mail
 
 
+NOTICES = frozenset({Kind.NEW_DEVICE, Kind.SESSION_REUSED, Kind.PASSWORD_CHANGED})
+"""What nobody is told whose address may be another's: whoever signs up with it could fill a
+stranger's mailbox."""
+
+
 class State(StrEnum):
     """queued → sent | failed"""
 

@@ -9,7 +9,7 @@ from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_notifications.clients import LinkNotice, People, Person, RunNotice, Runs, SessionNotice
-from tenon_notifications.emails.models import Email, Kind, State
+from tenon_notifications.emails.models import NOTICES, Email, Kind, State
 from tenon_notifications.emails.postman import Postman
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.repository import EmailRepository
@@ -92,6 +92,8 @@ class EmailService:
         person = await self._people.find(email.user_id)
         if person is None:
             raise Undeliverable("the user is gone")
+        if email.kind in NOTICES and not person.verified:
+            raise Undeliverable("the address is not verified")
         return person
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
