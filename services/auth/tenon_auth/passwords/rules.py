@@ -7,8 +7,6 @@ of leaked passwords, names, words, keyboards and dates would be there. It works 
 import re
 from collections.abc import Sequence
 
-from zxcvbn_rs_py import zxcvbn
-
 from tenon_auth.errors import WeakPassword
 from tenon_core.errors import FieldError
 
@@ -29,14 +27,19 @@ def require_strong(password: str, known: Sequence[str], field: str = "/password"
         raise _weak(field, f"must have {MIN_CHARS} characters")
     if len(password) > MAX_CHARS:
         raise _weak(field, f"must have at most {MAX_CHARS} characters")
-    judged = password[:JUDGED_CHARS]
-    guesses = (zxcvbn(form, _words(known)).guesses for form in (judged, _plain(judged)))
-    if min(guesses) < MIN_GUESSES:
+    if _guesses(password[:JUDGED_CHARS], _words(known)) < MIN_GUESSES:
         raise _weak(
             field,
             "is too easy to guess: it is much like a password that many have, or like your name or"
             " address. Take a few words that have nothing to do with each other",
         )
+
+
+def _guesses(password: str, known: Sequence[str]) -> int:
+    """Estimate for the password as it is, and without what is between its words."""
+    from zxcvbn_rs_py import zxcvbn  # 9 MB, for processes that set passwords
+
+    return min(zxcvbn(form, list(known)).guesses for form in (password, _plain(password)))
 
 
 def _words(known: Sequence[str]) -> list[str]:
