@@ -5,26 +5,55 @@ role. `op` helpers: every table is declared tenant, user or global, and gets its
 security, its grants and a comment with its kind in the same breath.
 """
 
+import time
 from pathlib import Path
 
 from alembic import command, op
 from alembic.config import Config
+from psycopg.errors import LockNotAvailable
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from tenon_db import roles
 
 SCRIPTS = Path(__file__).parent / "alembic"
+LOCK_TIMEOUT = "1s"
+"""How long a migration keeps others waiting, at most, because it waits itself."""
+TRIES = 60
+PAUSE_SECONDS = 1.0
+"""In which whoever has waited gets on."""
+
+
+class MigrationBlocked(Exception):
+    """Somebody's long transaction holds a lock that the migration needs."""
 
 
 def run(url: str, *, schema: str, versions: Path, revision: str = "head") -> None:
-    """Bring the schema to a revision, as the owner role; nothing happens if it is there already."""
+    """Bring the schema to a revision, as the owner role; nothing happens if it is there already.
+
+    It waits for no lock longer than `LOCK_TIMEOUT`, and then begins anew, `TRIES` times;
+    MigrationBlocked.
+    """
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", str(versions))
     config.attributes["url"] = make_url(url).set(drivername="postgresql+psycopg")
     config.attributes["schema"] = schema
-    command.upgrade(config, revision)
+    config.attributes["lock_timeout"] = LOCK_TIMEOUT
+    for _ in range(TRIES):
+        try:
+            command.upgrade(config, revision)
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+    raise MigrationBlocked(
+        f"a long transaction holds a lock on a table of {schema} that the migration needs: end it"
+        " (pg_stat_activity tells whose it is), and run `migrate` again"
+    )
 
 
 def schema() -> str:

@@ -97,11 +97,14 @@ def _migrate(app: ServiceApp[S]) -> None:
     settings = app.settings()
     if settings.migration_database_url is None:
         sys.exit(f"set TENON_{app.name.upper()}_MIGRATION_DATABASE_URL to the owner role's URL")
-    migrations.run(
-        settings.migration_database_url.get_secret_value(),
-        schema=app.name,
-        versions=app.migrations,
-    )
+    try:
+        migrations.run(
+            settings.migration_database_url.get_secret_value(),
+            schema=app.name,
+            versions=app.migrations,
+        )
+    except migrations.MigrationBlocked as error:
+        sys.exit(f"tenon_{app.name}: {error}")
 
 
 def _check(app: ServiceApp[S]) -> None:
