@@ -60,6 +60,16 @@ class DataKeys:
             raise Undecryptable
         return key
 
+    async def destroy(self, tx: Transaction, kind: OwnerKind) -> None:
+        """Destroy the keys of the transaction's owner, and forget them once that is committed."""
+        owner = owner_of(tx, kind)
+        await DataKeyRepository(tx, self.schema, kind).remove_all(owner)
+
+        async def forget() -> None:
+            self.forget(owner)
+
+        tx.after_commit(forget)
+
     def forget(self, owner: Owner) -> None:
         """Drop an owner's keys from this process's memory, once they are destroyed."""
         self._cache.forget(owner)

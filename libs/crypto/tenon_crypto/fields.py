@@ -86,6 +86,10 @@ class FieldCipher:
             log.warning("rows do not decrypt", table=table.table.name, rows=lost)
         return opened
 
+    async def destroy_keys(self, tx: Transaction, kind: OwnerKind) -> None:
+        """Destroy the keys of the transaction's owner: what they have sealed is lost."""
+        await self._keys.destroy(tx, kind)
+
     async def _keys_of(
         self, tx: Transaction, table: SealedTable, rows: Sequence[Mapping[str, Any]]
     ) -> Mapping[UUID, DataKey]:

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Table, Uuid, any_, literal, select
+from sqlalchemy import ARRAY, Row, Table, Uuid, any_, delete, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_crypto.cells import Owner, OwnerKind, framed
@@ -68,6 +68,9 @@ class DataKeyRepository:
             .returning(self._keys.c.id)
         )
         return added is not None
+
+    async def remove_all(self, owner: Owner) -> None:
+        await self._tx.execute(delete(self._keys).where(self._owner_id == owner.id))
 
     def context(self, owner: Owner, key_id: UUID) -> bytes:
         """Return what a wrapped key is bound to: the row that it stands in."""

@@ -23,6 +23,7 @@ from tenon_auth.sessions.rpc import SessionServicer
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
 from tenon_auth.sign_ups.service import SignUpService
+from tenon_auth.sign_ups.tasks import SignUpTasks
 from tenon_auth.signing_keys.rpc import SigningKeyServicer
 from tenon_auth.signing_keys.service import SigningKeyService, load_signing_keys
 from tenon_auth.users.rpc import UserServicer
@@ -81,7 +82,9 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         backbone.grant_changes,
         settings.session_life,
     )
-    sign_ups = SignUpService(database, users, links, credentials, sessions)
+    sign_ups = SignUpService(
+        database, settings.sign_ups, users, links, guesses, credentials, sessions
+    )
     passwords = PasswordService(
         database, accounts.queue, users, devices, links, credentials, sessions
     )
@@ -99,9 +102,14 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
         accounts, database = Accounts(backbone), backbone.database
         passwords = PasswordTasks(database, accounts.users, accounts.links)
+        sign_ups = SignUpTasks(database, accounts.users, accounts.links)
         upkeep = Upkeep(database, accounts.queue, Keep.of(settings))
-        types = [*passwords.types(), *upkeep.types()]
-        yield Worker(database, accounts.queue, types, recurring=upkeep.recurring())
+        yield Worker(
+            database,
+            accounts.queue,
+            [*passwords.types(), *sign_ups.types(), *upkeep.types()],
+            recurring=[*sign_ups.recurring(), *upkeep.recurring()],
+        )
 
 
 APP = ServiceApp(

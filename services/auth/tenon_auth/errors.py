@@ -10,6 +10,13 @@ class EmailTaken(TenonError):
     reason = "email_taken"
 
 
+class SignUpClosed(TenonError):
+    """Accounts are made by invitation only. Ask whoever runs this for one."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "sign_up_closed"
+
+
 class InvalidEmail(InvalidArgument):
     """The address is not one that mail can be sent to."""
 

@@ -9,6 +9,8 @@ from tenon.auth.v1.events_pb2 import (
     PasswordForgotten,
     SessionEnded,
     SessionStarted,
+    SignUpRepeated,
+    SignUpRequested,
     UserSignedUp,
     VerificationRequested,
 )
@@ -25,8 +27,20 @@ class SessionEndCause(IntEnum):
     TOO_MANY = events_pb2.SESSION_END_CAUSE_TOO_MANY
 
 
-def user_signed_up(user_id: UUID, link_id: UUID) -> Event:
-    return Event.of(UserSignedUp(user_id=str(user_id), link_id=str(link_id)), user_id=user_id)
+def sign_up_requested(user_id: UUID, link_id: UUID) -> Event:
+    payload = SignUpRequested(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)
+
+
+def sign_up_repeated(user_id: UUID, link_id: UUID) -> Event:
+    payload = SignUpRepeated(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)
+
+
+def user_signed_up(user_id: UUID, link_id: UUID | None = None) -> Event:
+    """Tell of an account; `link_id` is by what its address is verified, if it is not."""
+    payload = UserSignedUp(user_id=str(user_id), link_id=str(link_id or ""))
+    return Event.of(payload, user_id=user_id)
 
 
 def verification_requested(user_id: UUID, link_id: UUID) -> Event:

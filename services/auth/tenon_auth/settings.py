@@ -3,6 +3,7 @@ from pathlib import Path
 
 from pydantic_settings import SettingsConfigDict
 
+from tenon_auth.sign_ups.models import SignUps
 from tenon_core.settings import ServiceSettings
 
 
@@ -21,5 +22,12 @@ class AuthSettings(ServiceSettings):
     """Wrong passwords in a quarter of an hour for an address, or on a device known to it."""
     guesses_per_network: int = 100
     """Wrong passwords in a quarter of an hour from one network (/24 of IPv4, /48 of IPv6)."""
+    sign_up: SignUps | None = None
+    """`open` (the default in development), `verified` (in production), `closed`."""
     session_life: timedelta = timedelta(days=7)
     """How long after its log-in a session ends, however much it is used; such as `P7D`."""
+
+    @property
+    def sign_ups(self) -> SignUps:
+        usual = SignUps.OPEN if self.environment == "development" else SignUps.VERIFIED
+        return self.sign_up or usual

@@ -12,6 +12,8 @@ from tenon.auth.v1.events_pb2 import (
     PasswordForgotten,
     SessionEnded,
     SessionStarted,
+    SignUpRepeated,
+    SignUpRequested,
     UserSignedUp,
     VerificationRequested,
 )
@@ -21,6 +23,8 @@ from tenon_db.feed import FeedEvent
 from tenon_db.transaction import Transaction
 from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.service import EmailService
+
+Link: TypeAlias = SignUpRequested | SignUpRepeated | VerificationRequested | PasswordForgotten
 
 Mail: TypeAlias = Callable[[FeedEvent], Email | None]
 """Makes the mail that an event asks for, if it asks for one."""
@@ -42,6 +46,14 @@ def _handler(emails: EmailService, mail: Mail) -> Handler:
                 await emails.request(tx, email)
 
     return handle
+
+
+def _sign_up_requested(event: FeedEvent) -> Email:
+    return _with_link(event, Kind.CONFIRM_SIGN_UP, SignUpRequested.FromString(event.payload))
+
+
+def _sign_up_repeated(event: FeedEvent) -> Email:
+    return _with_link(event, Kind.SIGN_UP_REPEATED, SignUpRepeated.FromString(event.payload))
 
 
 def _user_signed_up(event: FeedEvent) -> Email:
@@ -82,9 +94,7 @@ def _run_failed(event: FeedEvent) -> Email:
     return _about_run(event, Kind.RUN_FAILED, RunFailed.FromString(event.payload))
 
 
-def _with_link(
-    event: FeedEvent, kind: Kind, link: VerificationRequested | PasswordForgotten
-) -> Email:
+def _with_link(event: FeedEvent, kind: Kind, link: Link) -> Email:
     return Email.because_of(event.id, kind, UUID(link.user_id), subject_id=UUID(link.link_id))
 
 
@@ -102,6 +112,8 @@ def _about_run(event: FeedEvent, kind: Kind, run: RunSucceeded | RunFailed) -> E
 
 MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
     "auth": {
+        SignUpRequested: _sign_up_requested,
+        SignUpRepeated: _sign_up_repeated,
         UserSignedUp: _user_signed_up,
         SessionStarted: _session_started,
         SessionEnded: _session_ended,

@@ -26,9 +26,14 @@ class Purpose(StrEnum):
 
     RESET_PASSWORD = "reset_password"  # noqa: S105 # no secret
     VERIFY_EMAIL = "verify_email"
+    CONFIRM_SIGN_UP = "confirm_sign_up"
 
 
-LIVES = {Purpose.RESET_PASSWORD: timedelta(hours=1), Purpose.VERIFY_EMAIL: timedelta(days=3)}
+LIVES = {
+    Purpose.RESET_PASSWORD: timedelta(hours=1),
+    Purpose.VERIFY_EMAIL: timedelta(days=3),
+    Purpose.CONFIRM_SIGN_UP: timedelta(days=1),
+}
 
 
 @dataclass(frozen=True, slots=True)

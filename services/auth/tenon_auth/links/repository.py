@@ -28,6 +28,9 @@ class LinkRepository:
             delete(links).where(links.c.user_id == user_id, links.c.expire_time < before)
         )
 
+    async def delete_all(self, user_id: UUID) -> None:
+        await self._tx.execute(delete(links).where(links.c.user_id == user_id))
+
     async def lock(self, user_id: UUID) -> None:
         """Let others who make links for the user wait until the commit."""
         name = literal(f"links/{user_id}")

@@ -57,6 +57,9 @@ class LinkService:
             raise LinkSpent
         return found
 
+    async def remove_all(self, tx: Transaction, user_id: UUID) -> None:
+        await LinkRepository(tx).delete_all(user_id)
+
     async def use_up(self, tx: Transaction, user_id: UUID, purpose: Purpose) -> None:
         """Let none of a user's links for a purpose be used any more."""
         await LinkRepository(tx).use_up(user_id, purpose, clock.now())

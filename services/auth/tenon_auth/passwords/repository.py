@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from tenon_auth.passwords.models import Credential, credentials
 from tenon_db.transaction import Transaction
@@ -43,6 +43,9 @@ class CredentialRepository:
             change.values(password_hash=password_hash, changes=credentials.c.changes + 1)
         )
         return replaced.rowcount == 1
+
+    async def remove(self, user_id: UUID) -> None:
+        await self._tx.execute(delete(credentials).where(credentials.c.user_id == user_id))
 
     async def rehash(self, credential: Credential, password_hash: str) -> None:
         """Keep the same password under another hash, unless it was replaced meanwhile."""

@@ -1,21 +1,31 @@
+from collections.abc import Sequence
+from uuid import UUID
+
 from tenon_auth import events
 from tenon_auth.devices.models import Device
+from tenon_auth.errors import LinkSpent, SignUpClosed, TooManyGuesses, TooManyMails
 from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
+from tenon_auth.passwords.guesses import Allowance, Counted, GuessLimiter
 from tenon_auth.passwords.rules import require_strong
 from tenon_auth.sessions.models import LogIn
 from tenon_auth.sessions.service import SessionService
+from tenon_auth.sign_ups.models import SignUps
+from tenon_auth.sign_ups.repository import PendingSignUpRepository
 from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.models import User
 from tenon_auth.users.service import UserService
 from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
+from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
 from tenon_policy.call import Call
 
 MAX_NAME_CHARS = 100
+MAILS = Allowance(3, 3_600)
+"""To one address, whoever has it."""
 
 
 class SignUpService:
@@ -24,21 +34,30 @@ class SignUpService:
     def __init__(
         self,
         database: Database,
+        mode: SignUps,
         users: UserService,
         links: LinkService,
+        limiter: GuessLimiter,
         credentials: Credentials,
         sessions: SessionService,
     ) -> None:
         self._database = database
+        self._mode = mode
         self._users = users
         self._links = links
+        self._limiter = limiter
         self._credentials = credentials
         self._sessions = sessions
 
     async def sign_up(
         self, call: Call, email: str, password: str, name: str, device: Device
-    ) -> LogIn:
-        """Make an account and log it in; EmailTaken, InvalidEmail, WeakPassword."""
+    ) -> LogIn | None:
+        """Make an account and log it in, or have a link mailed and return None.
+
+        SignUpClosed, InvalidEmail, WeakPassword; EmailTaken only where sign-up is open.
+        """
+        if self._mode is SignUps.CLOSED:
+            raise SignUpClosed
         user = User(
             id=uuid7(),
             email=valid_address(email),
@@ -49,6 +68,31 @@ class SignUpService:
         require_strong(password, [user.email, user.name])
         password_hash = await self._credentials.hash(password)
         terms = await self._users.terms(user.email)
+        if self._mode is SignUps.VERIFIED:
+            await self._ask(user, password_hash, terms)
+            call.had_no_effect()  # what comes of it is on record when it is confirmed
+            return None
+        return await self._make(call, user, password_hash, terms, device)
+
+    async def confirm(self, call: Call, token: str, device: Device) -> LogIn:
+        """Finish a sign-up by the mailed link, and log in; LinkSpent, EmailTaken."""
+        link = await self._links.read(token, Purpose.CONFIRM_SIGN_UP)
+        async with self._database.user(link.user_id) as tx:
+            await self._links.use(tx, link, Purpose.CONFIRM_SIGN_UP)
+            if not await PendingSignUpRepository(tx).remove(link.user_id):
+                raise LinkSpent
+            await self._users.claim_within(tx, link.user_id)
+            user = await self._users.get_within(tx, link.user_id)
+            log_in = await self._sessions.start(tx, user, device)
+            await tx.publish(
+                events.user_signed_up(user.id),
+                call.access(f"users/{user.id}", user_id=user.id),
+            )
+        return log_in
+
+    async def _make(
+        self, call: Call, user: User, password_hash: str, terms: Sequence[Mac], device: Device
+    ) -> LogIn:
         async with self._database.user(user.id) as tx:
             await self._users.add_within(tx, user, terms)
             await self._credentials.add(tx, user.id, password_hash)
@@ -59,6 +103,38 @@ class SignUpService:
                 call.access(f"users/{user.id}", user_id=user.id),
             )
         return log_in
+
+    async def _ask(self, user: User, password_hash: str, terms: Sequence[Mac]) -> None:
+        """Have a mail sent to the address: to confirm, or that there is an account. Nobody learns
+        which; and not more than a few, whoever has it.
+        """
+        counter = Counted(f"guesses:sign-up:{terms[0].digest.hex()}", MAILS)
+        try:
+            await self._limiter.charge([counter])
+        except TooManyGuesses:
+            return
+        known = await self._users.find_id([term.digest for term in terms])
+        if known:
+            await self._tell(known)
+        else:
+            await self._hold(user, password_hash)
+
+    async def _tell(self, user_id: UUID) -> None:
+        async with self._database.user(user_id) as tx:
+            try:
+                link = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD)
+            except TooManyMails:
+                return
+            await tx.publish(events.sign_up_repeated(user_id, link.id))
+
+    async def _hold(self, user: User, password_hash: str) -> None:
+        """Keep an account that has no address yet: several may wait for the same one."""
+        async with self._database.user(user.id) as tx:
+            await self._users.add_unclaimed_within(tx, user)
+            await self._credentials.add(tx, user.id, password_hash)
+            link = await self._links.make(tx, user.id, Purpose.CONFIRM_SIGN_UP)
+            await PendingSignUpRepository(tx).add(user.id, link.expire_time)
+            await tx.publish(events.sign_up_requested(user.id, link.id))
 
 
 def _valid_name(name: str) -> str:

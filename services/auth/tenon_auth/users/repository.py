@@ -2,7 +2,7 @@ import dataclasses
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_auth.users.models import SEALED_USERS, User, logins, users
@@ -40,6 +40,9 @@ class UserRepository:
             raise NotFound
         (opened,) = await self._cipher.open(self._tx, SEALED_USERS, [row])
         return User(**opened)
+
+    async def remove(self, user_id: UUID) -> None:
+        await self._tx.execute(delete(users).where(users.c.id == user_id))
 
     async def set_verified(self, user_id: UUID) -> None:
         await self._tx.execute(

@@ -1,6 +1,8 @@
 from tenon.auth.v1.user_service_pb2 import (
     BatchGetUsersRequest,
     BatchGetUsersResponse,
+    ConfirmSignUpRequest,
+    ConfirmSignUpResponse,
     SendVerificationRequest,
     SendVerificationResponse,
     SignUpRequest,
@@ -29,7 +31,21 @@ class UserServicer(UserServiceServicer):
             request.name,
             read_device(request.device),
         )
+        if log_in is None:
+            return SignUpResponse()
         return SignUpResponse(
+            user=packed_user(log_in.user),
+            session=packed_session(log_in.session, log_in.session.id),
+            tokens=packed_tokens(log_in.tokens),
+        )
+
+    async def ConfirmSignUp(
+        self, request: ConfirmSignUpRequest, context: object
+    ) -> ConfirmSignUpResponse:
+        log_in = await self._sign_ups.confirm(
+            current_call(), request.token, read_device(request.device)
+        )
+        return ConfirmSignUpResponse(
             user=packed_user(log_in.user),
             session=packed_session(log_in.session, log_in.session.id),
             tokens=packed_tokens(log_in.tokens),

@@ -10,6 +10,7 @@ from tenon_auth.users.models import User
 from tenon_auth.users.repository import UserRepository
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_crypto.blind_index import BlindIndex
+from tenon_crypto.cells import OwnerKind
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
@@ -71,6 +72,23 @@ class UserService:
 
     async def get_within(self, tx: Transaction, user_id: UUID) -> User:
         return await UserRepository(tx, self._cipher).get(user_id)
+
+    async def add_unclaimed_within(self, tx: Transaction, user: User) -> None:
+        """Add an account that cannot be logged in to, for it has no address yet."""
+        await UserRepository(tx, self._cipher).add(user)
+
+    async def claim_within(self, tx: Transaction, user_id: UUID) -> None:
+        """Give an account the address that it was added with, which is verified; EmailTaken."""
+        users = UserRepository(tx, self._cipher)
+        user = await users.get(user_id)
+        if not await users.claim(user_id, await self.terms(user.email)):
+            raise EmailTaken
+        await users.set_verified(user_id)
+
+    async def remove_within(self, tx: Transaction, user_id: UUID) -> None:
+        """Remove an account that has no address yet, and the keys to what was said of it."""
+        await self._cipher.destroy_keys(tx, OwnerKind.USER)
+        await UserRepository(tx, self._cipher).remove(user_id)
 
     async def set_verified_within(self, tx: Transaction, user_id: UUID) -> None:
         await UserRepository(tx, self._cipher).set_verified(user_id)

@@ -15,10 +15,11 @@ from tenon.auth.v1.session_service_pb2 import (
     RefreshSessionResponse,
 )
 from tenon.auth.v1.user_pb2 import User
-from tenon.auth.v1.user_service_pb2 import SignUpResponse
+from tenon.auth.v1.user_service_pb2 import ConfirmSignUpResponse, SignUpResponse
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
+    CONFIRM_SIGN_UP,
     GET_SESSION,
     LOG_IN,
     LOG_OUT,
@@ -76,15 +77,23 @@ class AuthClient:
         self._user = encoders.message(User.DESCRIPTOR)
         self._session = encoders.message(Session.DESCRIPTOR)
         self._read_sign_up = _body_reader(SIGN_UP, policies)
+        self._read_confirmation = _body_reader(CONFIRM_SIGN_UP, policies)
         self._read_log_in = _body_reader(LOG_IN, policies)
         self._read_change = _body_reader(CHANGE_PASSWORD, policies)
         self._read_reset = _body_reader(RESET_PASSWORD, policies)
 
-    async def sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
-        """Make an account from a JSON body and log it in."""
+    async def sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn | None:
+        """Make an account from a JSON body and log it in; None if a link is mailed first."""
         request = self._read_sign_up(body)
         request.device.CopyFrom(device.packed())
         reply = await self._caller.call(SIGN_UP, request, metadata)
+        return self._signed_in(reply) if reply.HasField("session") else None
+
+    async def confirm_sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
+        """Finish a sign-up by the link that a JSON body holds."""
+        request = self._read_confirmation(body)
+        request.device.CopyFrom(device.packed())
+        reply = await self._caller.call(CONFIRM_SIGN_UP, request, metadata)
         return self._signed_in(reply)
 
     async def log_in(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
@@ -123,7 +132,8 @@ class AuthClient:
         return {"user": self._user(reply.user), "session": self._session(reply.session)}
 
     def _signed_in(
-        self, reply: SignUpResponse | LogInResponse | RefreshSessionResponse
+        self,
+        reply: SignUpResponse | ConfirmSignUpResponse | LogInResponse | RefreshSessionResponse,
     ) -> SignedIn:
         tokens: Tokens = reply.tokens
         return SignedIn(

@@ -22,7 +22,12 @@ from tenon.auth.v1.session_service_pb2 import (
     RefreshSessionRequest,
     RefreshSessionResponse,
 )
-from tenon.auth.v1.user_service_pb2 import SignUpRequest, SignUpResponse
+from tenon.auth.v1.user_service_pb2 import (
+    ConfirmSignUpRequest,
+    ConfirmSignUpResponse,
+    SignUpRequest,
+    SignUpResponse,
+)
 from tenon.reports.v1.run_service_pb2 import GetRunFileRequest, GetRunFileResponse
 from tenon.reports.v1.upload_pb2 import Upload
 from tenon.reports.v1.upload_service_pb2 import (
@@ -54,6 +59,9 @@ class Rpc(Generic[Q, R]):
 
 
 SIGN_UP = Rpc("/tenon.auth.v1.UserService/SignUp", SignUpRequest, SignUpResponse)
+CONFIRM_SIGN_UP = Rpc(
+    "/tenon.auth.v1.UserService/ConfirmSignUp", ConfirmSignUpRequest, ConfirmSignUpResponse
+)
 LOG_IN = Rpc("/tenon.auth.v1.SessionService/LogIn", LogInRequest, LogInResponse)
 CHANGE_PASSWORD = Rpc(
     "/tenon.auth.v1.PasswordService/ChangePassword", ChangePasswordRequest, ChangePasswordResponse

@@ -9,6 +9,7 @@ from tenon_core.errors import TenonError, Unauthenticated
 from tenon_gateway.clients.auth import AuthClient, Device, SignedIn
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
+    CONFIRM_SIGN_UP,
     GET_SESSION,
     LIST_ORGANIZATIONS,
     LOG_IN,
@@ -53,6 +54,13 @@ SIGN_UP_OPERATION = ManualOperation(
     status=201,
     reply=Content(SIGN_UP.response, omit=TOKENS),
 )
+CONFIRM_SIGN_UP_OPERATION = ManualOperation(
+    "POST",
+    "/api/auth/signup/confirm",
+    rpcs=(CONFIRM_SIGN_UP.path,),
+    body=Content(CONFIRM_SIGN_UP.request, omit=DEVICE),
+    reply=Content(CONFIRM_SIGN_UP.response, omit=TOKENS),
+)
 LOG_IN_OPERATION = ManualOperation(
     "POST",
     "/api/auth/login",
@@ -89,6 +97,7 @@ SESSION_OPERATION = ManualOperation(
 )
 OPERATIONS = (
     SIGN_UP_OPERATION,
+    CONFIRM_SIGN_UP_OPERATION,
     LOG_IN_OPERATION,
     REFRESH_OPERATION,
     LOG_OUT_OPERATION,
@@ -109,6 +118,7 @@ class AuthRouter:
     def endpoints(self) -> list[Endpoint]:
         return [
             Endpoint(SIGN_UP_OPERATION, self.sign_up),
+            Endpoint(CONFIRM_SIGN_UP_OPERATION, self.confirm_sign_up),
             Endpoint(LOG_IN_OPERATION, self.log_in),
             Endpoint(REFRESH_OPERATION, self.refresh),
             Endpoint(LOG_OUT_OPERATION, self.log_out),
@@ -121,7 +131,16 @@ class AuthRouter:
         exchange = exchange_of(request)
         body = await self._read(exchange)
         signed_in = await self._auth.sign_up(body, self._device(exchange), exchange.metadata())
+        if signed_in is None:
+            return _json({}, 202)
         return self._welcome(exchange, signed_in, 201)
+
+    async def confirm_sign_up(self, request: Request) -> Response:
+        exchange = exchange_of(request)
+        body = await self._read(exchange)
+        device = self._device(exchange)
+        signed_in = await self._auth.confirm_sign_up(body, device, exchange.metadata())
+        return self._welcome(exchange, signed_in, 200)
 
     async def log_in(self, request: Request) -> Response:
         exchange = exchange_of(request)

@@ -28,6 +28,8 @@ emails = Table(
 class Kind(StrEnum):
     """What a mail is about; also the name of its templates."""
 
+    CONFIRM_SIGN_UP = "confirm_sign_up"
+    SIGN_UP_REPEATED = "sign_up_repeated"
     WELCOME = "welcome"
     VERIFY_EMAIL = "verify_email"
     RUN_SUCCEEDED = "run_succeeded"

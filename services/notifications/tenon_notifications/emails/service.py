@@ -112,7 +112,12 @@ class EmailService:
                 assert email.subject_id is not None
                 session = await self._people.find_session(email.user_id, email.subject_id)
                 return {"name": person.name, **asdict(_there(session, "session"))}
-            case Kind.RESET_PASSWORD | Kind.VERIFY_EMAIL:
+            case (
+                Kind.CONFIRM_SIGN_UP
+                | Kind.SIGN_UP_REPEATED
+                | Kind.RESET_PASSWORD
+                | Kind.VERIFY_EMAIL
+            ):
                 link = await self._link(email)
                 return {"name": person.name, **asdict(_there(link, "link"))}
 

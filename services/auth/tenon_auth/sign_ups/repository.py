@@ -1,0 +1,33 @@
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+
+from tenon_auth.sign_ups.models import pending_sign_ups
+from tenon_db.transaction import Transaction
+
+
+class PendingSignUpRepository:
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def add(self, user_id: UUID, expire_time: datetime) -> None:
+        await self._tx.execute(
+            insert(pending_sign_ups).values(user_id=user_id, expire_time=expire_time)
+        )
+
+    async def remove(self, user_id: UUID) -> bool:
+        """Say whether it was there: of a confirmation and an end at once, one goes on."""
+        removed = await self._tx.execute(
+            delete(pending_sign_ups).where(pending_sign_ups.c.user_id == user_id)
+        )
+        return removed.rowcount == 1
+
+    async def find_expired(self, at: datetime, limit: int) -> list[UUID]:
+        rows = await self._tx.rows(
+            select(pending_sign_ups.c.user_id)
+            .where(pending_sign_ups.c.expire_time < at)
+            .order_by(pending_sign_ups.c.expire_time)
+            .limit(limit)
+        )
+        return [row.user_id for row in rows]

@@ -1,0 +1,182 @@
+"""Sign-up where addresses are verified first: nobody learns who has an account, and only who reads
+the mail gets one. And where nobody may.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import psycopg
+import pytest
+
+from services.auth.tests.passwords.test_guesses import guess
+from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
+from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
+from tenon.auth.v1.user_service_pb2 import (
+    ConfirmSignUpRequest,
+    SignUpRequest,
+    SignUpResponse,
+)
+from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
+from tenon_auth.app import APP, worker
+from tenon_auth.sign_ups.tasks import GIVE_UP
+from tenon_rpc.status import PeerError
+from tenon_testing.callers import PASSWORD
+from tenon_testing.system import System
+from tenon_testing.waiting import eventually
+
+Admin = psycopg.Connection[tuple[Any, ...]]
+TABLES = ("users", "credentials", "links", "user_data_keys", "pending_sign_ups")
+
+
+@pytest.fixture
+def admin(system: System) -> Iterator[Admin]:
+    with psycopg.connect(system.admin_url(), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+async def verified(system: System) -> AsyncIterator[grpc.aio.Channel]:
+    async with system.serving(APP, sign_up="verified") as channel:
+        yield channel
+
+
+@pytest.fixture
+def email() -> str:
+    return f"{uuid4()}@example.com"
+
+
+async def sign_up(auth: grpc.aio.Channel, email: str, password: str = PASSWORD) -> SignUpResponse:
+    request = SignUpRequest(email=email, password=password, name="Ada")
+    reply: SignUpResponse = await UserServiceStub(auth).SignUp(request)
+    return reply
+
+
+def held(admin: Admin) -> list[str]:
+    rows = admin.execute("SELECT user_id::text FROM auth.pending_sign_ups ORDER BY user_id")
+    return [row[0] for row in rows.fetchall()]
+
+
+async def hold(auth: grpc.aio.Channel, admin: Admin, email: str, **given: str) -> str:
+    """Sign up; return the id of the account that waits."""
+    before = held(admin)
+    await sign_up(auth, email, **given)
+    (user_id,) = set(held(admin)) - set(before)
+    return user_id
+
+
+async def mailed(system: System, admin: Admin, user_id: str) -> str:
+    """Return what the mail would carry."""
+    found = admin.execute("SELECT id FROM auth.links WHERE user_id = %s", [user_id]).fetchall()
+    ((link_id,),) = found
+    channel = system.channel("auth", caller="notifications")
+    notice = await LinkServiceStub(channel).GetLinkNotice(
+        GetLinkNoticeRequest(user_id=user_id, link_id=str(link_id))
+    )
+    await channel.close(None)
+    token: str = notice.token
+    return token
+
+
+async def confirm(auth: grpc.aio.Channel, token: str) -> str:
+    """Return the reason of a refusal; empty for a log-in."""
+    try:
+        reply = await UserServiceStub(auth).ConfirmSignUp(ConfirmSignUpRequest(token=token))
+    except PeerError as error:
+        return error.reason
+    assert reply.tokens.access_token
+    assert reply.user.email_verified
+    return ""
+
+
+async def test_the_reply_is_the_same_for_a_known_and_an_unknown_address(
+    verified: grpc.aio.Channel, signed_up: SignUpResponse, email: str
+) -> None:
+    replies = [await sign_up(verified, address) for address in (signed_up.user.email, email)]
+    assert replies == [SignUpResponse(), SignUpResponse()]
+
+
+async def test_the_mailed_link_makes_the_account(
+    verified: grpc.aio.Channel, system: System, admin: Admin, email: str
+) -> None:
+    user_id = await hold(verified, admin, email)
+    assert await guess(verified, email, PASSWORD) == "invalid_credentials"
+    token = await mailed(system, admin, user_id)
+    assert await confirm(verified, token) == ""
+    assert await confirm(verified, token) == "link_spent"
+    assert await guess(verified, email, PASSWORD) == ""
+
+
+async def test_of_many_who_wait_for_one_address_the_first_to_confirm_has_it(
+    verified: grpc.aio.Channel, system: System, admin: Admin, email: str
+) -> None:
+    """Whoever signs up with another's address and their own password gets nothing by that."""
+    eve = await hold(verified, admin, email, password="eves horse battery")
+    ada = await hold(verified, admin, email)
+    tokens = [await mailed(system, admin, user_id) for user_id in (ada, eve)]
+    assert [await confirm(verified, token) for token in tokens] == ["", "email_taken"]
+    assert await guess(verified, email, PASSWORD) == ""
+    assert await guess(verified, email, "eves horse battery") == "invalid_credentials"
+
+
+async def test_fifty_confirmations_at_once_log_in_once(
+    verified: grpc.aio.Channel, system: System, admin: Admin, email: str
+) -> None:
+    token = await mailed(system, admin, await hold(verified, admin, email))
+    told = Counter(await asyncio.gather(*(confirm(verified, token) for _ in range(50))))
+    assert told == {"": 1, "link_spent": 49}
+
+
+async def test_who_never_confirms_is_given_up_with_all_that_was_said(
+    verified: grpc.aio.Channel, system: System, admin: Admin, email: str
+) -> None:
+    user_id = await hold(verified, admin, email)
+    token = await mailed(system, admin, user_id)
+    admin.execute(
+        "UPDATE auth.pending_sign_ups SET expire_time = now() WHERE user_id = %s", [user_id]
+    )
+    async with worker(system.settings(APP)) as work, work.running():
+        admin.execute(
+            "INSERT INTO auth.jobs (id, type, payload, lane, run_at, priority)"
+            " VALUES (gen_random_uuid(), %s, '{}', 0, now(), 0)",
+            [GIVE_UP],
+        )
+        work.wake()
+
+        async def is_gone() -> bool:
+            return user_id not in held(admin)
+
+        await eventually(is_gone)
+    for table in TABLES:
+        column = "id" if table == "users" else "user_id"
+        query = f"SELECT count(*) FROM auth.{table} WHERE {column} = %s"  # noqa: S608 # our names
+        assert admin.execute(query.encode(), [user_id]).fetchone() == (0,), table
+    assert await confirm(verified, token) == "link_spent"
+
+
+async def test_one_address_is_sent_a_few_mails_whoever_signs_up_with_it(
+    verified: grpc.aio.Channel, admin: Admin, email: str
+) -> None:
+    before = len(held(admin))
+    for _ in range(5):
+        assert await sign_up(verified, email) == SignUpResponse()
+    assert len(held(admin)) == before + 3
+
+
+async def test_a_weak_password_is_told_whoever_has_the_address(
+    verified: grpc.aio.Channel, signed_up: SignUpResponse, email: str
+) -> None:
+    for address in (signed_up.user.email, email):
+        with pytest.raises(PeerError) as refused:
+            await sign_up(verified, address, "password1")
+        assert refused.value.reason == "weak_password"
+
+
+async def test_where_sign_up_is_closed_nobody_may(system: System, email: str) -> None:
+    async with system.serving(APP, sign_up="closed") as closed:
+        with pytest.raises(PeerError) as refused:
+            await sign_up(closed, email)
+    assert refused.value.reason == "sign_up_closed"
