@@ -5,13 +5,14 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from tenon_core.errors import Unauthenticated
+from tenon_core.errors import TenonError, Unauthenticated
 
 ALGORITHM = "RS256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 # RFC 9068's name of the type, no secret
@@ -36,8 +37,14 @@ class Identity:
     expires: float
 
 
+KEYS_SECONDS = 60.0
+"""How long the public keys are believed to be all there are."""
+
+
 class KeySet:
-    """The public keys of auth, fetched when a key is unknown, at most every few seconds."""
+    """The public keys of auth, fetched anew every minute, and for an unknown key at once, but at
+    most every few seconds.
+    """
 
     RETRY_SECONDS = 5.0
 
@@ -51,6 +58,8 @@ class KeySet:
         """Return the key of this id; BadToken if auth knows no such key."""
         if kid not in self._keys:
             await self._refresh(kid)
+        elif time.monotonic() - self._fetched_at > KEYS_SECONDS:
+            await self._look_again()
         try:
             return self._keys[kid]
         except KeyError:
@@ -62,6 +71,12 @@ class KeySet:
             if kid not in self._keys and (due or not self._keys):
                 self._keys = await self._fetch()
                 self._fetched_at = time.monotonic()
+
+    async def _look_again(self) -> None:
+        """Fetch the keys for what may have come; what is known stays good if auth is away."""
+        self._fetched_at = time.monotonic()  # meanwhile the others go by what is known
+        with suppress(TenonError):
+            self._keys = await self._fetch()
 
 
 class TokenVerifier:

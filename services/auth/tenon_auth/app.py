@@ -24,8 +24,9 @@ from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
 from tenon_auth.sign_ups.service import SignUpService
 from tenon_auth.sign_ups.tasks import SignUpTasks
+from tenon_auth.signing_keys.rotation import RotationTasks
 from tenon_auth.signing_keys.rpc import SigningKeyServicer
-from tenon_auth.signing_keys.service import SigningKeyService, load_signing_keys
+from tenon_auth.signing_keys.service import SigningKeyService
 from tenon_auth.users.rpc import UserServicer
 from tenon_auth.users.service import UserService
 from tenon_crypto.blind_index import BlindIndex
@@ -59,7 +60,7 @@ class Accounts:
 
 def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     settings, database = backbone.settings, backbone.database
-    signing_keys = SigningKeyService(load_signing_keys(settings.signing_keys_directory))
+    signing_keys = SigningKeyService(settings.signing_keys_directory)
     accounts = Accounts(backbone)
     users, links = accounts.users, accounts.links
     devices = DeviceService(database)
@@ -103,12 +104,13 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
         accounts, database = Accounts(backbone), backbone.database
         passwords = PasswordTasks(database, accounts.users, accounts.links)
         sign_ups = SignUpTasks(database, accounts.users, accounts.links)
+        rotation = RotationTasks(settings.signing_keys_directory, settings.signing_key_days)
         upkeep = Upkeep(database, accounts.queue, Keep.of(settings))
         yield Worker(
             database,
             accounts.queue,
-            [*passwords.types(), *sign_ups.types(), *upkeep.types()],
-            recurring=[*sign_ups.recurring(), *upkeep.recurring()],
+            [*passwords.types(), *sign_ups.types(), *rotation.types(), *upkeep.types()],
+            recurring=[*sign_ups.recurring(), *rotation.recurring(), *upkeep.recurring()],
         )
 
 

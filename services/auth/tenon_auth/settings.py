@@ -13,7 +13,10 @@ class AuthSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="TENON_AUTH_", frozen=True, extra="ignore")
 
     signing_keys_directory: Path
-    """RSA keys as `<kid>.pem`; the last by name signs, all verify."""
+    """RSA keys as `<kid>.pem`; the last by name signs, all verify. They may be replaced while auth
+    runs."""
+    signing_key_days: float = 90.0
+    """How old a signing key gets before a job replaces it, where the directory can be written."""
     keyring_url: str
     """Where the keys are that data keys are wrapped with and addresses indexed by:
     `file:///directory`."""

@@ -6,7 +6,8 @@ from tenon.auth.v1.signing_key_service_pb2 import (
     ListSigningKeysResponse,
 )
 from tenon.auth.v1.signing_key_service_pb2_grpc import SigningKeyServiceServicer
-from tenon_auth.signing_keys.service import SigningKey, SigningKeyService
+from tenon_auth.signing_keys.files import SigningKey
+from tenon_auth.signing_keys.service import SigningKeyService
 from tenon_policy.tokens import ALGORITHM
 
 

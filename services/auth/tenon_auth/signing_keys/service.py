@@ -1,37 +1,57 @@
 """The keys that sign access tokens, read from files so that all replicas share them."""
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from tenon_auth.signing_keys import files
+from tenon_auth.signing_keys.files import SigningKey
 from tenon_core import clock
 from tenon_core.ids import uuid7
-from tenon_policy.tokens import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE
+from tenon_policy.tokens import ALGORITHM, AUDIENCE, ISSUER, KEYS_SECONDS, TOKEN_TYPE
 
 ACCESS_TOKEN_SECONDS = 300
 JITTER_SECONDS = 30
 """Some tokens live shorter, so that clients that began together do not all refresh together."""
+LOOK_SECONDS = 5.0
+SETTLE_SECONDS = 2 * KEYS_SECONDS
+"""A key is published so long before it signs, for whoever verifies to have it by then."""
 
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    kid: str
-    key: RSAPrivateKey
+log = structlog.get_logger()
 
 
 class SigningKeyService:
-    """Signs with the newest key; every key that is there verifies."""
+    """Signs with the newest key that has settled; every key that is there verifies.
 
-    def __init__(self, keys: Sequence[SigningKey]) -> None:
-        """Take the keys from oldest to newest; there must be one."""
-        self.keys = tuple(keys)
+    Keys may come and go while it runs: see `rotation.py`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Read the keys; exit if there is none."""
+        self._directory = directory
+        self._keys: dict[str, SigningKey] = {}
+        self._signs_from: dict[str, float] = {}
+        self._looked_at = float("-inf")
+        self._look(settles=0.0)  # what was there before us is known already
+        if not self._keys:
+            raise SystemExit(
+                f"there is no signing key in {directory}: put an RSA private key of 2048 bits or"
+                " more there as <kid>.pem"
+            )
+
+    @property
+    def keys(self) -> Sequence[SigningKey]:
+        """Every key, from oldest to newest."""
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            self._look(settles=SETTLE_SECONDS)
+        return [self._keys[kid] for kid in sorted(self._keys)]
 
     async def public_keys(self) -> Mapping[str, RSAPublicKey]:
         """Return the keys that verify, by id."""
@@ -51,24 +71,24 @@ class SigningKeyService:
             "exp": expires,
             "jti": str(uuid7()),
         }
-        newest = self.keys[-1]
-        headers = {"kid": newest.kid, "typ": TOKEN_TYPE}
-        return jwt.encode(claims, newest.key, ALGORITHM, headers), expires
+        signing = self._signing()
+        headers = {"kid": signing.kid, "typ": TOKEN_TYPE}
+        return jwt.encode(claims, signing.key, ALGORITHM, headers), expires
 
+    def _signing(self) -> SigningKey:
+        keys, now = self.keys, time.monotonic()
+        settled = [key for key in keys if self._signs_from[key.kid] <= now]
+        return settled[-1] if settled else keys[-1]
 
-def load_signing_keys(directory: Path) -> list[SigningKey]:
-    """Read `<kid>.pem` files in the order of their names; exit if there is none."""
-    keys = [_load(path) for path in sorted(directory.glob("*.pem"))]
-    if not keys:
-        raise SystemExit(
-            f"there is no signing key in {directory}: put an RSA private key of 2048 bits or more"
-            " there as <kid>.pem"
-        )
-    return keys
-
-
-def _load(path: Path) -> SigningKey:
-    key = load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, RSAPrivateKey):
-        raise SystemExit(f"{path} is not an RSA private key")
-    return SigningKey(path.stem, key)
+    def _look(self, *, settles: float) -> None:
+        """See which keys came and went."""
+        self._looked_at = time.monotonic()
+        found = files.names(self._directory)
+        loaded = {kid: self._keys.get(kid) or files.load(self._directory, kid) for kid in found}
+        keys = {kid: key for kid, key in loaded.items() if key is not None}
+        if not keys and self._keys:
+            log.error("the signing keys are gone; going on with those known")
+            return
+        for kid in keys.keys() - self._keys.keys():
+            self._signs_from[kid] = self._looked_at + settles
+        self._keys = keys
