@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 
 from tenon_bench.figures import Figure
-from tenon_bench.system import MIB, SystemUnderTest, running_system, start, stop
+from tenon_bench.system import MB, SystemUnderTest, running_system, start, stop
 
 GOAL_SECONDS = 8
-GOAL_MIB = 900
+GOAL_MB = 900
 IMPORTS = (
     "import grpc, fastapi, sqlalchemy.ext.asyncio, psycopg, redis.asyncio, celery;"
     " print(flush=True); input()"
@@ -27,9 +27,9 @@ async def run(_: SystemUnderTest, seconds: float) -> list[Figure]:
     warm = _warm_start()
     with running_system() as idle:
         await asyncio.sleep(seconds)
-        memory, names = idle.memory_mib(), [process.name() for process in idle.processes()]
+        memory, names = idle.memory_mb(), [process.name() for process in idle.processes()]
     pythons = sum("python" in name for name in names)
-    imports_seconds, imports_mib = _imports(pythons)
+    imports_seconds, imports_mb = _imports(pythons)
     baseline = f"{pythons} {BASELINE}"
     return [
         Figure(
@@ -46,11 +46,11 @@ async def run(_: SystemUnderTest, seconds: float) -> list[Figure]:
             "P14",
             f"idle memory of all {len(names)} processes (PSS)",
             memory,
-            "MiB",
+            "MB",
             baseline,
-            imports_mib,
-            f"≤ {GOAL_MIB}",
-            memory <= GOAL_MIB,
+            imports_mb,
+            f"≤ {GOAL_MB}",
+            memory <= GOAL_MB,
         ),
     ]
 
@@ -69,7 +69,7 @@ def _warm_start() -> float:
 
 
 def _imports(count: int) -> tuple[float, float]:
-    """Start so many Pythons at once; return the seconds until all have imported, and the MiB."""
+    """Start so many Pythons at once; return the seconds until all have imported, and the MB."""
     began = time.perf_counter()
     processes = [
         subprocess.Popen(
@@ -84,4 +84,4 @@ def _imports(count: int) -> tuple[float, float]:
     memory = sum(psutil.Process(process.pid).memory_full_info().pss for process in processes)
     for process in processes:
         process.communicate(b"\n")
-    return seconds, memory / MIB
+    return seconds, memory / MB

@@ -20,7 +20,8 @@ from tenon_embedded.postgres import PostgresServer
 
 PID_FILE_PORT_LINE = 3
 PASSWORD = "correct horse battery staple"  # noqa: S105 # of nobody
-MIB = 1024 * 1024
+MB = 1_000_000
+KIB = 1_024
 POLL_SECONDS = 0.02
 ENDED = ("succeeded", "failed", "cancelled")
 
@@ -69,16 +70,16 @@ class SystemUnderTest:
         launcher = [up for up in one.parents() if f"--data-dir={self.data_dir}" in up.cmdline()][-1]
         return [launcher, *launcher.children(recursive=True)]
 
-    def memory_mib(self) -> float:
-        """Return the memory of all processes, each page counted once (PSS)."""
+    def memory_mb(self) -> float:
+        """Return the memory of all processes in millions of bytes, each page counted once (PSS)."""
         pss: int = sum(process.memory_full_info().pss for process in self.processes())
-        return pss / MIB
+        return pss / MB
 
-    def peak_mib(self, name: str) -> float:
-        """Return the most memory that one process ever had."""
+    def peak_mb(self, name: str) -> float:
+        """Return the most memory that one process ever had, in millions of bytes."""
         status = Path(f"/proc/{self._pids()[name]}/status").read_text()
         (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / MIB
+        return int(line.split()[1]) * KIB / MB
 
     def _pids(self) -> dict[str, int]:
         status = json.loads(_tenon("status", "--json", data_dir=self.data_dir))

@@ -72,4 +72,7 @@ def passwords(data: DataDirectory) -> Mapping[str, Passwords]:
 
 
 if __name__ == "__main__":
-    lay(DataDirectory(Path(sys.argv[1])), os.environ[ADMIN_URL])
+    try:
+        lay(DataDirectory(Path(sys.argv[1])), os.environ[ADMIN_URL])
+    except migrations.MigrationBlocked as blocked:
+        sys.exit(str(blocked))

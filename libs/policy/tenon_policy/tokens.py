@@ -39,6 +39,8 @@ class Identity:
 
 KEYS_SECONDS = 60.0
 """How long the public keys are believed to be all there are."""
+LOOK_SECONDS = 0.5
+"""How long whoever looks for newer ones waits for auth, who may not answer."""
 
 
 class KeySet:
@@ -73,10 +75,13 @@ class KeySet:
                 self._fetched_at = time.monotonic()
 
     async def _look_again(self) -> None:
-        """Fetch the keys for what may have come; what is known stays good if auth is away."""
+        """Fetch the keys for what may have come. What is known stays good if auth is away, and
+        nobody is kept waiting for long.
+        """
         self._fetched_at = time.monotonic()  # meanwhile the others go by what is known
-        with suppress(TenonError):
-            self._keys = await self._fetch()
+        with suppress(TenonError, TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                self._keys = await self._fetch()
 
 
 class TokenVerifier:

@@ -1,6 +1,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from tenon_auth.sign_ups.models import SignUps
@@ -21,9 +22,9 @@ class AuthSettings(ServiceSettings):
     """Where the keys are that data keys are wrapped with and addresses indexed by:
     `file:///directory`."""
     bcrypt_cost: int = 12
-    guesses_per_account: int = 10
+    guesses_per_account: PositiveInt = 10
     """Wrong passwords in a quarter of an hour for an address, or on a device known to it."""
-    guesses_per_network: int = 100
+    guesses_per_network: PositiveInt = 100
     """Wrong passwords in a quarter of an hour from one network (/24 of IPv4, /48 of IPv6)."""
     sign_up: SignUps | None = None
     """`open` (the default in development), `verified` (in production), `closed`."""

@@ -21,7 +21,16 @@ class LinkRepository:
         row = await self._tx.row(
             select(links).where(links.c.user_id == self._tx.user_id, links.c.id == link_id)
         )
-        return Link(**{**row._mapping, "purpose": Purpose(row.purpose)}) if row else None  # noqa: SLF001
+        if row is None:
+            return None
+        return Link(
+            id=row.id,
+            user_id=row.user_id,
+            purpose=Purpose(row.purpose),
+            create_time=row.create_time,
+            expire_time=row.expire_time,
+            use_time=row.use_time,
+        )
 
     async def delete_old(self, user_id: UUID, before: datetime) -> None:
         await self._tx.execute(

@@ -87,7 +87,7 @@ async def test_a_log_in_with_the_old_one_does_not_outlive_the_change(
         monkeypatch.setattr(Credentials, "confirm", confirm)
         reached.set()
         await go_on.wait()
-        await confirm(self, *arguments)  # type: ignore[arg-type]
+        await confirm(self, *arguments)  # type: ignore[arg-type] # whatever it takes
 
     monkeypatch.setattr(Credentials, "confirm", late)
     logging_in = asyncio.create_task(guess(auth, signed_up.user.email, PASSWORD))

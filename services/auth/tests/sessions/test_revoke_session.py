@@ -64,5 +64,5 @@ async def test_revoking_the_others_leaves_the_one_that_asks(
     )
     for other in others:
         held = bearer(other.tokens.access_token)
-        await eventually(lambda held=held: is_refused(auth, held), within=1.2)  # type: ignore[misc]
+        await eventually(lambda held=held: is_refused(auth, held), within=1.2)  # type: ignore[misc] # a bound default
     assert [session.id for session in await listed(auth, metadata)] == [signed_up.session.id]
