@@ -13,7 +13,7 @@ from tenon_core.errors import FieldError
 MIN_CHARS = 8
 MAX_CHARS = 1_024
 MIN_GUESSES = 10**6
-"""More than our limits allow anybody in a hundred years; below it is what is guessed first."""
+"""What our limits allow in about three years, on one account; below it is what is guessed first."""
 JUDGED_CHARS = 100
 """What is longer is judged by its beginning: the estimate takes time with the square of it."""
 WORD = re.compile(r"[^\W_]+")
