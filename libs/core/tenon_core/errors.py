@@ -87,6 +87,13 @@ class SessionEnded(TenonError):
     reason = "session_ended"
 
 
+class RecentAuthRequired(TenonError):
+    """This needs a log-in of the last ten minutes. Confirm that it is you, and try again."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "recent_auth_required"
+
+
 class RoleTooLow(TenonError):
     """Your role in this organization does not allow it. Ask an admin."""
 

@@ -3,14 +3,19 @@
 The gateway asks first, to refuse early; the service asks again, as the authority.
 """
 
+import time
+
 from tenon_core.errors import (
     NotFound,
     PeerNotAllowed,
+    RecentAuthRequired,
     RoleTooLow,
     SessionEnded,
     Unauthenticated,
 )
 from tenon_policy.policies import Access, MethodPolicy, Role
+
+RECENT_SECONDS = 600
 
 
 def require_peer(policy: MethodPolicy, service: str) -> None:
@@ -37,3 +42,12 @@ def require_role(policy: MethodPolicy, role: Role) -> None:
         raise NotFound
     if role < policy.min_role:
         raise RoleTooLow
+
+
+def require_recent(policy: MethodPolicy, auth_time: float) -> None:
+    """Refuse who has not proved lately who they are, where that is needed; RecentAuthRequired.
+
+    `auth_time` is in seconds of the epoch.
+    """
+    if policy.recent_auth and time.time() - auth_time > RECENT_SECONDS:
+        raise RecentAuthRequired

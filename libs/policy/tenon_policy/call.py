@@ -24,6 +24,7 @@ class Call:
     session_id: UUID | None = None
     org_id: UUID | None = None
     role: Role = Role.NONE
+    auth_time: float = 0.0
     audited: bool = field(default=False, init=False)
 
     @property

@@ -65,6 +65,7 @@ class MethodPolicy:
     audit: str | None
     idempotency: Idempotency
     http_status: int
+    recent_auth: bool
 
     @property
     def writes(self) -> bool:
@@ -112,6 +113,7 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         audit=None if said.audit == NO_AUDIT else said.audit,
         idempotency=Idempotency(said.idempotency),
         http_status=said.http_status,
+        recent_auth=said.recent_auth,
     )
 
 
@@ -129,6 +131,8 @@ def _require_complete(method: MethodDescriptor, said: options_pb2.Policy) -> Non
         "peers, since access is SERVICE": bool(said.peers)
         or said.access != options_pb2.ACCESS_SERVICE,
         "rate, since it has a route": bool(said.rate) or not routed,
+        "access USER or ORG, since it asks for recent_auth": not said.recent_auth
+        or said.access in (options_pb2.ACCESS_USER, options_pb2.ACCESS_ORG),
     }
     missing = [demand for demand, met in demands.items() if not met]
     if missing:

@@ -30,11 +30,16 @@ class BadToken(Unauthenticated):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a token speaks for; `expires` in seconds of the epoch."""
+    """Whom a token speaks for; times in seconds of the epoch.
+
+    `auth_time` is when its holder last proved who they are, `methods` how (RFC 8176).
+    """
 
     user_id: UUID
     session_id: UUID
     expires: float
+    auth_time: float
+    methods: frozenset[str]
 
 
 KEYS_SECONDS = 60.0
@@ -116,7 +121,13 @@ class TokenVerifier:
                 issuer=ISSUER,
                 options={"require": ["exp", "iat", "iss", "aud", "sub", "sid"]},
             )
-            return Identity(UUID(claims["sub"]), UUID(claims["sid"]), float(claims["exp"]))
+            return Identity(
+                UUID(claims["sub"]),
+                UUID(claims["sid"]),
+                float(claims["exp"]),
+                float(claims.get("auth_time", 0)),  # tokens of an older auth do not say
+                frozenset(claims.get("amr", ())),
+            )
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
             raise BadToken from None
 

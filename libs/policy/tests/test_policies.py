@@ -61,6 +61,7 @@ def test_a_complete_policy_is_accepted() -> None:
         ({"idempotency": 0}, "lacks idempotency"),
         ({"access": options_pb2.ACCESS_SERVICE}, "lacks peers"),
         ({"access": options_pb2.ACCESS_ORG}, "lacks permission.*min_role.*org_id"),
+        ({"recent_auth": True}, "lacks access USER or ORG"),
     ],
 )
 def test_an_incomplete_policy_is_refused(change: dict[str, object], complaint: str) -> None:

@@ -15,7 +15,12 @@ from tenon_core.errors import NotFound, TenonError, Unauthenticated
 from tenon_core.events import Event
 from tenon_core.ids import parse_id, uuid7
 from tenon_db.accesses import AccessKey, AccessLog
-from tenon_policy.authorization import require_peer, require_role, require_session
+from tenon_policy.authorization import (
+    require_peer,
+    require_recent,
+    require_role,
+    require_session,
+)
 from tenon_policy.call import Call
 from tenon_policy.grants import Grants
 from tenon_policy.policies import Access, MethodPolicy
@@ -107,8 +112,10 @@ class Guard:
         if policy.access in (Access.USER, Access.ORG):
             identity = await self._identity(metadata.get(AUTHORIZATION))
             call.user_id, call.session_id = identity.user_id, identity.session_id
+            call.auth_time = identity.auth_time
         call.org_id = parse_id(getattr(request, "org_id", ""))
         await self._require_grants(call)
+        require_recent(policy, call.auth_time)
         return call
 
     async def _identity(self, authorization: str | bytes | None) -> Identity:

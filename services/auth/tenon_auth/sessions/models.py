@@ -1,9 +1,11 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Uuid
+from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from tenon_auth.users.models import METADATA, User
 from tenon_crypto.fields import SealedTable
@@ -21,12 +23,22 @@ sessions = Table(
     Column("rotate_time", DateTime(timezone=True), nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("expire_time", DateTime(timezone=True), nullable=False),
+    Column("auth_time", DateTime(timezone=True), nullable=False),
+    Column("methods", ARRAY(Text), nullable=False),
     Column("end_time", DateTime(timezone=True)),
     info=USER,
 )
 SEALED_SESSIONS = SealedTable(
     sessions, owner="user_id", text=("user_agent", "ip_address"), binary=("family_key",)
 )
+
+
+class AuthMethod(StrEnum):
+    """How somebody proved who they are, by the names of RFC 8176 where it has one."""
+
+    LINK = "link"
+
+    PASSWORD = "pwd"  # noqa: S105 # a name of the standard, no secret
 
 
 class Presented(Enum):
@@ -42,7 +54,7 @@ class Session:
     """A log-in on one device. Family key and generation make its refresh token.
 
     It rotates whenever it is used longer than an access token lives, so `rotate_time` says when it
-    was last seen, too.
+    was last seen, too. `auth_time` is when its holder last proved who they are.
     """
 
     id: UUID
@@ -53,6 +65,8 @@ class Session:
     generation: int
     rotate_time: datetime
     create_time: datetime
+    auth_time: datetime
+    methods: Sequence[str]
     expire_time: datetime
     end_time: datetime | None
 

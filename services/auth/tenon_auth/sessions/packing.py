@@ -30,6 +30,8 @@ def packed_session(session: Session, asking: UUID | None) -> session_pb2.Session
         device=device_name(session.user_agent or ""),
         ip_address=session.ip_address or "",
         current=session.id == asking,
+        auth_time=packed_time(session.auth_time),
+        methods=session.methods,
     )
 
 

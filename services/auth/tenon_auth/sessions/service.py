@@ -11,10 +11,10 @@ from tenon_auth.errors import SessionNotFound
 from tenon_auth.events import SessionEndCause
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.sessions import refresh_tokens
-from tenon_auth.sessions.models import LogIn, Presented, Session, Tokens
+from tenon_auth.sessions.models import AuthMethod, LogIn, Presented, Session, Tokens
 from tenon_auth.sessions.refresh_tokens import RefreshToken
 from tenon_auth.sessions.repository import SessionRepository
-from tenon_auth.signing_keys.service import SigningKeyService
+from tenon_auth.signing_keys.service import AccessClaims, SigningKeyService
 from tenon_auth.users.models import User
 from tenon_auth.users.service import UserService
 from tenon_core import clock
@@ -70,16 +70,29 @@ class SessionService:
         async with self._database.user(user_id) as tx:
             await self._credentials.confirm(tx, credential)
             user = await self._users.get_within(tx, user_id)
-            log_in = await self.start(tx, user, device)
-            session_id = log_in.session.id
-            await tx.publish(
-                events.session_started(user_id, session_id, new_device=log_in.new_device),
-                call.access(f"sessions/{session_id}", user_id=user_id),
-            )
+            return await self.begin(tx, call, user, device, [AuthMethod.PASSWORD])
+
+    async def begin(
+        self,
+        tx: Transaction,
+        call: Call,
+        user: User,
+        device: Device,
+        methods: Sequence[AuthMethod],
+    ) -> LogIn:
+        """Start a session of somebody who has had an account before, and tell of it."""
+        log_in = await self.start(tx, user, device, methods)
+        session_id = log_in.session.id
+        await tx.publish(
+            events.session_started(user.id, session_id, new_device=log_in.new_device),
+            call.access(f"sessions/{session_id}", user_id=user.id),
+        )
         return log_in
 
-    async def start(self, tx: Transaction, user: User, device: Device) -> LogIn:
-        """Start a session in the transaction of its user.
+    async def start(
+        self, tx: Transaction, user: User, device: Device, methods: Sequence[AuthMethod]
+    ) -> LogIn:
+        """Start a session in the transaction of its user, who proved by `methods` who they are.
 
         Those long over are forgotten; of too many, the oldest end.
         """
@@ -93,6 +106,8 @@ class SessionService:
             generation=0,
             rotate_time=at,
             create_time=at,
+            auth_time=at,
+            methods=methods,
             expire_time=at + self._life,
             end_time=None,
         )
@@ -244,7 +259,9 @@ class SessionService:
 
     def _tokens(self, session: Session) -> Tokens:
         access_token, access_expire_time = self._signing_keys.sign(
-            session.user_id, session.id, until=session.expire_time
+            AccessClaims(
+                session.user_id, session.id, session.auth_time, session.methods, session.expire_time
+            )
         )
         return Tokens(
             access_token, access_expire_time, refresh_tokens.derive(session), session.expire_time

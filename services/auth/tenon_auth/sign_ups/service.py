@@ -9,7 +9,7 @@ from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.guesses import Allowance, Counted, GuessLimiter
 from tenon_auth.passwords.rules import require_strong
-from tenon_auth.sessions.models import LogIn
+from tenon_auth.sessions.models import AuthMethod, LogIn
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.sign_ups.models import SignUps
 from tenon_auth.sign_ups.repository import PendingSignUpRepository
@@ -83,7 +83,7 @@ class SignUpService:
                 raise LinkSpent
             await self._users.claim_within(tx, link.user_id)
             user = await self._users.get_within(tx, link.user_id)
-            log_in = await self._sessions.start(tx, user, device)
+            log_in = await self._sessions.start(tx, user, device, [AuthMethod.LINK])
             await tx.publish(
                 events.user_signed_up(user.id),
                 call.access(f"users/{user.id}", user_id=user.id),
@@ -96,7 +96,7 @@ class SignUpService:
         async with self._database.user(user.id) as tx:
             await self._users.add_within(tx, user, terms)
             await self._credentials.add(tx, user.id, password_hash)
-            log_in = await self._sessions.start(tx, user, device)
+            log_in = await self._sessions.start(tx, user, device, [AuthMethod.PASSWORD])
             link = await self._links.make(tx, user.id, Purpose.VERIFY_EMAIL)
             await tx.publish(
                 events.user_signed_up(user.id, link.id),

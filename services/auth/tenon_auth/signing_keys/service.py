@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -25,6 +26,17 @@ SETTLE_SECONDS = 2 * KEYS_SECONDS
 """A key is published so long before it signs, for whoever verifies to have it by then."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What an access token says; it does not live longer than `until`."""
+
+    user_id: UUID
+    session_id: UUID
+    auth_time: datetime
+    methods: Sequence[str]
+    until: datetime
 
 
 class SigningKeyService:
@@ -57,16 +69,18 @@ class SigningKeyService:
         """Return the keys that verify, by id."""
         return {key.kid: key.key.public_key() for key in self.keys}
 
-    def sign(self, user_id: UUID, session_id: UUID, *, until: datetime) -> tuple[str, datetime]:
-        """Return an access token (RFC 9068) and when it expires, not after `until`."""
+    def sign(self, said: AccessClaims) -> tuple[str, datetime]:
+        """Return an access token (RFC 9068) and when it expires."""
         issued = clock.now()
         life = ACCESS_TOKEN_SECONDS - secrets.randbelow(JITTER_SECONDS + 1)
-        expires = min(until, issued + timedelta(seconds=life))
+        expires = min(said.until, issued + timedelta(seconds=life))
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "sub": str(user_id),
-            "sid": str(session_id),
+            "sub": str(said.user_id),
+            "sid": str(said.session_id),
+            "auth_time": int(said.auth_time.timestamp()),
+            "amr": list(said.methods),
             "iat": issued,
             "exp": expires,
             "jti": str(uuid7()),

@@ -14,7 +14,7 @@ from tenon_gateway.pipeline.entries import Entry
 from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.pipeline.gate import Answer, Gate, Question, RedisAway
 from tenon_gateway.pipeline.limits import SECOND_US, Clients, LocalCounters, Rules, limit_headers
-from tenon_policy.authorization import require_role, require_session
+from tenon_policy.authorization import require_recent, require_role, require_session
 from tenon_policy.grants import (
     REUSE_SECONDS,
     GrantKey,
@@ -120,6 +120,7 @@ class Admission:
         for policy in entry.policies:
             require_session(policy, authenticated=True, live=live)
             require_role(policy, exchange.role)
+            require_recent(policy, identity.auth_time)
 
     async def _complete(
         self, levels: Mapping[GrantKey, int | None], entry: Entry

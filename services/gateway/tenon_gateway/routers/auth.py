@@ -1,12 +1,11 @@
 """Log-in and log-out: where tokens become cookies, and cookies tokens."""
 
 import asyncio
-from typing import Any
 
 from fastapi import Request, Response
 
 from tenon_core.errors import TenonError, Unauthenticated
-from tenon_gateway.clients.auth import AuthClient, Device, SignedIn
+from tenon_gateway.clients.auth import AuthClient
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
     CONFIRM_SIGN_UP,
@@ -23,10 +22,10 @@ from tenon_gateway.cookies import CookieNames
 from tenon_gateway.pipeline.body import read_json
 from tenon_gateway.pipeline.credentials import Credentials
 from tenon_gateway.pipeline.exchange import Exchange
+from tenon_gateway.routers.browsers import Browsers, json_response
 from tenon_gateway.routers.endpoints import Endpoint, exchange_of
 from tenon_gateway.settings import GatewaySettings
-from tenon_gateway.transcoding.encoders import to_json
-from tenon_gateway.transcoding.manual import JSON, Content, ManualOperation
+from tenon_gateway.transcoding.manual import Content, ManualOperation
 
 DEVICE = frozenset({"device"})
 TOKENS = frozenset({"tokens"})
@@ -113,6 +112,7 @@ class AuthRouter:
         self._tenancy = tenancy
         self._settings = settings
         self._cookies = CookieNames.of(settings)
+        self._browsers = Browsers(self._cookies)
         self._credentials = Credentials(settings)
 
     def endpoints(self) -> list[Endpoint]:
@@ -130,23 +130,27 @@ class AuthRouter:
     async def sign_up(self, request: Request) -> Response:
         exchange = exchange_of(request)
         body = await self._read(exchange)
-        signed_in = await self._auth.sign_up(body, self._device(exchange), exchange.metadata())
+        signed_in = await self._auth.sign_up(
+            body, self._browsers.device(exchange), exchange.metadata()
+        )
         if signed_in is None:
-            return _json({}, 202)
-        return self._welcome(exchange, signed_in, 201)
+            return json_response({}, 202)
+        return self._browsers.welcome(exchange, signed_in, 201)
 
     async def confirm_sign_up(self, request: Request) -> Response:
         exchange = exchange_of(request)
         body = await self._read(exchange)
-        device = self._device(exchange)
+        device = self._browsers.device(exchange)
         signed_in = await self._auth.confirm_sign_up(body, device, exchange.metadata())
-        return self._welcome(exchange, signed_in, 200)
+        return self._browsers.welcome(exchange, signed_in, 200)
 
     async def log_in(self, request: Request) -> Response:
         exchange = exchange_of(request)
         body = await self._read(exchange)
-        signed_in = await self._auth.log_in(body, self._device(exchange), exchange.metadata())
-        return self._welcome(exchange, signed_in, 200)
+        signed_in = await self._auth.log_in(
+            body, self._browsers.device(exchange), exchange.metadata()
+        )
+        return self._browsers.welcome(exchange, signed_in, 200)
 
     async def refresh(self, request: Request) -> Response:
         """Exchange the refresh cookie; one that is no longer good is cleared with its fellow."""
@@ -160,7 +164,7 @@ class AuthRouter:
             if error.code is Unauthenticated.code:
                 exchange.notes += self._cookies.drop()
             raise
-        return self._welcome(exchange, signed_in, 200)
+        return self._browsers.welcome(exchange, signed_in, 200)
 
     async def log_out(self, request: Request) -> Response:
         """End the session of the refresh cookie, or else of the access token."""
@@ -175,14 +179,14 @@ class AuthRouter:
     async def change_password(self, request: Request) -> Response:
         exchange = exchange_of(request)
         body = await self._read(exchange)
-        await self._auth.change_password(body, self._device(exchange), exchange.metadata())
+        await self._auth.change_password(body, self._browsers.device(exchange), exchange.metadata())
         return Response(status_code=204)
 
     async def reset_password(self, request: Request) -> Response:
         """Replace a forgotten password; all sessions end, this browser's too."""
         exchange = exchange_of(request)
         body = await self._read(exchange)
-        device = self._device(exchange)
+        device = self._browsers.device(exchange)
         device_token = await self._auth.reset_password(body, device, exchange.metadata())
         exchange.notes += [*self._cookies.drop(), self._cookies.keep_device(device_token)]
         return Response(status_code=204)
@@ -193,28 +197,10 @@ class AuthRouter:
             self._auth.session(metadata), self._tenancy.organizations(metadata)
         )
         orgs = [{name: org[name] for name in ORGANIZATION_FIELDS} for org in organizations]
-        return _json({**session, "orgs": orgs})
+        return json_response({**session, "orgs": orgs})
 
     async def _read(self, exchange: Exchange) -> bytes:
         settings = self._settings
         return await read_json(
             exchange, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds
         )
-
-    def _welcome(self, exchange: Exchange, signed_in: SignedIn, status: int) -> Response:
-        cookies = self._cookies
-        exchange.notes += [
-            cookies.keep(cookies.access, signed_in.access_token, signed_in.access_expires),
-            cookies.keep(cookies.refresh, signed_in.refresh_token, signed_in.refresh_expires),
-        ]
-        if signed_in.device_token:
-            exchange.notes.append(cookies.keep_device(signed_in.device_token))
-        return _json({"user": signed_in.user, "session": signed_in.session}, status)
-
-    def _device(self, exchange: Exchange) -> Device:
-        token = exchange.cookies.get(self._cookies.device, "")
-        return Device(exchange.address, exchange.header(b"user-agent"), token)
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(to_json(value), status, media_type=JSON)

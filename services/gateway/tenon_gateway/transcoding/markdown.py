@@ -43,7 +43,7 @@ def _row(path: str, method: str, rpcs: Sequence[str], policy: MethodPolicy | Non
         method,
         _code(path),
         names,
-        policy.access.name.lower(),
+        policy.access.name.lower() + (", recent" if policy.recent_auth else ""),
         _code(policy.permission),
         _NOTHING if policy.min_role is Role.NONE else policy.min_role.name.lower(),
         policy.rate or _NOTHING,
