@@ -186,6 +186,26 @@ def jobs(data: DataDirectory, arguments: tuple[str, ...]) -> None:
     run(data, arguments)
 
 
+@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@data_option
+def users(data: DataDirectory, arguments: tuple[str, ...]) -> None:
+    """Make accounts, replace passwords, end sessions: create, reset-password, end-sessions."""
+    from tenon_launcher.operators import run
+
+    run(data, "users", arguments)
+
+
+@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@data_option
+def keys(data: DataDirectory, arguments: tuple[str, ...]) -> None:
+    """See and replace the keys that sign access tokens: status, rotate."""
+    from tenon_launcher.operators import run
+
+    run(data, "keys", arguments)
+
+
 @main.command()
 @click.option("--check", is_flag=True, help="Fail if ROUTES.md or openapi.json is not current.")
 @click.option("--write", is_flag=True, help="Write both files.")

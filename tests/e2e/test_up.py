@@ -29,9 +29,12 @@ GONE_SECONDS = 15.0
 MEMORY_LIMIT = 900_000_000
 
 
-def tenon(command: str, *arguments: str, data_dir: Path) -> "subprocess.CompletedProcess[str]":
+def tenon(
+    command: str, *arguments: str, data_dir: Path, stdin: str = ""
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(  # noqa: S603 # our own command
         [sys.executable, "-m", "tenon_launcher", command, *arguments, "--data-dir", str(data_dir)],
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=100,

@@ -1,12 +1,15 @@
-"""`python -m tenon_<service> serve | worker | migrate | check`, the same for every service."""
+"""`python -m tenon_<service> serve | worker | migrate | check`, the same for every service, and the
+commands of an operator that a service has.
+"""
 
 import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
@@ -33,8 +36,6 @@ from tenon_rpc.methods import Registration
 from tenon_rpc.owners import AuthOwner, TenancyOwner
 from tenon_rpc.server import RpcServer
 
-USAGE = "usage: python -m tenon_{name} serve | worker | migrate | check"
-
 log = structlog.get_logger()
 
 
@@ -45,7 +46,8 @@ S = TypeVar("S", bound=ServiceSettings)
 class ServiceApp(Generic[S]):
     """A service as its `app.py` wires it.
 
-    `servicers` builds what it serves; `work` runs its worker until it is told to stop.
+    `servicers` builds what it serves; `work` runs its worker until it is told to stop. `operators`
+    are commands of an operator by their first word; each takes the words that follow it.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ServiceApp(Generic[S]):
     migrations: Path
     servicers: Callable[[Backbone[S]], Sequence[Registration]]
     work: Callable[[S], None]
+    operators: Mapping[str, Callable[[Sequence[str]], None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,23 +69,30 @@ class Wiring(Generic[S]):
 
 def main(app: ServiceApp[S]) -> NoReturn:
     """Do what the command line says; exit with 2 and a clear message if that cannot be."""
+    command = _command(app, *sys.argv[1:])
+    try:
+        load_policies(imported_services())
+        command()
+    except ValidationError as error:
+        sys.exit(f"tenon_{app.name}: the settings are not valid: {error}")
+    except (BadPolicy, UnsafeSchema) as error:
+        sys.exit(f"tenon_{app.name}: {error}")
+    sys.exit(0)
+
+
+def _command(app: ServiceApp[S], verb: str = "", *words: str) -> Callable[[], None]:
+    """Return what is to be done; exit with how this is used if the words say nothing of ours."""
     commands: dict[str, Callable[[ServiceApp[S]], None]] = {
         "serve": _serve,
         "worker": lambda app: app.work(app.settings()),
         "migrate": _migrate,
         "check": _check,
     }
-    command = commands.get(" ".join(sys.argv[1:]))
-    if command is None:
-        sys.exit(USAGE.format(name=app.name))
-    try:
-        load_policies(imported_services())
-        command(app)
-    except ValidationError as error:
-        sys.exit(f"tenon_{app.name}: the settings are not valid: {error}")
-    except (BadPolicy, UnsafeSchema) as error:
-        sys.exit(f"tenon_{app.name}: {error}")
-    sys.exit(0)
+    if verb in app.operators:
+        return partial(app.operators[verb], words)
+    if verb in commands and not words:
+        return partial(commands[verb], app)
+    sys.exit(f"usage: python -m tenon_{app.name} {' | '.join([*commands, *app.operators])}")
 
 
 def _serve(app: ServiceApp[S]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
@@ -13,6 +14,8 @@ from tenon_auth.devices.service import DeviceService
 from tenon_auth.links.rpc import LinkServicer
 from tenon_auth.links.service import LinkService
 from tenon_auth.links.tokens import LinkTokens
+from tenon_auth.operators.opened import Opened
+from tenon_auth.operators.service import OperatorService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.guesses import Allowance, GuessLimiter
 from tenon_auth.passwords.hashing import PasswordHasher
@@ -24,11 +27,13 @@ from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
 from tenon_auth.sign_ups.service import SignUpService
 from tenon_auth.sign_ups.tasks import SignUpTasks
+from tenon_auth.signing_keys.operator import SigningKeyOperator
 from tenon_auth.signing_keys.rotation import RotationTasks
 from tenon_auth.signing_keys.rpc import SigningKeyServicer
 from tenon_auth.signing_keys.service import SigningKeyService
 from tenon_auth.users.rpc import UserServicer
 from tenon_auth.users.service import UserService
+from tenon_core import logging
 from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
@@ -58,31 +63,48 @@ class Accounts:
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
 
 
+class LogIns:
+    """What servers, and operators beside them, stand on."""
+
+    def __init__(self, backbone: Backbone[AuthSettings], accounts: Accounts) -> None:
+        settings, database = backbone.settings, backbone.database
+        self.signing_keys = SigningKeyService(settings.signing_keys_directory)
+        self.devices = DeviceService(database)
+        self.guesses = GuessLimiter(
+            backbone.redis,
+            BlindIndex(accounts.keyring, NAME, "guesses", "network"),
+            account=Allowance(settings.guesses_per_account, GUESSES_SECONDS),
+            network=Allowance(settings.guesses_per_network, GUESSES_SECONDS),
+        )
+        self.credentials = Credentials(
+            database,
+            accounts.users,
+            accounts.links,
+            self.devices,
+            PasswordHasher(settings.bcrypt_cost),
+            self.guesses,
+        )
+        self.sessions = SessionService(
+            database,
+            accounts.cipher,
+            accounts.users,
+            self.credentials,
+            self.devices,
+            self.signing_keys,
+            TokenVerifier(KeySet(self.signing_keys.public_keys)),
+            backbone.grant_changes,
+            settings.session_life,
+        )
+
+
 def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     settings, database = backbone.settings, backbone.database
-    signing_keys = SigningKeyService(settings.signing_keys_directory)
     accounts = Accounts(backbone)
+    log_ins = LogIns(backbone, accounts)
     users, links = accounts.users, accounts.links
-    devices = DeviceService(database)
-    guesses = GuessLimiter(
-        backbone.redis,
-        BlindIndex(accounts.keyring, NAME, "guesses", "network"),
-        account=Allowance(settings.guesses_per_account, GUESSES_SECONDS),
-        network=Allowance(settings.guesses_per_network, GUESSES_SECONDS),
-    )
-    hasher = PasswordHasher(settings.bcrypt_cost)
-    credentials = Credentials(database, users, links, devices, hasher, guesses)
-    sessions = SessionService(
-        database,
-        accounts.cipher,
-        users,
-        credentials,
-        devices,
-        signing_keys,
-        TokenVerifier(KeySet(signing_keys.public_keys)),
-        backbone.grant_changes,
-        settings.session_life,
-    )
+    devices, guesses = log_ins.devices, log_ins.guesses
+    credentials, sessions = log_ins.credentials, log_ins.sessions
+    signing_keys = log_ins.signing_keys
     sign_ups = SignUpService(
         database, settings.sign_ups, users, links, guesses, credentials, sessions
     )
@@ -114,10 +136,39 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
         )
 
 
+@asynccontextmanager
+async def opened() -> AsyncIterator[Opened]:
+    """Open what the commands of an operator work on."""
+    settings = AuthSettings()
+    logging.configure(NAME, settings.log_level)
+    async with open_backbone(NAME, settings) as backbone:
+        accounts, database = Accounts(backbone), backbone.database
+        log_ins = LogIns(backbone, accounts)
+        yield Opened(
+            database,
+            OperatorService(
+                database,
+                accounts.users,
+                log_ins.devices,
+                accounts.links,
+                log_ins.credentials,
+                log_ins.sessions,
+            ),
+            SigningKeyOperator(database, settings.signing_keys_directory),
+        )
+
+
+def operate(group: str, words: Sequence[str]) -> None:
+    from tenon_auth.operators.command import GROUPS  # servers need no command line
+
+    GROUPS[group].main([*words], prog_name=f"python -m tenon_auth {group}", obj=opened)
+
+
 APP = ServiceApp(
     name=NAME,
     settings=AuthSettings,
     migrations=Path(__file__).parents[1] / "migrations" / "versions",
     servicers=servicers,
     work=lambda settings: run_worker(NAME, settings, worker),
+    operators={group: partial(operate, group) for group in ("users", "keys")},
 )

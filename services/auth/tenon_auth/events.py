@@ -14,7 +14,11 @@ from tenon.auth.v1.events_pb2 import (
     UserSignedUp,
     VerificationRequested,
 )
+from tenon.events.v1.events_pb2 import AccessRecorded
+from tenon_core import clock
 from tenon_core.events import Event
+from tenon_core.ids import uuid7
+from tenon_rpc.times import packed_time
 
 
 class SessionEndCause(IntEnum):
@@ -71,3 +75,18 @@ def password_changed(user_id: UUID) -> Event:
 def password_forgotten(user_id: UUID, link_id: UUID) -> Event:
     payload = PasswordForgotten(user_id=str(user_id), link_id=str(link_id))
     return Event.of(payload, user_id=user_id)
+
+
+def operated(deed: str, operator: str, resource: str, user_id: UUID | None = None) -> Event:
+    """Return the audit record of what an operator did by a command; it goes to the log of the user
+    whom it concerns, or else to that of the services.
+    """
+    record = AccessRecorded(
+        action=f"auth.operators.{deed}",
+        actor=f"operators/{operator}",
+        resource=resource,
+        request_id=str(uuid7()),
+        count=1,
+        access_time=packed_time(clock.now()),
+    )
+    return Event.of(record, user_id=user_id)

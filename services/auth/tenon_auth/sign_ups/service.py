@@ -61,7 +61,7 @@ class SignUpService:
         user = User(
             id=uuid7(),
             email=valid_address(email),
-            name=_valid_name(name),
+            name=valid_name(name),
             email_verified=False,
             create_time=clock.now(),
         )
@@ -137,7 +137,8 @@ class SignUpService:
             await tx.publish(events.sign_up_requested(user.id, link.id))
 
 
-def _valid_name(name: str) -> str:
+def valid_name(name: str) -> str:
+    """Return a name as it is kept; InvalidArgument."""
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         message = f"must be 1 to {MAX_NAME_CHARS} printable characters"

@@ -1,6 +1,9 @@
 """Signing keys as files that all replicas share: `<kid>.pem`, whose names sort by age."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +29,17 @@ log = structlog.get_logger()
 class SigningKey:
     kid: str
     key: RSAPrivateKey
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold off whoever else would change the keys: a job and an operator, or two of them."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def names(directory: Path) -> list[str]:

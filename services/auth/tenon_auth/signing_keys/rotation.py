@@ -6,12 +6,19 @@ that are removed by the rotation.
 """
 
 import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import structlog
 
 from tenon_auth.signing_keys import files
-from tenon_auth.signing_keys.service import ACCESS_TOKEN_SECONDS, SETTLE_SECONDS
+from tenon_auth.signing_keys.service import (
+    ACCESS_TOKEN_SECONDS,
+    LOOK_SECONDS,
+    SETTLE_SECONDS,
+)
 from tenon_jobs import Job, JobType, Recurring, Scope
 
 MIN_AGE_SECONDS = 2 * (ACCESS_TOKEN_SECONDS + SETTLE_SECONDS)
@@ -29,14 +36,48 @@ class RotatedLately(Exception):
 
 def rotate(directory: Path) -> str:
     """Add a key and remove those that no token needs any more; RotatedLately."""
-    present = files.names(directory)
-    if present and files.age_seconds(directory, present[-1], time.time()) < MIN_AGE_SECONDS:
-        minutes = round(MIN_AGE_SECONDS / 60)
-        raise RotatedLately(f"the newest key is not {minutes} minutes old yet; rotate later")
-    kid = files.add(directory)
-    for needless in present[:-1]:
-        files.remove(directory, needless)
-    return kid
+    with files.locked(directory):
+        present = files.names(directory)
+        if present and files.age_seconds(directory, present[-1], time.time()) < MIN_AGE_SECONDS:
+            minutes = round(MIN_AGE_SECONDS / 60)
+            raise RotatedLately(f"the newest key is not {minutes} minutes old yet; rotate later")
+        kid = files.add(directory)
+        for needless in present[:-1]:
+            files.remove(directory, needless)
+        return kid
+
+
+class Use(StrEnum):
+    """What a key is used for at a moment."""
+
+    VERIFIES = "verifies"
+    SIGNS = "signs"
+    SETTLES = "signs soon"
+    NONE = "is no key"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    kid: str
+    age_seconds: float
+    use: Use
+
+
+def status(directory: Path, now: float) -> list[KeyStatus]:
+    """Return what each key is used for by processes that run, from oldest to newest."""
+    ages = {kid: files.age_seconds(directory, kid, now) for kid in files.names(directory)}
+    good = [kid for kid in ages if files.load(directory, kid)]
+    settled = [kid for kid in good if ages[kid] >= SETTLE_SECONDS + LOOK_SECONDS]
+    signing = (settled or good or [""])[-1]
+    return [KeyStatus(kid, age, _use(kid, good, signing)) for kid, age in ages.items()]
+
+
+def _use(kid: str, good: Collection[str], signing: str) -> Use:
+    if kid not in good:
+        return Use.NONE
+    if kid == signing:
+        return Use.SIGNS
+    return Use.SETTLES if kid > signing else Use.VERIFIES
 
 
 class RotationTasks:

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -125,6 +126,23 @@ def test_two_rotations_in_a_row_are_refused(directory: Path) -> None:
     rotate(directory)
     with pytest.raises(RotatedLately):
         rotate(directory)
+
+
+def test_of_rotations_at_once_one_is_done(directory: Path) -> None:
+    """An operator's and the job's, say."""
+    (old,) = files.names(directory)
+
+    def rotated(_: int) -> bool:
+        try:
+            rotate(directory)
+        except RotatedLately:
+            return False
+        return True
+
+    with ThreadPoolExecutor() as pool:
+        assert sum(pool.map(rotated, range(8))) == 1
+    assert len(files.names(directory)) == 2
+    assert old in files.names(directory)
 
 
 async def test_a_file_that_is_no_key_harms_nobody(
