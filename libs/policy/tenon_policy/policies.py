@@ -66,6 +66,7 @@ class MethodPolicy:
     idempotency: Idempotency
     http_status: int
     recent_auth: bool
+    public_seconds: int
 
     @property
     def writes(self) -> bool:
@@ -114,6 +115,7 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         idempotency=Idempotency(said.idempotency),
         http_status=said.http_status,
         recent_auth=said.recent_auth,
+        public_seconds=said.public_seconds,
     )
 
 
@@ -133,6 +135,13 @@ def _require_complete(method: MethodDescriptor, said: options_pb2.Policy) -> Non
         "rate, since it has a route": bool(said.rate) or not routed,
         "access USER or ORG, since it asks for recent_auth": not said.recent_auth
         or said.access in (options_pb2.ACCESS_USER, options_pb2.ACCESS_ORG),
+        "access PUBLIC and idempotency SAFE, since anybody may keep the reply": not (
+            said.public_seconds
+        )
+        or (
+            said.access == options_pb2.ACCESS_PUBLIC
+            and said.idempotency == options_pb2.IDEMPOTENCY_SAFE
+        ),
     }
     missing = [demand for demand, met in demands.items() if not met]
     if missing:

@@ -12,7 +12,9 @@ from uuid import UUID
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from tenon.auth.v1 import signing_key_service_pb2
 from tenon_core.errors import TenonError, Unauthenticated
+from tenon_policy.policies import read_policy
 
 ALGORITHM = "RS256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 # RFC 9068's name of the type, no secret
@@ -42,8 +44,9 @@ class Identity:
     methods: frozenset[str]
 
 
-KEYS_SECONDS = 60.0
-"""How long the public keys are believed to be all there are."""
+_KEYS = signing_key_service_pb2.DESCRIPTOR.services_by_name["SigningKeyService"]
+KEYS_SECONDS = float(read_policy(_KEYS.methods_by_name["ListSigningKeys"]).public_seconds)
+"""How long the public keys are believed to be all there are, by us as by anybody else."""
 LOOK_SECONDS = 0.5
 """How long whoever looks for newer ones waits for auth, who may not answer."""
 

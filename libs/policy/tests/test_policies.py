@@ -60,6 +60,8 @@ def test_a_complete_policy_is_accepted() -> None:
         ({"audit": ""}, "lacks audit"),
         ({"idempotency": 0}, "lacks idempotency"),
         ({"access": options_pb2.ACCESS_SERVICE}, "lacks peers"),
+        ({"access": options_pb2.ACCESS_USER, "public_seconds": 1}, "lacks access PUBLIC"),
+        ({"idempotency": options_pb2.IDEMPOTENCY_NONE, "public_seconds": 1}, "lacks .*SAFE"),
         ({"access": options_pb2.ACCESS_ORG}, "lacks permission.*min_role.*org_id"),
         ({"recent_auth": True}, "lacks access USER or ORG"),
     ],

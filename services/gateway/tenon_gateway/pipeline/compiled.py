@@ -3,7 +3,7 @@
 from tenon_gateway.pipeline.body import read_json
 from tenon_gateway.pipeline.entries import Run
 from tenon_gateway.pipeline.exchange import Exchange
-from tenon_gateway.pipeline.reply import Reply, json_reply
+from tenon_gateway.pipeline.reply import Reply, headers_of, json_reply
 from tenon_gateway.settings import GatewaySettings
 from tenon_gateway.transcoding.decoders import compile_decoder
 from tenon_gateway.transcoding.encoders import Encoders
@@ -18,6 +18,7 @@ def compiled(route: Route, stubs: Stubs, encoders: Encoders, settings: GatewaySe
     """Return what answers a compiled route."""
     decode = compile_decoder(route)
     encode = encoders.response(route)
+    headers = headers_of(route.policy)
     rate = route.policy.rate
     max_bytes = settings.max_ingest_bytes if rate == INGEST else settings.max_body_bytes
     seconds = settings.query_seconds if rate in SLOW_CLASSES else settings.request_seconds
@@ -29,6 +30,6 @@ def compiled(route: Route, stubs: Stubs, encoders: Encoders, settings: GatewaySe
         message = decode(exchange.parameters, exchange.scope["query_string"], body)
         left = seconds - exchange.admission_seconds
         reply = await stubs.call(route, message, timeout=left, metadata=exchange.metadata())
-        return json_reply(route.status, encode(reply))
+        return json_reply(route.status, encode(reply), headers)
 
     return run

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope
 
 from tenon_gateway.problems import problem_of
+from tenon_policy.policies import MethodPolicy
 
 Header = tuple[bytes, bytes]
 
@@ -29,10 +30,18 @@ class Reply:
     headers: tuple[Header, ...]
 
 
-def json_reply(status: int, body: bytes) -> Reply:
+def json_reply(status: int, body: bytes, headers: tuple[Header, ...] = DEFAULT_HEADERS) -> Reply:
     if status == NO_CONTENT:
-        return Reply(status, b"", DEFAULT_HEADERS)
-    return Reply(status, body, (JSON, _length(body), *DEFAULT_HEADERS))
+        return Reply(status, b"", headers)
+    return Reply(status, body, (JSON, _length(body), *headers))
+
+
+def headers_of(policy: MethodPolicy) -> tuple[Header, ...]:
+    """Return the headers of every success of a method: who else may keep it, and read it."""
+    if not policy.public_seconds:
+        return DEFAULT_HEADERS
+    kept = (b"cache-control", b"public, max-age=%d" % policy.public_seconds)
+    return with_defaults([kept, (b"access-control-allow-origin", b"*")])
 
 
 def refusing(error: Exception, request_id: str) -> Reply:

@@ -47,7 +47,7 @@ def _row(path: str, method: str, rpcs: Sequence[str], policy: MethodPolicy | Non
         _code(policy.permission),
         _NOTHING if policy.min_role is Role.NONE else policy.min_role.name.lower(),
         policy.rate or _NOTHING,
-        _list(policy.cache_tags),
+        _list(policy.cache_tags) if not policy.public_seconds else _kept(policy.public_seconds),
         _list(policy.invalidates),
         _code(policy.audit or NO_AUDIT),
     ]
@@ -60,6 +60,10 @@ def _short(rpc: str) -> str:
 
 def _list(names: Sequence[str]) -> str:
     return ", ".join(_code(name) for name in names) or _NOTHING
+
+
+def _kept(seconds: int) -> str:
+    return f"{seconds} s, by anybody"
 
 
 def _code(text: str) -> str:
