@@ -4,7 +4,7 @@ import asyncio
 
 from fastapi import Request, Response
 
-from tenon_core.errors import TenonError, Unauthenticated
+from tenon_core.errors import FieldError, InvalidArgument, TenonError, Unauthenticated
 from tenon_gateway.clients.auth import AuthClient
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
@@ -25,6 +25,7 @@ from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.routers.browsers import Browsers, json_response
 from tenon_gateway.routers.endpoints import Endpoint, exchange_of
 from tenon_gateway.settings import GatewaySettings
+from tenon_gateway.transcoding.bodies import NO_BODY, is_no_body
 from tenon_gateway.transcoding.manual import Content, ManualOperation
 
 DEVICE = frozenset({"device"})
@@ -155,6 +156,7 @@ class AuthRouter:
     async def refresh(self, request: Request) -> Response:
         """Exchange the refresh cookie; one that is no longer good is cleared with its fellow."""
         exchange = exchange_of(request)
+        await self._read_nothing(exchange)
         token = exchange.cookies.get(self._cookies.refresh)
         try:
             if not token:
@@ -169,6 +171,7 @@ class AuthRouter:
     async def log_out(self, request: Request) -> Response:
         """End the session of the refresh cookie, or else of the access token."""
         exchange = exchange_of(request)
+        await self._read_nothing(exchange)
         refresh_token = exchange.cookies.get(self._cookies.refresh, "")
         access_token = self._credentials.token(exchange) or ""
         if refresh_token or access_token:
@@ -204,3 +207,7 @@ class AuthRouter:
         return await read_json(
             exchange, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds
         )
+
+    async def _read_nothing(self, exchange: Exchange) -> None:
+        if not is_no_body(await self._read(exchange)):
+            raise InvalidArgument(fields=[FieldError("", NO_BODY)])

@@ -1,0 +1,189 @@
+"""F2: whatever is sent to whichever route of auth that writes, a clear refusal within a second, and
+hardly any memory. The routes are those of the compiled table and of the hand-written operations.
+"""
+
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import grpc
+import pytest
+from aiohttp import ClientResponse
+
+from services.gateway.tests.browsing import Client, client_of, problem
+from services.gateway.tests.hostility import (
+    BODIES,
+    KIB,
+    MIB,
+    PREFIX,
+    Hostile,
+    Target,
+    spaces,
+    targets,
+)
+from tenon.auth.v1.user_service_pb2 import SignUpRequest
+from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
+from tenon_gateway.transcoding.routes import PARAMETER
+from tenon_rpc.status import PeerError
+from tenon_testing.callers import Callers
+from tenon_testing.service_process import ServiceProcess
+from tenon_testing.system import System
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks of memory are in /proc")
+
+LIMIT_SECONDS = 1.0
+LIMIT_KIB = 64 * KIB
+TRIES = 3
+"""Of which one must be in time: others use the machine as well."""
+
+
+@pytest.fixture(scope="module")
+def process(system: System, callers: Callers) -> ServiceProcess:  # noqa: ARG001 # auth and tenancy run by then
+    """The gateway in a process of its own, whose memory can be told from the tests'."""
+    return system.start("gateway")
+
+
+@pytest.fixture(scope="module")
+async def client(process: ServiceProcess) -> AsyncIterator[Client]:
+    async with client_of(f"http://127.0.0.1:{process.listen_port}") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def authorization(callers: Callers) -> str:
+    return f"Bearer {(await callers.user()).access_token}"
+
+
+async def timed(
+    client: Client, target: Target, body: object, headers: dict[str, str]
+) -> tuple[ClientResponse, float]:
+    path = PARAMETER.sub(str(uuid4()), target.path)
+    asked_at = time.perf_counter()
+    response = await client.request(target.method, path, data=body, headers=headers)
+    return response, time.perf_counter() - asked_at
+
+
+def headers_of(hostile: Hostile, authorization: str) -> dict[str, str]:
+    return {
+        "authorization": authorization,
+        "content-type": hostile.content_type,
+        **({"content-encoding": hostile.encoding} if hostile.encoding else {}),
+    }
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_every_route_that_writes_refuses_it_at_once(
+    client: Client, process: ServiceProcess, authorization: str, name: str
+) -> None:
+    hostile = BODIES[name]
+    headers = headers_of(hostile, authorization)
+    forget_peak(process.pid)
+    before = peak_kib(process.pid)
+    for target in targets():
+        seconds = []
+        for _ in range(TRIES):
+            response, took = await timed(client, target, hostile.made(target), headers)
+            told = response.status, (await problem(response))["code"]
+            assert told == hostile.told, (target, told)
+            seconds.append(took)
+            if took < LIMIT_SECONDS:
+                break
+        assert min(seconds) < LIMIT_SECONDS, (target, seconds)
+    assert peak_kib(process.pid) - before <= LIMIT_KIB
+
+
+async def test_every_route_with_a_body_refuses_an_empty_one(
+    client: Client, authorization: str
+) -> None:
+    headers = {"authorization": authorization, "content-type": "application/json"}
+    for target in targets():
+        if target.names:
+            for body in (b"", b" ", b"{}"):
+                response, _ = await timed(client, target, body, headers)
+                assert 400 <= response.status < 500, target
+                assert (await problem(response))["code"]
+
+
+async def test_every_route_refuses_64_kilobytes_of_headers(
+    client: Client, authorization: str
+) -> None:
+    for target in targets():
+        for extra in ({"x-long": "x" * 64 * KIB}, {f"x-{n}": "y" * 100 for n in range(600)}):
+            headers = {"authorization": authorization, **extra}
+            response, took = await timed(client, target, b"", headers)
+            assert (response.status, (await problem(response))["code"]) == (
+                431,
+                "headers_too_large",
+            )
+            assert took < LIMIT_SECONDS
+
+
+async def test_auth_itself_refuses_64_kilobytes_of_metadata(
+    system: System,
+    callers: Callers,  # noqa: ARG001 # auth runs by then
+) -> None:
+    channel = system.channel("auth")
+    asked_at = time.perf_counter()
+    with pytest.raises((grpc.aio.AioRpcError, PeerError)):
+        await UserServiceStub(channel).SignUp(
+            SignUpRequest(), metadata=grpc.aio.Metadata(("x-long", "x" * 64 * KIB))
+        )
+    assert time.perf_counter() - asked_at < LIMIT_SECONDS
+    with pytest.raises(PeerError) as alive:
+        await UserServiceStub(channel).SignUp(SignUpRequest(email="x"))
+    assert alive.value.reason == "invalid_email"
+    await channel.close(None)
+
+
+async def test_the_control_is_let_in(client: Client, callers: Callers) -> None:
+    """By the same way as the hostile ones: routes of both kinds, with what they ask for."""
+    headers = {"authorization": f"Bearer {(await callers.user()).access_token}"}
+    headers["content-type"] = "application/json"
+    honest = {
+        f"{PREFIX}signup": (
+            b'{"email": "%s@example.com", "password": "tsunami kettle pelican", "name": "A"}'
+            % str(uuid4()).encode()
+        ),
+        f"{PREFIX}password/forgot": b'{"email": "nobody@example.com"}',
+        f"{PREFIX}logout": b"{}",
+    }
+    by_path = {target.path: target for target in targets()}
+    for path, body in honest.items():
+        response, took = await timed(client, by_path[path], body, headers)
+        assert response.status in (201, 202, 204), await response.text()
+        assert took < LIMIT_SECONDS
+
+
+async def test_the_control_without_a_bound_takes_the_memory(
+    system: System, authorization: str
+) -> None:
+    """A gateway that takes bodies of a gigabyte is found out by its memory."""
+    unbounded = system.replica("gateway", max_body_bytes=str(1024 * MIB))
+    forget_peak(unbounded.pid)
+    before = peak_kib(unbounded.pid)
+    headers = {"authorization": authorization, "content-type": "application/json"}
+    target = next(target for target in targets() if target.path == f"{PREFIX}login")
+    async with client_of(f"http://127.0.0.1:{unbounded.listen_port}") as client:
+        response, _ = await timed(client, target, spaces(128), headers)
+    assert response.status == 422
+    assert peak_kib(unbounded.pid) - before > LIMIT_KIB
+    unbounded.stop()
+
+
+def test_the_routes_are_those_of_auth() -> None:
+    paths = {target.path for target in targets()}
+    assert {f"{PREFIX}{name}" for name in ("login", "refresh", "email/verify", "sessions")} <= paths
+    assert len(targets()) >= 12
+
+
+def forget_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_kib(pid: int) -> int:
+    """Return the most memory that a process has had since its peak was forgotten."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmHWM"))
+    return int(line.split()[1])
