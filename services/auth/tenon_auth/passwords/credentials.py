@@ -38,10 +38,12 @@ class Credentials:
         self._guesses = guesses
 
     async def verify(self, email: str, password: str, device: Device) -> Credential:
-        """Return whose password it is; InvalidCredentials, TooManyGuesses.
+        """Return whose password it is; InvalidCredentials, TooManyGuesses, TooManyLogIns.
 
-        Nobody learns from either, or from the time that it takes, whether the address is known.
+        Nobody learns from any, or from the time that it takes, whether the address is known. In a
+        flood the excess is refused before anything is asked of anybody.
         """
+        self._hasher.require_room()
         terms = await self._users.terms(email)
         # Of nobody, if nobody has the address: so that it takes as long.
         user_id = await self._users.find_id([term.digest for term in terms]) or uuid7()
