@@ -5,28 +5,25 @@ what is measured: it sends the same prepared request again as soon as the reply 
 """
 
 import asyncio
-import itertools
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import cast
 from urllib.parse import urlsplit
 
 import uvloop
 
-HEAD_END = b"\r\n\r\n"
-CONTENT_LENGTH = b"content-length:"
-NUMBER = "00000000"
+from tenon_bench.wire import Connection, requests, status_of
 
 
 @dataclass(frozen=True)
 class Load:
     """What to send: `seconds` are measured, after `warmup` seconds that are not.
 
-    A `body` (JSON) is posted; NUMBER in it is another number each time.
+    Without `bodies` (JSON) it is a GET, else they are posted in turn; NUMBER in one is another
+    number each time.
     """
 
     url: str
@@ -34,7 +31,7 @@ class Load:
     connections: int
     seconds: float
     warmup: float = 1.0
-    body: str = ""
+    bodies: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -59,45 +56,26 @@ class _Measurement:
         self.statuses: Counter[str] = Counter()
 
 
-class _Client(asyncio.Protocol):
+class _Client(Connection):
     def __init__(self, requests: Iterator[bytes], measurement: _Measurement) -> None:
+        super().__init__()
         self._requests = requests
         self._measurement = measurement
-        self._received = bytearray()
         self._sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not derived from it
+        super().connection_made(transport)
         self._send()
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head_end = self._received.find(HEAD_END)
-        if head_end < 0:
-            return
-        head = bytes(self._received[:head_end])
-        if len(self._received) < head_end + len(HEAD_END) + _content_length(head):
-            return
-        self._count(head)
-        self._received.clear()
+    def replied(self, head: bytes) -> None:
+        if self._measurement.counting:
+            self._measurement.latencies.append(time.perf_counter() - self._sent_at)
+            self._measurement.statuses[status_of(head)] += 1
         self._send()
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
-        self._transport.write(next(self._requests))
-
-    def _count(self, head: bytes) -> None:
-        if self._measurement.counting:
-            self._measurement.latencies.append(time.perf_counter() - self._sent_at)
-            self._measurement.statuses[head[9:12].decode()] += 1
-
-
-def _content_length(head: bytes) -> int:
-    lowered = head.lower()
-    start = lowered.find(CONTENT_LENGTH)
-    if start < 0:
-        return 0
-    return int(lowered[start + len(CONTENT_LENGTH) :].split(b"\r\n", 1)[0])
+        self.transport.write(next(self._requests))
 
 
 async def measure(load: Load) -> Outcome:
@@ -115,14 +93,14 @@ async def measure(load: Load) -> Outcome:
 
 async def _run(load: Load) -> Outcome:
     address = urlsplit(load.url)
-    requests = _requests(load)
+    prepared = requests(load.url, load.headers, load.bodies)
     measurement = _Measurement()
     loop = asyncio.get_running_loop()
     assert address.hostname
     assert address.port
     host, port = address.hostname, address.port
     clients = [
-        await loop.create_connection(lambda: _Client(requests, measurement), host, port)
+        await loop.create_connection(lambda: _Client(prepared, measurement), host, port)
         for _ in range(load.connections)
     ]
     await asyncio.sleep(load.warmup)
@@ -134,28 +112,6 @@ async def _run(load: Load) -> Outcome:
     for transport, _ in clients:
         transport.close()
     return _outcome(measurement, elapsed)
-
-
-def _requests(load: Load) -> Iterator[bytes]:
-    """Yield what to send, without end."""
-    request = _request(load)
-    number = NUMBER.encode()
-    if number not in request:
-        return itertools.repeat(request)
-    head, _, tail = request.partition(number)
-    return (head + b"%08d" % count + tail for count in itertools.count())
-
-
-def _request(load: Load) -> bytes:
-    address = urlsplit(load.url)
-    target = address.path + (f"?{address.query}" if address.query else "")
-    headers = {"Host": address.netloc, **load.headers}
-    if load.body:
-        headers |= {"Content-Type": "application/json", "Content-Length": str(len(load.body))}
-    method = "POST" if load.body else "GET"
-    lines = [f"{method} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return ("\r\n".join([*lines, "", ""]) + load.body).encode()
 
 
 def _outcome(measurement: _Measurement, elapsed: float) -> Outcome:

@@ -7,8 +7,9 @@ import json
 from tenon_bench.baselines import baseline
 from tenon_bench.datasets import organization
 from tenon_bench.figures import Figure
-from tenon_bench.load import NUMBER, Load, measure
+from tenon_bench.load import Load, measure
 from tenon_bench.system import SystemUnderTest
+from tenon_bench.wire import NUMBER
 from tenon_embedded.ports import free_port
 
 CONNECTIONS = 32
@@ -18,11 +19,11 @@ GOAL_RATE = 400
 async def run(system: SystemUnderTest, seconds: float) -> list[Figure]:
     item = json.dumps({"name": "item", "note": "x" * 50})
     with baseline("usual", free_port(), system.database_url()) as usual_url:
-        usual = await measure(Load(usual_url, {}, CONNECTIONS, seconds, body=item))
+        usual = await measure(Load(usual_url, {}, CONNECTIONS, seconds, bodies=[item]))
     url = f"{system.url}{organization(system)}/datasets"
     headers = {"Cookie": system.cookie, "Origin": system.url}
     dataset = json.dumps({"name": NUMBER, "dimensions": ["a", "b"], "measures": ["x"]})
-    ours = await measure(Load(url, headers, CONNECTIONS, seconds, body=dataset))
+    ours = await measure(Load(url, headers, CONNECTIONS, seconds, bodies=[dataset]))
     return [
         Figure(
             "P6",
