@@ -20,7 +20,8 @@ def url(servers: Servers) -> Iterator[str]:
     system.choose("auth", sign_up="verified")
     for service in ("auth", "tenancy", "notifications", "gateway"):
         system.start(service)
-    system.start("notifications", "worker")
+    for service in ("auth", "notifications"):
+        system.start(service, "worker")
     yield system.url
     system.stop()
 

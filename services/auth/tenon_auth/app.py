@@ -106,7 +106,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     credentials, sessions = log_ins.credentials, log_ins.sessions
     signing_keys = log_ins.signing_keys
     sign_ups = SignUpService(
-        database, settings.sign_ups, users, links, guesses, credentials, sessions
+        database, settings.sign_ups, accounts.queue, users, links, guesses, credentials, sessions
     )
     passwords = PasswordService(
         database, accounts.queue, users, devices, links, credentials, sessions

@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from tenon_auth.sign_ups.models import pending_sign_ups
 from tenon_db.transaction import Transaction
@@ -15,6 +15,15 @@ class PendingSignUpRepository:
         await self._tx.execute(
             insert(pending_sign_ups).values(user_id=user_id, expire_time=expire_time)
         )
+
+    async def keep_until(self, user_id: UUID, expire_time: datetime) -> bool:
+        """Say whether it was there; nobody gives it up until the commit."""
+        kept = await self._tx.execute(
+            update(pending_sign_ups)
+            .where(pending_sign_ups.c.user_id == user_id)
+            .values(expire_time=expire_time)
+        )
+        return kept.rowcount == 1
 
     async def remove(self, user_id: UUID) -> bool:
         """Say whether it was there: of a confirmation and an end at once, one goes on."""

@@ -1,10 +1,9 @@
 from collections.abc import Sequence
-from uuid import UUID
 
 from tenon_auth import events
 from tenon_auth.devices.models import Device
-from tenon_auth.errors import LinkSpent, SignUpClosed, TooManyGuesses, TooManyMails
-from tenon_auth.links.models import Purpose
+from tenon_auth.errors import LinkSpent, SignUpClosed, TooManyGuesses
+from tenon_auth.links.models import LIVES, Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.guesses import Allowance, Counted, GuessLimiter
@@ -21,8 +20,10 @@ from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
+from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 
+ASKED = "sign_ups.asked"
 MAX_NAME_CHARS = 100
 MAILS = Allowance(3, 3_600)
 """To one address, whoever has it."""
@@ -35,6 +36,7 @@ class SignUpService:
         self,
         database: Database,
         mode: SignUps,
+        queue: JobQueue,
         users: UserService,
         links: LinkService,
         limiter: GuessLimiter,
@@ -43,6 +45,7 @@ class SignUpService:
     ) -> None:
         self._database = database
         self._mode = mode
+        self._queue = queue
         self._users = users
         self._links = links
         self._limiter = limiter
@@ -105,36 +108,23 @@ class SignUpService:
         return log_in
 
     async def _ask(self, user: User, password_hash: str, terms: Sequence[Mac]) -> None:
-        """Have a mail sent to the address: to confirm, or that there is an account. Nobody learns
-        which; and not more than a few, whoever has it.
+        """Keep an account that has no address yet: several may wait for the same one.
+
+        A job looks whether another has the address, and has one mail or the other sent; not more
+        than a few to one address. So the reply says the same, and as soon, for any.
         """
         counter = Counted(f"guesses:sign-up:{terms[0].digest.hex()}", MAILS)
         try:
             await self._limiter.charge([counter])
         except TooManyGuesses:
             return
-        known = await self._users.find_id([term.digest for term in terms])
-        if known:
-            await self._tell(known)
-        else:
-            await self._hold(user, password_hash)
-
-    async def _tell(self, user_id: UUID) -> None:
-        async with self._database.user(user_id) as tx:
-            try:
-                link = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD)
-            except TooManyMails:
-                return
-            await tx.publish(events.sign_up_repeated(user_id, link.id))
-
-    async def _hold(self, user: User, password_hash: str) -> None:
-        """Keep an account that has no address yet: several may wait for the same one."""
+        payload = {"user_id": str(user.id), "terms": [term.digest.hex() for term in terms]}
         async with self._database.user(user.id) as tx:
             await self._users.add_unclaimed_within(tx, user)
             await self._credentials.add(tx, user.id, password_hash)
-            link = await self._links.make(tx, user.id, Purpose.CONFIRM_SIGN_UP)
-            await PendingSignUpRepository(tx).add(user.id, link.expire_time)
-            await tx.publish(events.sign_up_requested(user.id, link.id))
+            expire_time = user.create_time + LIVES[Purpose.CONFIRM_SIGN_UP]
+            await PendingSignUpRepository(tx).add(user.id, expire_time)
+            await self._queue.enqueue(tx, ASKED, payload)
 
 
 def valid_name(name: str) -> str:

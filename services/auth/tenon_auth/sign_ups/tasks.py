@@ -1,8 +1,12 @@
 from uuid import UUID
 
+from tenon_auth import events
+from tenon_auth.errors import TooManyMails
+from tenon_auth.links.models import LIVES, Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.repository import CredentialRepository
 from tenon_auth.sign_ups.repository import PendingSignUpRepository
+from tenon_auth.sign_ups.service import ASKED
 from tenon_auth.users.service import UserService
 from tenon_core import clock
 from tenon_db.database import Database
@@ -20,10 +24,42 @@ class SignUpTasks:
         self._links = links
 
     def types(self) -> list[JobType]:
-        return [JobType(GIVE_UP, self.give_up, scope=Scope.SYSTEM)]
+        return [
+            JobType(ASKED, self.answer, scope=Scope.SYSTEM),
+            JobType(GIVE_UP, self.give_up, scope=Scope.SYSTEM),
+        ]
 
     def recurring(self) -> list[Recurring]:
         return [Recurring(GIVE_UP, HOURLY, GIVE_UP)]
+
+    async def answer(self, job: Job) -> None:
+        """Have a mail sent to the address of an account that waits: to confirm it, or that there is
+        another one, whose owner may have forgotten it.
+        """
+        user_id = UUID(job.payload["user_id"])
+        known = await self._users.find_id([bytes.fromhex(term) for term in job.payload["terms"]])
+        if known is None:
+            await self._ask_to_confirm(user_id, job)
+        else:
+            await self._remove(user_id)
+            await self._tell(known, job)
+
+    async def _ask_to_confirm(self, user_id: UUID, job: Job) -> None:
+        async with self._database.user(user_id) as tx:
+            expire_time = clock.now() + LIVES[Purpose.CONFIRM_SIGN_UP]
+            if await PendingSignUpRepository(tx).keep_until(user_id, expire_time):
+                link = await self._links.make(tx, user_id, Purpose.CONFIRM_SIGN_UP)
+                await tx.publish(events.sign_up_requested(user_id, link.id))
+            await job.complete(tx)
+
+    async def _tell(self, user_id: UUID, job: Job) -> None:
+        async with self._database.user(user_id) as tx:
+            try:
+                link = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD)
+            except TooManyMails:
+                return
+            await tx.publish(events.sign_up_repeated(user_id, link.id))
+            await job.complete(tx)
 
     async def give_up(self, _: Job) -> None:
         """Remove the accounts that nobody has confirmed in time, with all that was said of them."""

@@ -3,8 +3,10 @@ the mail gets one. And where nobody may.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +14,7 @@ import grpc
 import psycopg
 import pytest
 
-from services.auth.tests.passwords.test_guesses import guess
+from services.auth.tests.passwords.test_guesses import ALIKE_SECONDS, COMPARED, guess
 from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
 from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
 from tenon.auth.v1.user_service_pb2 import (
@@ -22,9 +24,10 @@ from tenon.auth.v1.user_service_pb2 import (
 )
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon_auth.app import APP, worker
+from tenon_auth.sign_ups.service import ASKED
 from tenon_auth.sign_ups.tasks import GIVE_UP
 from tenon_rpc.status import PeerError
-from tenon_testing.callers import PASSWORD
+from tenon_testing.callers import PASSWORD, Callers
 from tenon_testing.system import System
 from tenon_testing.waiting import eventually
 
@@ -40,7 +43,12 @@ def admin(system: System) -> Iterator[Admin]:
 
 @pytest.fixture(scope="module")
 async def verified(system: System) -> AsyncIterator[grpc.aio.Channel]:
-    async with system.serving(APP, sign_up="verified") as channel:
+    """Auth with its worker."""
+    async with (
+        system.serving(APP, sign_up="verified") as channel,
+        worker(system.settings(APP)) as work,
+        work.running(),
+    ):
         yield channel
 
 
@@ -70,8 +78,12 @@ async def hold(auth: grpc.aio.Channel, admin: Admin, email: str, **given: str) -
 
 async def mailed(system: System, admin: Admin, user_id: str) -> str:
     """Return what the mail would carry."""
-    found = admin.execute("SELECT id FROM auth.links WHERE user_id = %s", [user_id]).fetchall()
-    ((link_id,),) = found
+
+    async def links() -> list[tuple[Any, ...]]:
+        query = "SELECT id FROM auth.links WHERE user_id = %s"
+        return admin.execute(query, [user_id]).fetchall()
+
+    ((link_id,),) = await eventually(links)
     channel = system.channel("auth", caller="notifications")
     notice = await LinkServiceStub(channel).GetLinkNotice(
         GetLinkNoticeRequest(user_id=user_id, link_id=str(link_id))
@@ -79,6 +91,16 @@ async def mailed(system: System, admin: Admin, user_id: str) -> str:
     await channel.close(None)
     token: str = notice.token
     return token
+
+
+def left_of(admin: Admin, user_id: str) -> dict[str, int]:
+    """Count what is stored of somebody, by table."""
+    counts = {}
+    for table in TABLES:
+        column = "id" if table == "users" else "user_id"
+        query = f"SELECT count(*) FROM auth.{table} WHERE {column} = %s"  # noqa: S608 # our names
+        ((counts[table],),) = admin.execute(query.encode(), [user_id]).fetchall()
+    return counts
 
 
 async def confirm(auth: grpc.aio.Channel, token: str) -> str:
@@ -97,6 +119,47 @@ async def test_the_reply_is_the_same_for_a_known_and_an_unknown_address(
 ) -> None:
     replies = [await sign_up(verified, address) for address in (signed_up.user.email, email)]
     assert replies == [SignUpResponse(), SignUpResponse()]
+
+
+async def test_who_has_the_address_is_told_and_nothing_stays_of_the_other(
+    verified: grpc.aio.Channel, admin: Admin, signed_up: SignUpResponse
+) -> None:
+    await sign_up(verified, signed_up.user.email)
+    asked = admin.execute(
+        "SELECT payload->>'user_id' FROM auth.jobs WHERE type = %s ORDER BY id DESC LIMIT 1",
+        [ASKED],
+    ).fetchone()
+    assert asked is not None
+
+    async def is_told() -> bool:
+        told = admin.execute(
+            "SELECT count(*) FROM auth.outbox WHERE user_id = %s AND type LIKE '%%SignUpRepeated'",
+            [signed_up.user.id],
+        ).fetchone()
+        return told == (1,)
+
+    await eventually(is_told)
+    assert left_of(admin, asked[0]) == dict.fromkeys(TABLES, 0)
+    assert await guess(verified, signed_up.user.email, PASSWORD) == ""
+
+
+@pytest.mark.long
+async def test_sign_up_takes_as_long_for_known_and_unknown_addresses(
+    verified: grpc.aio.Channel, system: System
+) -> None:
+    """The median of many, each of another address, in turn."""
+    people = Callers(system)
+    known_addresses = [(await people.user()).email for _ in range(COMPARED)]
+    await people.close()
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for known in known_addresses:
+        for is_known, address in ((True, known), (False, f"{uuid4()}@example.com")):
+            asked_at = time.perf_counter()
+            assert await sign_up(verified, address) == SignUpResponse()
+            times[is_known].append(time.perf_counter() - asked_at)
+    difference = abs(median(times[True]) - median(times[False]))
+    print(f"medians differ by {difference * 1000:.2f} ms")  # noqa: T201 # the figure
+    assert difference < ALIKE_SECONDS
 
 
 async def test_the_mailed_link_makes_the_account(
@@ -150,10 +213,7 @@ async def test_who_never_confirms_is_given_up_with_all_that_was_said(
             return user_id not in held(admin)
 
         await eventually(is_gone)
-    for table in TABLES:
-        column = "id" if table == "users" else "user_id"
-        query = f"SELECT count(*) FROM auth.{table} WHERE {column} = %s"  # noqa: S608 # our names
-        assert admin.execute(query.encode(), [user_id]).fetchone() == (0,), table
+    assert left_of(admin, user_id) == dict.fromkeys(TABLES, 0)
     assert await confirm(verified, token) == "link_spent"
 
 
