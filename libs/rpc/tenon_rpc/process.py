@@ -16,6 +16,7 @@ from typing import Generic, NoReturn, TypeVar
 import structlog
 import uvloop
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from tenon.events.v1.event_feed_service_pb2_grpc import add_EventFeedServiceServicer_to_server
 from tenon_core import clock, logging
@@ -73,7 +74,7 @@ def main(app: ServiceApp[S]) -> NoReturn:
     try:
         load_policies(imported_services())
         command()
-    except ValidationError as error:
+    except (ValidationError, SettingsError) as error:
         sys.exit(f"tenon_{app.name}: the settings are not valid: {error}")
     except (BadPolicy, UnsafeSchema) as error:
         sys.exit(f"tenon_{app.name}: {error}")

@@ -137,7 +137,9 @@ class System:
             proxy.close()
 
     @asynccontextmanager
-    async def serving(self, app: ServiceApp[S], **changes: str) -> AsyncIterator[grpc.aio.Channel]:
+    async def serving(
+        self, app: ServiceApp[S], **changes: object
+    ) -> AsyncIterator[grpc.aio.Channel]:
         """Serve an app in this process, as one more replica, with what it needs beside it.
 
         Yields a channel as the gateway has it: through mTLS and the guard; what the service
@@ -154,7 +156,7 @@ class System:
             yield channel
             await channel.close(None)
 
-    def settings(self, app: ServiceApp[S], **changes: str) -> S:
+    def settings(self, app: ServiceApp[S], **changes: object) -> S:
         """Return the settings that an app gets in this system."""
         values = {**_decoded(self.values(app.name)), "listen": "127.0.0.1:0", **changes}
         return app.settings.model_validate(values)
@@ -207,7 +209,7 @@ class System:
         files, link_key = self.directory / "files", self.directory / "link.key"
         match service:
             case "auth":
-                return {
+                return public_url | {
                     "signing_keys_directory": str(self.directory / "keys"),
                     "keyring_url": (self.directory / "keyring").as_uri(),
                     "bcrypt_cost": QUICK_BCRYPT_COST,

@@ -5,12 +5,17 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from tenon.auth.v1.identity_service_pb2_grpc import add_IdentityServiceServicer_to_server
 from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
 from tenon.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from tenon_auth.devices.service import DeviceService
+from tenon_auth.identities.people import People
+from tenon_auth.identities.rpc import IdentityServicer
+from tenon_auth.identities.service import IdentityService
+from tenon_auth.identities.tasks import IdentityTasks
 from tenon_auth.links.rpc import LinkServicer
 from tenon_auth.links.service import LinkService
 from tenon_auth.links.tokens import LinkTokens
@@ -22,6 +27,8 @@ from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_auth.passwords.rpc import PasswordServicer
 from tenon_auth.passwords.service import PasswordService
 from tenon_auth.passwords.tasks import PasswordTasks
+from tenon_auth.providers.flows import FlowTokens
+from tenon_auth.providers.service import ProviderService
 from tenon_auth.sessions.rpc import SessionServicer
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
@@ -111,11 +118,23 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     passwords = PasswordService(
         database, accounts.queue, users, devices, links, credentials, sessions
     )
+    subjects = BlindIndex(accounts.keyring, NAME, "identity_logins", "subject_index")
+    identities = IdentityService(
+        database,
+        accounts.cipher,
+        ProviderService(settings.oidc_providers, settings.public_url),
+        FlowTokens(BlindIndex(accounts.keyring, NAME, "spent_flows", "token")),
+        People(database, accounts.cipher, subjects, users, sign_ups, sessions),
+        users,
+        credentials,
+        sessions,
+    )
     return [
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions)),
         (add_PasswordServiceServicer_to_server, PasswordServicer(passwords)),
         (add_LinkServiceServicer_to_server, LinkServicer(links)),
+        (add_IdentityServiceServicer_to_server, IdentityServicer(identities)),
         (add_SigningKeyServiceServicer_to_server, SigningKeyServicer(signing_keys)),
     ]
 
@@ -126,13 +145,25 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
         accounts, database = Accounts(backbone), backbone.database
         passwords = PasswordTasks(database, accounts.users, accounts.links)
         sign_ups = SignUpTasks(database, accounts.users, accounts.links)
+        identities = IdentityTasks(database)
         rotation = RotationTasks(settings.signing_keys_directory, settings.signing_key_days)
         upkeep = Upkeep(database, accounts.queue, Keep.of(settings))
         yield Worker(
             database,
             accounts.queue,
-            [*passwords.types(), *sign_ups.types(), *rotation.types(), *upkeep.types()],
-            recurring=[*sign_ups.recurring(), *rotation.recurring(), *upkeep.recurring()],
+            [
+                *passwords.types(),
+                *sign_ups.types(),
+                *identities.types(),
+                *rotation.types(),
+                *upkeep.types(),
+            ],
+            recurring=[
+                *sign_ups.recurring(),
+                *identities.recurring(),
+                *rotation.recurring(),
+                *upkeep.recurring(),
+            ],
         )
 
 

@@ -80,3 +80,107 @@ class SessionNotFound(NotFound):
     """There is no such session, or it is not yours."""
 
     reason = "session_not_found"
+
+
+class NoPassword(TenonError):
+    """This account has no password yet. Choose one by "forgot password"."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "no_password"
+
+
+class ProviderNotFound(NotFound):
+    """Nobody logs in by this provider here."""
+
+    reason = "provider_not_found"
+
+
+class InvalidReturnTo(InvalidArgument):
+    """That is no path of this site."""
+
+    reason = "invalid_return_to"
+
+
+class FlowSpent(TenonError):
+    """This log-in was begun in another browser, or too long ago, or is finished. Begin anew."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "flow_spent"
+
+
+class ProviderDenied(TenonError):
+    """You did not let the provider log you in here."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "provider_denied"
+
+
+class ProviderRefused(TenonError):
+    """The provider did not log you in. Begin anew, or log in another way."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "provider_refused"
+
+
+class ProviderUnavailable(TenonError):
+    """The provider does not answer as it should. Try again soon, or log in another way."""
+
+    code = Code.UNAVAILABLE
+    reason = "provider_unavailable"
+
+
+class IdTokenInvalid(TenonError):
+    """What the provider says of you cannot be believed. Tell whoever runs this."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "id_token_invalid"
+
+
+class ProviderEmailUnverified(TenonError):
+    """The provider does not say that the address is yours. Log in another way, and connect it."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "provider_email_unverified"
+
+
+class AccountUnverified(TenonError):
+    """There is an account with your address of which nobody knows whether it is yours. Choose a
+    new password by "forgot password": that shows it, and ends all sessions of whoever made it.
+    """
+
+    code = Code.FAILED_PRECONDITION
+    reason = "account_unverified"
+
+
+class EmailUnverified(TenonError):
+    """Verify your address first, by the link that was mailed to it."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "email_unverified"
+
+
+class IdentityTaken(TenonError):
+    """That account at the provider is connected with another one here."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "identity_taken"
+
+
+class ProviderConnected(TenonError):
+    """Your account is connected with another one at this provider. Disconnect that first."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "provider_connected"
+
+
+class IdentityNotFound(NotFound):
+    """There is no such connection, or it is not yours."""
+
+    reason = "identity_not_found"
+
+
+class LastWayIn(TenonError):
+    """Nothing else would be left to log in by. Choose a password by "forgot password" first."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "last_way_in"

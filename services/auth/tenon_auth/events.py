@@ -5,6 +5,7 @@ from uuid import UUID
 
 from tenon.auth.v1 import events_pb2
 from tenon.auth.v1.events_pb2 import (
+    IdentityLinked,
     PasswordChanged,
     PasswordForgotten,
     SessionEnded,
@@ -74,6 +75,11 @@ def password_changed(user_id: UUID) -> Event:
 
 def password_forgotten(user_id: UUID, link_id: UUID) -> Event:
     payload = PasswordForgotten(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)
+
+
+def identity_linked(user_id: UUID, identity_id: UUID) -> Event:
+    payload = IdentityLinked(user_id=str(user_id), identity_id=str(identity_id))
     return Event.of(payload, user_id=user_id)
 
 

@@ -1,9 +1,11 @@
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import PositiveInt
+from pydantic import AfterValidator, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
+from tenon_auth.providers.models import ProviderSettings, require_distinct
 from tenon_auth.sign_ups.models import SignUps
 from tenon_core.settings import ServiceSettings
 
@@ -11,8 +13,12 @@ from tenon_core.settings import ServiceSettings
 class AuthSettings(ServiceSettings):
     """Environment variables `TENON_AUTH_…`."""
 
-    model_config = SettingsConfigDict(env_prefix="TENON_AUTH_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TENON_AUTH_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
+    public_url: str
+    """Where browsers reach the gateway: providers lead them back there."""
     signing_keys_directory: Path
     """RSA keys as `<kid>.pem`; the last by name signs, all verify. They may be replaced while auth
     runs."""
@@ -30,6 +36,8 @@ class AuthSettings(ServiceSettings):
     """`open` (the default in development), `verified` (in production), `closed`."""
     session_life: timedelta = timedelta(days=7)
     """How long after its log-in a session ends, however much it is used; such as `P7D`."""
+    oidc_providers: Annotated[tuple[ProviderSettings, ...], AfterValidator(require_distinct)] = ()
+    """Whom people may log in by, as a JSON list (OpenID Connect)."""
 
     @property
     def sign_ups(self) -> SignUps:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from tenon_core.errors import TenonError
 from tenon_gateway.clients.auth import AuthClient
+from tenon_gateway.clients.identities import IdentityClient
 from tenon_gateway.clients.reports import ReportsClient
 from tenon_gateway.clients.rpcs import Caller
 from tenon_gateway.clients.tenancy import TenancyClient
@@ -33,6 +34,7 @@ from tenon_gateway.routers.endpoints import READ, Endpoint, refuse
 from tenon_gateway.routers.files import FilesRouter
 from tenon_gateway.routers.health import HealthRouter
 from tenon_gateway.routers.mailbox import MailboxRouter
+from tenon_gateway.routers.oidc import OidcRouter
 from tenon_gateway.routers.operations import OPERATIONS
 from tenon_gateway.routers.uploads import UploadsRouter
 from tenon_gateway.server import HttpServer
@@ -177,6 +179,7 @@ def _service_endpoints(
     link_key = settings.link_key_file.read_bytes() if settings.link_key_file else b""
     return [
         *AuthRouter(auth, tenancy, settings).endpoints(),
+        *OidcRouter(IdentityClient(caller, auth, policies), settings).endpoints(),
         *UploadsRouter(reports, settings).endpoints(),
         *FilesRouter(reports, settings.storage_directory, link_key).endpoints(),
     ]

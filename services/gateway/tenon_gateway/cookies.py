@@ -1,4 +1,6 @@
-"""The two cookies that hold a browser's session, and the one by which it is known again."""
+"""The two cookies that hold a browser's session, the one by which it is known again, and the one
+that ties it to a log-in by a provider.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from tenon_gateway.settings import GatewaySettings
 
 DEVICE_SECONDS = 400 * 24 * 3_600
 """The longest that browsers keep a cookie."""
+NAMES = ("access", "refresh", "device", "oidc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +23,17 @@ class CookieNames:
     access: str
     refresh: str
     device: str
+    flow: str
     secure: bool
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "CookieNames":
         if settings.secure:
-            names = ("__Host-tenon_access", "__Host-tenon_refresh", "__Host-tenon_device")
-            return cls(*names, secure=True)
-        port = settings.public_port
-        names = (f"tenon_access_{port}", f"tenon_refresh_{port}", f"tenon_device_{port}")
-        return cls(*names, secure=False)
+            access, refresh, device, flow = (f"__Host-tenon_{name}" for name in NAMES)
+        else:
+            port = settings.public_port
+            access, refresh, device, flow = (f"tenon_{name}_{port}" for name in NAMES)
+        return cls(access, refresh, device, flow, secure=settings.secure)
 
     def keep(self, name: str, value: str, expires: datetime) -> tuple[bytes, bytes]:
         """Return the header that sets a cookie until it expires."""
@@ -43,6 +47,10 @@ class CookieNames:
     def drop(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that clear the session's cookies."""
         return [self._header(self.access, "", 0), self._header(self.refresh, "", 0)]
+
+    def drop_flow(self) -> tuple[bytes, bytes]:
+        """Return the header that clears the cookie of a log-in by a provider."""
+        return self._header(self.flow, "", 0)
 
     def _header(self, name: str, value: str, seconds: int) -> tuple[bytes, bytes]:
         secure = "; Secure" if self.secure else ""

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from tenon.auth.v1.events_pb2 import (
     SESSION_END_CAUSE_TOKEN_REUSED,
+    IdentityLinked,
     PasswordChanged,
     PasswordForgotten,
     SessionEnded,
@@ -86,6 +87,11 @@ def _password_changed(event: FeedEvent) -> Email:
     return Email.because_of(event.id, Kind.PASSWORD_CHANGED, UUID(user.user_id))
 
 
+def _identity_linked(event: FeedEvent) -> Email:
+    user = IdentityLinked.FromString(event.payload)
+    return Email.because_of(event.id, Kind.IDENTITY_LINKED, UUID(user.user_id))
+
+
 def _run_succeeded(event: FeedEvent) -> Email:
     return _about_run(event, Kind.RUN_SUCCEEDED, RunSucceeded.FromString(event.payload))
 
@@ -120,6 +126,7 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         VerificationRequested: _verification_requested,
         PasswordForgotten: _password_forgotten,
         PasswordChanged: _password_changed,
+        IdentityLinked: _identity_linked,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }

@@ -65,6 +65,10 @@ class Credentials:
         if not await CredentialRepository(tx).is_unchanged(credential):
             raise InvalidCredentials
 
+    async def has_password(self, tx: Transaction) -> bool:
+        """Say whether the transaction's user has one: who came by a provider may have none."""
+        return await CredentialRepository(tx).find() is not None
+
     async def hash(self, password: str) -> str:
         return await self._hasher.hash(password)
 

@@ -1,6 +1,7 @@
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from tenon_auth.passwords.models import Credential, credentials
 from tenon_db.transaction import Transaction
@@ -35,14 +36,26 @@ class CredentialRepository:
     async def replace(
         self, user_id: UUID, password_hash: str, seen: Credential | None = None
     ) -> bool:
-        """Replace the password; where it was `seen`, only if nobody was faster."""
-        change = update(credentials).where(credentials.c.user_id == user_id)
-        if seen is not None:
-            change = change.where(credentials.c.changes == seen.changes)
+        """Replace the password, or set the first one; where it was `seen`, if nobody was faster."""
+        if seen is None:
+            await self._set(user_id, password_hash)
+            return True
         replaced = await self._tx.execute(
-            change.values(password_hash=password_hash, changes=credentials.c.changes + 1)
+            update(credentials)
+            .where(credentials.c.user_id == user_id, credentials.c.changes == seen.changes)
+            .values(password_hash=password_hash, changes=credentials.c.changes + 1)
         )
         return replaced.rowcount == 1
+
+    async def _set(self, user_id: UUID, password_hash: str) -> None:
+        await self._tx.execute(
+            insert(credentials)
+            .values(user_id=user_id, password_hash=password_hash)
+            .on_conflict_do_update(
+                index_elements=[credentials.c.user_id],
+                set_={"password_hash": password_hash, "changes": credentials.c.changes + 1},
+            )
+        )
 
     async def remove(self, user_id: UUID) -> None:
         await self._tx.execute(delete(credentials).where(credentials.c.user_id == user_id))

@@ -1,7 +1,7 @@
 from tenon_auth import events
 from tenon_auth.devices.models import Device
 from tenon_auth.devices.service import DeviceService
-from tenon_auth.errors import InvalidCredentials, WrongPassword
+from tenon_auth.errors import InvalidCredentials, NoPassword, WrongPassword
 from tenon_auth.events import SessionEndCause
 from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
@@ -73,11 +73,13 @@ class PasswordService:
         return device_token
 
     async def change(self, call: Call, current: str, new: str, device: Device) -> None:
-        """Replace one's own password, and end one's other sessions; WrongPassword, WeakPassword,
-        TooManyGuesses.
+        """Replace one's own password, and end one's other sessions; NoPassword, WrongPassword,
+        WeakPassword, TooManyGuesses.
         """
         async with self._database.user(call.user) as tx:
             user = await self._users.get_within(tx, call.user)
+            if not await self._credentials.has_password(tx):
+                raise NoPassword
         require_strong(new, [user.email, user.name], "/new_password")
         try:
             credential = await self._credentials.verify(user.email, current, device)

@@ -36,6 +36,8 @@ SEALED_SESSIONS = SealedTable(
 class AuthMethod(StrEnum):
     """How somebody proved who they are, by the names of RFC 8176 where it has one."""
 
+    FEDERATED = "fed"
+
     LINK = "link"
 
     PASSWORD = "pwd"  # noqa: S105 # a name of the standard, no secret

@@ -93,6 +93,24 @@ class SignUpService:
             )
         return log_in
 
+    async def verified_user(self, email: str, name: str) -> tuple[User, Sequence[Mac]]:
+        """Return an account to be made for who has shown elsewhere that an address is theirs, and
+        what it is looked up by; SignUpClosed, InvalidEmail.
+
+        Somebody whose name cannot be one here is called by their address.
+        """
+        if self._mode is SignUps.CLOSED:
+            raise SignUpClosed
+        email = valid_address(email)
+        user = User(
+            id=uuid7(),
+            email=email,
+            name=name if _is_name(name) else email.partition("@")[0],
+            email_verified=True,
+            create_time=clock.now(),
+        )
+        return user, await self._users.terms(email)
+
     async def _make(
         self, call: Call, user: User, password_hash: str, terms: Sequence[Mac], device: Device
     ) -> LogIn:
@@ -130,7 +148,11 @@ class SignUpService:
 def valid_name(name: str) -> str:
     """Return a name as it is kept; InvalidArgument."""
     name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
+    if not _is_name(name):
         message = f"must be 1 to {MAX_NAME_CHARS} printable characters"
         raise InvalidArgument(fields=[FieldError("/name", message)])
     return name
+
+
+def _is_name(name: str) -> bool:
+    return 1 <= len(name) <= MAX_NAME_CHARS and name.isprintable()

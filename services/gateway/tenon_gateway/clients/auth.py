@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from tenon.auth.v1 import session_pb2
+from tenon.auth.v1.identity_service_pb2 import FinishProviderLogInResponse
 from tenon.auth.v1.session_pb2 import Session, Tokens
 from tenon.auth.v1.session_service_pb2 import (
     GetSessionRequest,
@@ -39,6 +40,14 @@ from tenon_gateway.transcoding.stubs import Headers
 from tenon_policy.policies import MethodPolicy
 
 JsonObject = dict[str, Any]
+LoggedIn: TypeAlias = (
+    SignUpResponse
+    | ConfirmSignUpResponse
+    | LogInResponse
+    | RefreshSessionResponse
+    | FinishProviderLogInResponse
+)
+"""What says who is logged in, with their tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +96,21 @@ class AuthClient:
         request = self._read_sign_up(body)
         request.device.CopyFrom(device.packed())
         reply = await self._caller.call(SIGN_UP, request, metadata)
-        return self._signed_in(reply) if reply.HasField("session") else None
+        return self.signed_in(reply) if reply.HasField("session") else None
 
     async def confirm_sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
         """Finish a sign-up by the link that a JSON body holds."""
         request = self._read_confirmation(body)
         request.device.CopyFrom(device.packed())
         reply = await self._caller.call(CONFIRM_SIGN_UP, request, metadata)
-        return self._signed_in(reply)
+        return self.signed_in(reply)
 
     async def log_in(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
         """Log in by what a JSON body says."""
         request = self._read_log_in(body)
         request.device.CopyFrom(device.packed())
         reply = await self._caller.call(LOG_IN, request, metadata)
-        return self._signed_in(reply)
+        return self.signed_in(reply)
 
     async def change_password(self, body: bytes, device: Device, metadata: Headers) -> None:
         """Replace the caller's password as a JSON body says."""
@@ -119,7 +128,7 @@ class AuthClient:
     async def refresh(self, token: str, metadata: Headers) -> SignedIn:
         request = RefreshSessionRequest(refresh_token=token)
         reply = await self._caller.call(REFRESH_SESSION, request, metadata)
-        return self._signed_in(reply)
+        return self.signed_in(reply)
 
     async def log_out(self, refresh_token: str, access_token: str, metadata: Headers) -> None:
         """End the session of either token; one may be empty."""
@@ -131,10 +140,7 @@ class AuthClient:
         reply = await self._caller.call(GET_SESSION, GetSessionRequest(), metadata)
         return {"user": self._user(reply.user), "session": self._session(reply.session)}
 
-    def _signed_in(
-        self,
-        reply: SignUpResponse | ConfirmSignUpResponse | LogInResponse | RefreshSessionResponse,
-    ) -> SignedIn:
+    def signed_in(self, reply: LoggedIn) -> SignedIn:
         tokens: Tokens = reply.tokens
         return SignedIn(
             user=self._user(reply.user),

@@ -6,6 +6,14 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from tenon.auth.v1.identity_service_pb2 import (
+    ConnectIdentityRequest,
+    ConnectIdentityResponse,
+    FinishProviderLogInRequest,
+    FinishProviderLogInResponse,
+    StartProviderLogInRequest,
+    StartProviderLogInResponse,
+)
 from tenon.auth.v1.password_service_pb2 import (
     ChangePasswordRequest,
     ChangePasswordResponse,
@@ -74,6 +82,21 @@ REFRESH_SESSION = Rpc(
 )
 LOG_OUT = Rpc("/tenon.auth.v1.SessionService/LogOut", LogOutRequest, LogOutResponse)
 GET_SESSION = Rpc("/tenon.auth.v1.SessionService/GetSession", GetSessionRequest, GetSessionResponse)
+START_PROVIDER_LOG_IN = Rpc(
+    "/tenon.auth.v1.IdentityService/StartProviderLogIn",
+    StartProviderLogInRequest,
+    StartProviderLogInResponse,
+)
+CONNECT_IDENTITY = Rpc(
+    "/tenon.auth.v1.IdentityService/ConnectIdentity",
+    ConnectIdentityRequest,
+    ConnectIdentityResponse,
+)
+FINISH_PROVIDER_LOG_IN = Rpc(
+    "/tenon.auth.v1.IdentityService/FinishProviderLogIn",
+    FinishProviderLogInRequest,
+    FinishProviderLogInResponse,
+)
 LIST_ORGANIZATIONS = Rpc(
     "/tenon.tenancy.v1.OrganizationService/ListOrganizations",
     ListOrganizationsRequest,

@@ -38,9 +38,12 @@ class Kind(StrEnum):
     SESSION_REUSED = "session_reused"
     RESET_PASSWORD = "reset_password"  # noqa: S105 # a kind of mail
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 # a kind of mail
+    IDENTITY_LINKED = "identity_linked"
 
 
-NOTICES = frozenset({Kind.NEW_DEVICE, Kind.SESSION_REUSED, Kind.PASSWORD_CHANGED})
+NOTICES = frozenset(
+    {Kind.NEW_DEVICE, Kind.SESSION_REUSED, Kind.PASSWORD_CHANGED, Kind.IDENTITY_LINKED}
+)
 """What nobody is told whose address may be another's: whoever signs up with it could fill a
 stranger's mailbox."""
 

@@ -98,7 +98,7 @@ class EmailService:
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
         match email.kind:
-            case Kind.PASSWORD_CHANGED:
+            case Kind.PASSWORD_CHANGED | Kind.IDENTITY_LINKED:
                 return {"name": person.name}
             case Kind.WELCOME:
                 link = await self._link(email)

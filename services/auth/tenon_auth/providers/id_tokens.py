@@ -1,0 +1,99 @@
+"""Whether an ID token is the provider's, for us, and for this log-in (OpenID Connect Core,
+3.1.3.7).
+
+No token says by itself how it is to be believed: algorithms that need no key, or ours, are never
+taken, and keys are the provider's published ones alone.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jwt
+import structlog
+
+from tenon_auth.errors import IdTokenInvalid
+from tenon_auth.providers.documents import Documents
+from tenon_auth.providers.models import ProviderSettings
+
+KEY_TYPES = {
+    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
+    **dict.fromkeys(("ES256", "ES384", "ES512"), "EC"),
+    "EdDSA": "OKP",
+}
+"""The algorithms that are believed, where the provider says that it signs by them."""
+REQUIRED = ("iss", "sub", "aud", "exp", "iat")
+LEEWAY_SECONDS = 60
+MAX_SUBJECT_CHARS = 255
+UNUSABLE = (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+"""What the library raises for tokens, keys and numbers that make no sense."""
+
+Jwk = Mapping[str, Any]
+Claims = Mapping[str, Any]
+
+log = structlog.get_logger()
+
+
+async def verified(
+    token: str, provider: ProviderSettings, documents: Documents, nonce: str
+) -> Claims:
+    """Return what a token says; IdTokenInvalid, ProviderUnavailable."""
+    try:
+        header = jwt.get_unverified_header(token)
+        key = await _key(header, documents)
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[header["alg"]],
+            audience=provider.client_id,
+            issuer=provider.issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": list(REQUIRED)},
+        )
+    except UNUSABLE as error:
+        raise _invalid(provider, type(error).__name__) from None
+    for claim, holds in _checks(claims, provider, nonce).items():
+        if not holds:
+            raise _invalid(provider, claim)
+    return claims
+
+
+def _checks(claims: Claims, provider: ProviderSettings, nonce: str) -> Mapping[str, bool]:
+    audience, party = claims["aud"], claims.get("azp")
+    several = isinstance(audience, list) and len(audience) > 1
+    subject, said = claims["sub"], claims.get("nonce")
+    return {
+        "nonce": isinstance(said, str) and hmac.compare_digest(said.encode(), nonce.encode()),
+        "azp": party == provider.client_id or (party is None and not several),
+        "sub": isinstance(subject, str) and 0 < len(subject) <= MAX_SUBJECT_CHARS,
+    }
+
+
+async def _key(header: Mapping[str, Any], documents: Documents) -> jwt.PyJWK:
+    """Return the one key that may have signed; keys are fetched anew for one that is not known."""
+    algorithm = header.get("alg")
+    if algorithm not in KEY_TYPES or algorithm not in (await documents.metadata()).algorithms:
+        raise jwt.InvalidAlgorithmError
+    known = await documents.keys.get()
+    fitting = _fitting(known, header) or _fitting(await documents.keys.get_newer(known), header)
+    if len(fitting) != 1:
+        raise jwt.InvalidKeyError
+    return jwt.PyJWK(dict(fitting[0]), algorithm)
+
+
+def _fitting(keys: Sequence[Jwk], header: Mapping[str, Any]) -> list[Jwk]:
+    """Return the keys that a token may name; one that names none needs a provider of one key."""
+    kid, algorithm = header.get("kid"), header["alg"]
+    return [
+        key
+        for key in keys
+        if key.get("kty") == KEY_TYPES[algorithm]
+        and key.get("use", "sig") == "sig"
+        and key.get("alg", algorithm) == algorithm
+        and (kid is None or key.get("kid") == kid)
+    ]
+
+
+def _invalid(provider: ProviderSettings, reason: str) -> IdTokenInvalid:
+    log.warning("an ID token was refused", provider=provider.name, reason=reason)
+    return IdTokenInvalid()
