@@ -25,8 +25,8 @@ def serve(system: System) -> Serve:
 
 
 @asynccontextmanager
-async def _serve(system: System, **overrides: object) -> AsyncIterator[Gateway]:
-    port = free_port()
+async def _serve(system: System, port: int = 0, **overrides: object) -> AsyncIterator[Gateway]:
+    port = port or free_port()
     values = system.values("gateway")
     given = {
         **values,

@@ -68,8 +68,12 @@ class Provider:
             return Person.of(self.settings, await self._completed(claims, tokens, metadata))
 
     def _require_code(self, answer: Answer, metadata: Metadata) -> None:
-        """Refuse an answer of somebody else (RFC 9207), and one that is a refusal."""
-        if (answer.iss or metadata.says_issuer) and answer.iss != self.settings.issuer:
+        """Refuse an answer of somebody else (RFC 9207), and one that is a refusal.
+
+        Some providers name themselves in all of their answers but refusals, which give nothing.
+        """
+        named = bool(answer.iss) or (metadata.says_issuer and not answer.error)
+        if named and answer.iss != self.settings.issuer:
             log.warning("an answer names another issuer", provider=self.settings.name)
             raise ProviderRefused
         if answer.error == ACCESS_DENIED:

@@ -154,8 +154,11 @@ async def test_a_provider_that_says_that_it_names_itself_must(system: System) ->
     async with serving(Hostile()) as hostile, fresh(system, hostile) as visitor:
         hostile.discovery = {"authorization_response_iss_parameter_supported": True}
         assert await visitor.refused() == "provider_refused"
+        assert hostile.exchanged == []
         begun = await visitor.start()
         assert await visitor.told(begun, hostile.code(begun.url), iss=hostile.issuer) == ""
+        begun = await visitor.start()
+        assert await visitor.told(begun, "", error="access_denied") == "provider_denied"
 
 
 async def refused(act: Callable[[], Awaitable[object]]) -> str:

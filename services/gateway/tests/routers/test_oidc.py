@@ -1,0 +1,310 @@
+"""Log-in by a provider of other people's making, as browsers go: redirects, forms and cookies."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import psycopg
+import pytest
+from aiohttp import ClientResponse, ClientSession, CookieJar
+
+from services.auth.tests.identities.toolkit_process import NAME, Member, Toolkit
+from services.gateway.tests.browsing import Gateway, Serve, problem, set_cookies
+from tenon_embedded.ports import free_port
+from tenon_testing.callers import PASSWORD, Callers
+from tenon_testing.service_process import ServiceProcess
+from tenon_testing.system import System
+
+START = f"/api/auth/oidc/{NAME}/start"
+CALLBACK = f"/api/auth/oidc/{NAME}/callback"
+MOVED = (301, 302, 303)
+
+
+class Form(HTMLParser):
+    """The fields of the only form of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        if tag == "input" and found.get("name"):
+            self.fields[str(found["name"])] = found.get("value") or ""
+
+
+@dataclass
+class Browser:
+    """Keeps cookies, and is led where it is led: it stops before it comes back to the gateway."""
+
+    session: ClientSession
+    url: str
+    """The gateway's."""
+
+    async def get(self, path: str, **options: Any) -> ClientResponse:
+        """Ask the gateway, and follow nothing."""
+        return await self._ask("GET", urljoin(self.url, path), **options)
+
+    async def post(self, path: str, **options: Any) -> ClientResponse:
+        headers = {"sec-fetch-site": "same-origin"}
+        return await self._ask("POST", urljoin(self.url, path), headers=headers, **options)
+
+    async def delete(self, path: str) -> ClientResponse:
+        headers = {"sec-fetch-site": "same-origin"}
+        return await self._ask("DELETE", urljoin(self.url, path), headers=headers)
+
+    async def visit_provider(self, url: str, member: Member, *, agree: bool = True) -> str:
+        """Log in at the provider, agree to what it asks, or not; return where that leads."""
+        page = await self._follow(await self._ask("GET", url))
+        while not isinstance(page, str):
+            form = Form(await page.text()).fields
+            if "username" in form:
+                form |= {"username": member.username, "password": member.password}
+            elif not agree:
+                form.pop("allow")
+            headers = {"referer": str(page.url)}
+            answer = await self._ask("POST", str(page.url), data=form, headers=headers)
+            page = await self._follow(answer)
+        return page
+
+    async def log_in(self, member: Member, *, return_to: str = "") -> ClientResponse:
+        """Go the whole way; return what the gateway answers in the end."""
+        started = await self.get(START, params={"return_to": return_to} if return_to else None)
+        assert started.status == 302
+        return await self.get(await self.visit_provider(started.headers["location"], member))
+
+    async def _follow(self, response: ClientResponse) -> ClientResponse | str:
+        while response.status in MOVED:
+            target = urljoin(str(response.url), response.headers["location"])
+            if target.startswith(self.url):
+                return target
+            response = await self._ask("GET", target)
+        assert response.status == 200, await response.text()
+        return response
+
+    async def _ask(self, method: str, url: str, **options: Any) -> ClientResponse:
+        response = await self.session.request(method, url, allow_redirects=False, **options)
+        await response.read()
+        return response
+
+
+@dataclass(frozen=True)
+class Site:
+    gateway: Gateway
+    toolkit: Toolkit
+    peers: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.gateway.port}"
+
+    @asynccontextmanager
+    async def browser(self) -> AsyncIterator[Browser]:
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:  # of an IP address
+            yield Browser(session, self.url)
+
+
+@pytest.fixture(scope="module")
+def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Toolkit, int]]:
+    """The provider, and the port of the gateway that it leads back to."""
+    port = free_port()
+    redirect_uri = f"http://127.0.0.1:{port}{CALLBACK}"
+    with Toolkit(tmp_path_factory.mktemp("provider") / "toolkit", redirect_uri) as provider:
+        yield provider, port
+
+
+@pytest.fixture(scope="module")
+async def site(
+    system: System,
+    callers: Callers,  # noqa: ARG001 # auth and tenancy run by then
+    serve: Serve,
+    toolkit: tuple[Toolkit, int],
+) -> AsyncIterator[Site]:
+    """A gateway, and an auth, that know the provider."""
+    provider, port = toolkit
+    public_url = f"http://127.0.0.1:{port}"
+    chosen = json.dumps([provider.settings])
+    auth = system.replica("auth", public_url=public_url, oidc_providers=chosen)
+    peers = peers_with(system, auth)
+    async with serve(port=port, peers=peers) as gateway:
+        yield Site(gateway, provider, peers)
+    auth.stop()
+
+
+def peers_with(system: System, auth: ServiceProcess) -> dict[str, str]:
+    """Return where services are, with this auth among them."""
+    usual = json.loads(system.values("gateway")["peers"])
+    return {**usual, "auth": f"127.0.0.1:{auth.listen_port}"}
+
+
+@pytest.fixture
+async def browser(site: Site) -> AsyncIterator[Browser]:
+    async with site.browser() as opened:
+        yield opened
+
+
+async def test_the_providers_are_listed(browser: Browser) -> None:
+    response = await browser.get("/api/auth/oidc")
+    items = [{"name": NAME, "title": "The Toolkit"}]
+    assert await response.json() == {"items": items, "next_page_token": ""}
+
+
+async def test_who_is_new_is_logged_in_with_an_account(site: Site, browser: Browser) -> None:
+    member = site.toolkit.member()
+    response = await browser.log_in(member, return_to="/reports?of=today#top")
+    assert (response.status, response.headers["location"]) == (302, "/reports?of=today#top")
+    session = await (await browser.get("/api/auth/session")).json()
+    assert (session["user"]["email"], session["user"]["name"]) == (member.email, "Grace")
+    assert session["user"]["email_verified"]
+    assert session["session"]["methods"] == ["fed"]
+    assert (await browser.post("/api/auth/refresh")).status == 200
+    identities = await (await browser.get("/api/auth/identities")).json()
+    assert [one["email"] for one in identities["items"]] == [member.email]
+
+
+async def test_who_comes_again_is_the_same(site: Site) -> None:
+    member, users = site.toolkit.member(), set()
+    for _ in range(2):
+        async with site.browser() as browser:
+            await browser.log_in(member)
+            session = await (await browser.get("/api/auth/session")).json()
+            users.add(session["user"]["id"])
+    assert len(users) == 1
+
+
+async def test_cookies_are_those_of_a_log_in_and_that_of_the_way_is_gone(
+    site: Site, browser: Browser
+) -> None:
+    port, member = site.gateway.port, site.toolkit.member()
+    started = await browser.get(START)
+    (name,), (flow,) = zip(*set_cookies(started).items(), strict=True)
+    assert name == f"tenon_oidc_{port}"
+    assert (flow["path"], flow["samesite"], flow["httponly"]) == ("/", "Lax", True)
+    assert 0 < int(flow["max-age"]) <= 600
+    finished = await browser.get(await browser.visit_provider(started.headers["location"], member))
+    cookies = set_cookies(finished)
+    names = ("access", "refresh", "device", "oidc")
+    assert set(cookies) == {f"tenon_{name}_{port}" for name in names}
+    assert cookies[f"tenon_oidc_{port}"]["max-age"] == "0"
+    assert finished.headers["location"] == "/"
+    assert finished.headers["cache-control"] == "no-store"
+
+
+async def test_over_https_the_cookie_is_this_hosts_alone(serve: Serve, site: Site) -> None:
+    async with serve(public_url="https://tenon.example", peers=site.peers) as gateway:
+        response = await gateway.client.get(START, allow_redirects=False)
+    ((name, cookie),) = set_cookies(response).items()
+    assert name == "__Host-tenon_oidc"
+    assert cookie["secure"]
+    assert not cookie["domain"]
+
+
+async def test_the_callback_is_good_for_one_browser_once(site: Site, browser: Browser) -> None:
+    member = site.toolkit.member()
+    started = await browser.get(START)
+    callback = await browser.visit_provider(started.headers["location"], member)
+    async with site.browser() as other:
+        for of_another_log_in in (False, True):
+            if of_another_log_in:
+                await other.get(START)
+            refused = await other.get(callback)
+            assert refused.headers["location"] == "/login?error=flow_spent"
+            assert (await other.get("/api/auth/session")).status == 401
+    assert (await browser.get(callback)).headers["location"] == "/"
+    assert (await browser.get(callback)).headers["location"] == "/login?error=flow_spent"
+
+
+async def test_who_does_not_agree_is_told(site: Site, browser: Browser) -> None:
+    member = site.toolkit.member()
+    started = await browser.get(START)
+    callback = await browser.visit_provider(started.headers["location"], member, agree=False)
+    assert parse_qs(urlsplit(callback).query)["error"] == ["access_denied"]
+    refused = await browser.get(callback)
+    assert (refused.status, refused.headers["location"]) == (302, "/login?error=provider_denied")
+    (cookie,) = set_cookies(refused).values()
+    assert cookie["max-age"] == "0"
+
+
+async def test_whom_the_provider_does_not_vouch_for_is_told(site: Site, browser: Browser) -> None:
+    refused = await browser.log_in(site.toolkit.member(verified=False))
+    assert refused.headers["location"] == "/login?error=provider_email_unverified"
+
+
+async def test_pre_account_takeover_as_a_browser_sees_it(site: Site, browser: Browser) -> None:
+    member = site.toolkit.member()
+    account = {"email": member.email, "password": PASSWORD, "name": "Mallory"}
+    assert (await site.gateway.client.post("/api/auth/signup", json=account)).status == 201
+    refused = await browser.log_in(member)
+    assert refused.headers["location"] == "/login?error=account_unverified"
+    assert (await browser.get("/api/auth/session")).status == 401
+
+
+async def test_a_person_connects_and_disconnects(
+    site: Site, browser: Browser, admin: psycopg.AsyncConnection, callers: Callers
+) -> None:
+    member, caller = site.toolkit.member(verified=False), await callers.user()
+    await admin.execute(
+        "UPDATE auth.users SET email_verified = true WHERE id = %s", [caller.user_id]
+    )
+    account = {"email": caller.email, "password": PASSWORD}
+    assert (await browser.post("/api/auth/login", json=account)).status == 200
+    begun = await browser.post(f"/api/auth/oidc/{NAME}/connect", json={"return_to": "/settings"})
+    assert set(await begun.json()) == {"url"}
+    callback = await browser.visit_provider((await begun.json())["url"], member)
+    assert (await browser.get(callback)).headers["location"] == "/settings"
+    async with site.browser() as other:
+        assert (await other.log_in(member)).headers["location"] == "/"
+        session = await (await other.get("/api/auth/session")).json()
+    assert session["user"]["id"] == str(caller.user_id)
+    (identity,) = (await (await browser.get("/api/auth/identities")).json())["items"]
+    assert (await browser.delete(f"/api/auth/identities/{identity['id']}")).status == 204
+
+
+async def test_a_foreign_page_connects_nobody(
+    site: Site, callers: Callers, browser: Browser
+) -> None:
+    """A page that could would tie its owner's account at a provider to a visitor's here."""
+    headers = site.gateway.cookies(await callers.user()) | {"sec-fetch-site": "cross-site"}
+    path = f"/api/auth/oidc/{NAME}/connect"
+    refused = await site.gateway.client.post(path, json={}, headers=headers)
+    assert (await problem(refused))["code"] == "csrf_refused"
+    assert (await browser.get(path)).status == 405
+    linking = await browser.get(START, params={"link": "true"})
+    assert (linking.status, (await problem(linking))["code"]) == (422, "invalid_argument")
+
+
+async def test_what_is_wrong_with_a_start_is_a_problem(browser: Browser) -> None:
+    for path, status, code in (
+        ("/api/auth/oidc/nobody/start", 404, "provider_not_found"),
+        (f"{START}?return_to=//evil.example", 422, "invalid_return_to"),
+    ):
+        response = await browser.get(path)
+        assert (response.status, (await problem(response))["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "state=a", "state=a&state=a", "code=%00&state=%ff", "error=access_denied", "iss=x&a=b"],
+)
+async def test_a_callback_that_nobody_began_is_led_to_the_log_in(
+    browser: Browser, query: str
+) -> None:
+    response = await browser.get(f"{CALLBACK}?{query}")
+    assert (response.status, response.headers["location"]) == (302, "/login?error=flow_spent")
+
+
+async def test_a_provider_that_is_away_is_told_to_the_person(
+    system: System, serve: Serve, site: Site
+) -> None:
+    away = {**site.toolkit.settings, "issuer": f"http://127.0.0.1:{free_port()}"}
+    auth = system.replica("auth", oidc_providers=json.dumps([away]))
+    async with serve(peers=peers_with(system, auth)) as gateway:
+        response = await gateway.client.get(START, allow_redirects=False)
+    assert response.status == 302
+    assert response.headers["location"] == "/login?error=provider_unavailable"
+    auth.stop()
