@@ -21,6 +21,8 @@ are passed through without a name of their own but `key` and `value`."""
 VALUE = "google.protobuf.Value"
 FEED = "events"
 MAX_DEPTH = 6
+NOBODY = "nobody"
+"""The name of a provider that nobody logs in by."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def bare_request(rpc: Rpc) -> Message:
     for path in texts(rpc.method.input_type):
         if names_something(path) and not path[-1].endswith("token"):
             put(message, path, str(uuid7()))
+        if path == ("provider",):
+            put(message, path, NOBODY)
     return message
 
 

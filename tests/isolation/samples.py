@@ -13,7 +13,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
 from tenon_testing.callers import PASSWORD
-from tests.isolation.contract import Path, Rpc, holds, names_something, put, texts
+from tests.isolation.contract import NOBODY, Path, Rpc, holds, names_something, put, texts
 
 NEW = "$new"
 """Stands for a text that nobody used before."""
@@ -33,6 +33,7 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
         {"format": "FORMAT_CSV", "query": COUNT},
     ],
     "UploadService.CreateUpload": [{"header": {"dataset_id": "", "time_column": "when"}}],
+    "IdentityService.ConnectIdentity": [{"provider": NOBODY}],
     "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
     "OrganizationService.CreateOrganization": [{"name": NEW}],
     "PasswordService.ChangePassword": [
@@ -51,6 +52,7 @@ KINDS = {
     "run_id": "run",
     "user_id": "member",
     "session_id": "session",
+    "identity_id": "identity",
     "events.id": "event",
 }
 

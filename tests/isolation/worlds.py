@@ -11,6 +11,7 @@ import grpc
 import psycopg
 from psycopg import sql
 
+from services.auth.tests.identities.stored import add_identity
 from services.reports.tests.reports_client import ReportsClient, event
 from tenon.auth.v1.session_service_pb2 import LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
@@ -91,6 +92,7 @@ class Registry:
             "organization": str(tenant.org_id),
             "member": str(member.user_id),
             "session": await _other_session(channels["auth"], tenant.owner),
+            "identity": await add_identity(self.system, tenant.owner.user_id),
         }
         secrets = {secret, tenant.owner.email, member.email, str(tenant.owner.user_id)}
         return World(tenant, member, names, frozenset(secrets))

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.auth.tests.identities.stored import add_identity
 from services.notifications.tests.mail_bench import MailBench
 from tenon.auth.v1.password_service_pb2 import ChangePasswordRequest
 from tenon.auth.v1.password_service_pb2_grpc import PasswordServiceStub
@@ -78,6 +79,17 @@ async def test_whose_password_was_changed_is_told(bench: MailBench, callers: Cal
     await channel.close(None)
     async with bench.working():
         await bench.mail_about(ada.email, "password was changed")
+
+
+async def test_whose_account_was_connected_with_a_provider_is_told(
+    bench: MailBench, callers: Callers
+) -> None:
+    ada = await callers.user()
+    await verify(bench, ada.user_id)
+    await add_identity(bench.system, ada.user_id)
+    async with bench.working():
+        mail = await bench.mail_about(ada.email, "connected with a provider")
+    assert "disconnect it" in bench.text(mail)
 
 
 async def test_whose_refresh_token_was_copied_is_told(

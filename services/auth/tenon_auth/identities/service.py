@@ -57,9 +57,11 @@ class IdentityService:
     async def start_connecting(self, call: Call, provider: str, return_to: str) -> Begun:
         """Begin to connect the caller's account; EmailUnverified, and what `start` raises."""
         flow = Flow.begin(provider, valid_return_to(return_to), call.user, call.session)
+        self._providers.get(provider)
         async with self._database.user(call.user) as tx:
             if not (await self._users.get_within(tx, call.user)).email_verified:
                 raise EmailUnverified
+            await tx.publish(call.access("identities"))
         return await self._begin(flow)
 
     async def finish(self, call: Call, answer: Answer, device: Device) -> Finished:
