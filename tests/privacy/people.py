@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from aiosmtpd.smtp import SMTP, Envelope
 
+from services.auth.tests.identities.hostile_provider import Hostile, asked
 from services.notifications.tests.smtp_inbox import Inbox
 from tenon_testing.callers import PASSWORD
 from tenon_testing.waiting import eventually
@@ -17,6 +18,7 @@ from tests.privacy.canaries import Canaries
 
 CAN_CHOOSE_ADDRESS = sys.platform == "linux"
 """Elsewhere the loopback network is one address."""
+PROVIDER = "acme"
 UNFINISHED = {"queued", "running", "uploading", "cancelling"}
 
 
@@ -44,6 +46,7 @@ class People:
 
     url: str
     canaries: Canaries
+    provider: Hostile
 
     async def live(self, number: int) -> None:
         """Do all that one person does."""
@@ -61,6 +64,7 @@ class People:
             await self._log_in(client, email)
             await self._own_an_organization(client, email, exports=number < 3)
             assert (await client.post("/api/auth/logout")).status_code == 204
+            await self._come_by_a_provider(client)
 
     @asynccontextmanager
     async def _client(self, number: int) -> AsyncIterator[httpx.AsyncClient]:
@@ -101,6 +105,19 @@ class People:
             body = {"email": address, "password": password}
             assert (await client.post("/api/auth/login", json=body)).status_code == status
         assert (await client.post("/api/auth/refresh")).status_code == 200
+
+    async def _come_by_a_provider(self, client: httpx.AsyncClient) -> None:
+        """Log in by a provider as somebody else, who is new."""
+        text, email = self.canaries.text, self.canaries.email("federated")
+        path, return_to = f"/api/auth/oidc/{PROVIDER}", text("/")
+        started = await client.get(f"{path}/start", params={"return_to": return_to})
+        url = started.headers["location"]
+        code = self.provider.code(url, sub=text("subject"), email=email, name=text("Name "))
+        said = {"code": code, "state": asked(url)["state"], text("else"): text("else")}
+        finished = await client.get(f"{path}/callback", params=said)
+        assert finished.headers["location"] == return_to
+        identities = (await client.get("/api/auth/identities")).json()["items"]
+        assert [identity["email"] for identity in identities] == [email]
 
     async def _own_an_organization(
         self, client: httpx.AsyncClient, email: str, *, exports: bool

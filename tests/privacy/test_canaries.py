@@ -4,19 +4,22 @@ and log, nor in Redis, in logs, events, jobs or names of files.
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
 
+from services.auth.tests.identities.conftest import settings_of
+from services.auth.tests.identities.hostile_provider import Hostile, serving
 from services.notifications.tests.smtp_inbox import smtp_inbox
 from tenon_core.ids import uuid7
 from tenon_testing.servers import Servers
 from tenon_testing.system import System
 from tenon_testing.waiting import eventually
 from tests.privacy.canaries import Canaries, Haystack, forms, found
-from tests.privacy.people import CAN_CHOOSE_ADDRESS, People, Refusing, live_all
+from tests.privacy.people import CAN_CHOOSE_ADDRESS, PROVIDER, People, Refusing, live_all
 from tests.privacy.places import PLACES, Places
 
 PEOPLE = 6
@@ -29,14 +32,17 @@ pytestmark = pytest.mark.timeout(1_200)
 class Talkative(System):
     """A system whose processes say all they can, and that mails to an inbox of the test."""
 
-    def __init__(self, servers: Servers, smtp_port: int) -> None:
+    def __init__(self, servers: Servers, smtp_port: int, provider: Hostile) -> None:
         self._smtp_port = smtp_port
+        self._provider = settings_of(PROVIDER, provider)
         super().__init__(servers, f"test_{uuid4().hex}")
 
     def values(self, service: str, process: str = "") -> dict[str, str]:
         values = super().values(service, process) | {"log_level": "debug"}
         if service == "notifications":
             values["smtp_url"] = f"smtp://127.0.0.1:{self._smtp_port}"
+        if service == "auth":
+            values["oidc_providers"] = json.dumps([self._provider])
         return values
 
 
@@ -55,13 +61,13 @@ async def aftermath(
 ) -> AsyncIterator[Aftermath]:
     servers = Servers(tmp_path_factory.mktemp("privacy"))
     inbox, canaries = Refusing(), Canaries()
-    async with smtp_inbox(inbox=inbox):
-        system = Talkative(servers, inbox.port)
+    async with smtp_inbox(inbox=inbox), serving(Hostile()) as provider:
+        system = Talkative(servers, inbox.port, provider)
         places = Places(system)
         await asyncio.to_thread(system.start_all)
         count = PEOPLE_LONG if pytestconfig.getoption("--long") else PEOPLE
-        await live_all(People(system.url, canaries), count)
-        await settled(places, count)
+        await live_all(People(system.url, canaries, provider), count)
+        await settled(places, 2 * count)  # each has two accounts
         yield Aftermath(canaries, places, inbox)
         await asyncio.to_thread(system.stop)
     servers.stop()

@@ -41,7 +41,7 @@ async def post(url: str, form: Mapping[str, str], *, headers: Mapping[str, str])
 
 
 async def _fetch(method: str, url: str, *, headers: Mapping[str, str], **options: Any) -> Fetched:
-    from aiohttp import ClientError, ClientSession, DummyCookieJar  # 15 MB, where providers are
+    from aiohttp import ClientError, ClientSession, DummyCookieJar  # 8 MB, where providers are
 
     try:
         async with (

@@ -115,11 +115,13 @@ class FlowTokens:
 
     async def read(self, token: str) -> Flow:
         """Return the flow of a token that auth made lately; FlowSpent."""
+        if len(token) > MAX_CHARS:
+            raise FlowSpent
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             raise FlowSpent from None
-        if len(token) > MAX_CHARS or len(raw) <= MAC_BYTES:
+        if len(raw) <= MAC_BYTES:
             raise FlowSpent
         mac, body = raw[:MAC_BYTES], raw[MAC_BYTES:]
         known = await self._keys.terms(body)

@@ -65,7 +65,7 @@ def _checks(claims: Claims, provider: ProviderSettings, nonce: str) -> Mapping[s
     return {
         "nonce": isinstance(said, str) and hmac.compare_digest(said.encode(), nonce.encode()),
         "azp": party == provider.client_id or (party is None and not several),
-        "sub": isinstance(subject, str) and 0 < len(subject) <= MAX_SUBJECT_CHARS,
+        "sub": subject.isascii() and 0 < len(subject) <= MAX_SUBJECT_CHARS,
     }
 
 

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 OPENID = "openid"
+MAX_CHARS = 320
+"""Of an address, the longest that a person's name or address may be."""
 
 
 def is_safe_url(url: str) -> bool:
@@ -20,6 +22,8 @@ def is_safe_url(url: str) -> bool:
         return False
     if not parts.hostname or not port_is_valid or parts.username is not None or parts.fragment:
         return False
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False  # it becomes a header
     return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
 
 
@@ -104,7 +108,7 @@ class Person:
         email = _text(claims, "email")
         return cls(
             issuer=provider.issuer,
-            subject=_text(claims, "sub"),
+            subject=claims["sub"],
             email=email,
             email_verified=bool(email) and provider.vouches(claims.get("email_verified")),
             name=_text(claims, "name") or _text(claims, "preferred_username"),
@@ -112,5 +116,7 @@ class Person:
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
+    """Return what can be an address or a name; empty for anything else."""
     value = claims.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    is_one = isinstance(value, str) and len(value) <= MAX_CHARS and value.isprintable()
+    return value.strip() if is_one else ""

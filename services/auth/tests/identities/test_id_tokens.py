@@ -150,6 +150,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "empty sub": {"sub": ""},
     "sub as a number": {"sub": 7},
     "sub too long": {"sub": "a" * 256},
+    "sub not ASCII": {"sub": "é"},
+    "sub of half a character": {"sub": "\ud800"},
 }
 
 

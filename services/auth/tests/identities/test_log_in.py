@@ -81,6 +81,23 @@ async def test_another_subject_is_another_person(visitor: Visitor) -> None:
     assert replies[0].user.id != replies[1].user.id
 
 
+async def test_subjects_that_differ_in_blanks_or_case_are_different_people(
+    visitor: Visitor,
+) -> None:
+    subject = f"a{uuid4()}"
+    replies = [await visitor.log_in(sub=one) for one in (subject, f" {subject}", subject.upper())]
+    assert len({reply.user.id for reply in replies}) == 3
+
+
+@pytest.mark.parametrize("email", ["\ud800@example.com", "a\u0000b@example.com", "a" * 321, 7])
+async def test_an_address_that_makes_no_sense_is_none(
+    visitor: Visitor, hostile: Hostile, email: object
+) -> None:
+    subject = str(uuid4())
+    hostile.userinfo = {"sub": subject}
+    assert await visitor.refused(sub=subject, email=email) == "provider_email_unverified"
+
+
 async def test_an_account_of_a_verified_address_is_connected(
     visitor: Visitor, signed_up: SignUpResponse, admin: Admin
 ) -> None:

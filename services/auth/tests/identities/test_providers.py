@@ -124,6 +124,10 @@ async def test_a_provider_that_is_not_well_is_told_and_asked_again(system: Syste
         {"jwks_uri": "file:///etc/passwd"},
         {"authorization_endpoint": "javascript:alert(1)"},
         {"authorization_endpoint": None},
+        {"authorization_endpoint": "https://acme.example/é"},
+        {"authorization_endpoint": "https://acme.example/ a"},
+        {"authorization_endpoint": "https://acme.example/\r\nset-cookie: a=b"},
+        {"authorization_endpoint": "https://acme.example:99999/"},
         {"userinfo_endpoint": "http://10.0.0.1/"},
     ],
 )
