@@ -118,5 +118,6 @@ class Person:
 def _text(claims: Mapping[str, Any], name: str) -> str:
     """Return what can be an address or a name; empty for anything else."""
     value = claims.get(name)
-    is_one = isinstance(value, str) and len(value) <= MAX_CHARS and value.isprintable()
-    return value.strip() if is_one else ""
+    if not isinstance(value, str) or len(value) > MAX_CHARS or not value.isprintable():
+        return ""
+    return value.strip()

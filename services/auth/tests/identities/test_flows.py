@@ -10,6 +10,7 @@ from services.auth.tests.identities.hostile_provider import Hostile, asked
 from services.auth.tests.identities.visitor import NAME, OTHER, Visitor
 from tenon.auth.v1.identity_service_pb2 import ListProvidersRequest
 from tenon_auth.app import APP, worker
+from tenon_auth.identities.repository import SpentFlowRepository
 from tenon_auth.identities.tasks import FORGET
 from tenon_auth.providers import flows
 from tenon_core.ids import uuid7
@@ -53,6 +54,18 @@ async def test_it_ends_once(visitor: Visitor, hostile: Hostile) -> None:
     assert await visitor.told(begun, code) == "flow_spent"
     assert await visitor.told(begun, hostile.code(begun.url)) == "flow_spent"
     assert hostile.exchanged == [code]
+
+
+async def test_control_without_its_mark_a_flow_is_finished_again(
+    visitor: Visitor, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_new(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(SpentFlowRepository, "add", is_new)
+    begun = await visitor.start()
+    for _ in range(2):
+        assert await visitor.told(begun, hostile.code(begun.url)) == ""
 
 
 async def test_a_code_is_not_taken_twice(visitor: Visitor, hostile: Hostile) -> None:
