@@ -43,7 +43,7 @@ class Metadata:
         """Read a document; ProviderUnavailable if it is another issuer's, or sends us elsewhere
         than to https.
         """
-        urls = {name: said.get(name, "") for name in ENDPOINTS}
+        urls = {name: said.get(name) or "" for name in ENDPOINTS}
         complete = all(urls[name] for name in ENDPOINTS if name != OPTIONAL)
         if said.get("issuer") != issuer or not complete or not all(map(_is_usable, urls.values())):
             log.error("the provider's discovery document is not usable", issuer=issuer)

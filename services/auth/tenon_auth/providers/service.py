@@ -1,6 +1,5 @@
 import asyncio
 import base64
-import hmac
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -105,18 +104,20 @@ class Provider:
         self, claims: Mapping[str, Any], tokens: Mapping[str, Any], metadata: Metadata
     ) -> Mapping[str, Any]:
         """Add what the provider says of the same person elsewhere, where the token has no address:
-        some put it nowhere else (OpenID Connect Core, 5.4).
+        some put it nowhere else (OpenID Connect Core, 5.4), nor whether it is verified.
         """
         access_token = _text(tokens, "access_token")
         if claims.get("email") or not metadata.userinfo_endpoint or not access_token:
             return claims
         told = await fetching.get(metadata.userinfo_endpoint, bearer=access_token)
-        if not hmac.compare_digest(_text(told, "sub").encode(), claims["sub"].encode()):
+        if told.get("sub") != claims["sub"]:
             raise IdTokenInvalid
-        return {**told, **claims}
+        address = {name: told.get(name) for name in ("email", "email_verified")}
+        return {**told, **claims, **address}
 
     def _say_why_not(self, status: int, body: Mapping[str, Any]) -> None:
-        error = _text(body, "error")[:100]  # a word of RFC 6749, 5.2; the rest may be personal
+        error = _text(body, "error")  # a word of RFC 6749, 5.2; the rest may be personal
+        error = error[:100] if error.isascii() and error.isprintable() else ""
         log.warning(
             "the provider gave no token", provider=self.settings.name, status=status, error=error
         )

@@ -128,6 +128,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "no nonce": {"nonce": None},
     "nonce as a number": {"nonce": 1},
     "nonce not ASCII": {"nonce": "é"},
+    "nonce of half a character": {"nonce": "\ud800"},
     "another client's": {"aud": "another"},
     "another client's too": {"aud": [CLIENT_ID, "another"]},
     "for nobody": {"aud": []},

@@ -164,10 +164,23 @@ async def test_an_address_may_be_told_elsewhere_than_in_the_token(
     assert reply.user.email == email
 
 
-async def test_what_is_told_elsewhere_is_of_the_same_person(
+async def test_an_address_is_vouched_for_where_it_is_told(
     visitor: Visitor, hostile: Hostile
 ) -> None:
-    hostile.userinfo = {"sub": "another", "email": "a@example.com", "email_verified": True}
+    """What the token vouches for is another address, or none."""
+    subject = str(uuid4())
+    hostile.userinfo = {"sub": subject, "email": f"{uuid4()}@example.com"}
+    told = await visitor.refused(sub=subject, email=None, email_verified=True)
+    assert told == "provider_email_unverified"
+    hostile.userinfo["email_verified"] = True
+    assert await visitor.refused(sub=subject, email=None, email_verified=None) == ""
+
+
+@pytest.mark.parametrize("subject", ["another", "\ud800", None, 7])
+async def test_what_is_told_elsewhere_is_of_the_same_person(
+    visitor: Visitor, hostile: Hostile, subject: object
+) -> None:
+    hostile.userinfo = {"sub": subject, "email": "a@example.com", "email_verified": True}
     assert await visitor.refused(email=None, email_verified=None) == "id_token_invalid"
 
 

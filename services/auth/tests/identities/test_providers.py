@@ -66,6 +66,8 @@ BAD: dict[str, tuple[Reply, str]] = {
     "empty": (saying(""), "provider_unavailable"),
     "no token": (saying("{}"), "id_token_invalid"),
     "token of another kind": (saying('{"id_token": {"alg": "none"}}'), "id_token_invalid"),
+    "refusing in half characters": (saying('{"error": "\\ud800"}', 400), "provider_refused"),
+    "giving half a token": (saying('{"id_token": "\\ud800"}'), "id_token_invalid"),
     "refusing": (saying('{"error": "invalid_grant"}', 400), "provider_refused"),
 }
 
