@@ -4,7 +4,7 @@ from alembic import op
 
 from tenon_db import migrations as m
 
-revision = "0014"
+revision = "0007"
 down_revision = "0006"
 
 
