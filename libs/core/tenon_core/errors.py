@@ -101,6 +101,26 @@ class RoleTooLow(TenonError):
     reason = "role_too_low"
 
 
+class InvalidApiKey(Unauthenticated):
+    """There is no such API key, or it was revoked, or its time is over."""
+
+    reason = "invalid_api_key"
+
+
+class UserRequired(TenonError):
+    """This needs a person's session; an API key cannot do it."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "user_required"
+
+
+class PermissionNotGranted(TenonError):
+    """This API key was not given the permission for it."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "permission_not_granted"
+
+
 class PeerNotAllowed(TenonError):
     """This method is for other services, and not for the one that called."""
 

@@ -4,15 +4,20 @@ The gateway asks first, to refuse early; the service asks again, as the authorit
 """
 
 import time
+from uuid import UUID
 
 from tenon_core.errors import (
+    InvalidApiKey,
     NotFound,
     PeerNotAllowed,
+    PermissionNotGranted,
     RecentAuthRequired,
     RoleTooLow,
     SessionEnded,
     Unauthenticated,
+    UserRequired,
 )
+from tenon_policy.api_keys import KeyScope
 from tenon_policy.policies import Access, MethodPolicy, Role
 
 RECENT_SECONDS = 600
@@ -32,6 +37,25 @@ def require_session(policy: MethodPolicy, *, authenticated: bool, live: bool) ->
         raise Unauthenticated
     if not live:
         raise SessionEnded
+
+
+def require_scope(policy: MethodPolicy, key: KeyScope, org_id: UUID | None, *, live: bool) -> None:
+    """Refuse an API key by what it was made for; `org_id` is whom the request is about.
+
+    Raises InvalidApiKey, NotFound, UserRequired, RoleTooLow, PermissionNotGranted. Another
+    organization is as unknown to a key as to somebody who is no member of it.
+    """
+    if policy.access not in (Access.USER, Access.ORG):
+        return
+    if not live:
+        raise InvalidApiKey
+    if policy.access is Access.ORG and org_id != key.org_id:
+        raise NotFound
+    if policy.people_only:
+        raise UserRequired
+    require_role(policy, key.role)
+    if key.permissions and policy.permission not in key.permissions:
+        raise PermissionNotGranted
 
 
 def require_role(policy: MethodPolicy, role: Role) -> None:

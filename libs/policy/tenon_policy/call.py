@@ -8,14 +8,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tenon.events.v1.events_pb2 import AccessRecorded
 from tenon_core import clock
-from tenon_core.errors import NotFound, Unauthenticated
+from tenon_core.errors import NotFound, Unauthenticated, UserRequired
 from tenon_core.events import Event
+from tenon_policy.api_keys import KeyScope
 from tenon_policy.policies import MethodPolicy, Role
 
 
 @dataclass(slots=True)
 class Call:
-    """A request that was let in. `peer` is the service that sent it, by its certificate."""
+    """A request that was let in. `peer` is the service that sent it, by its certificate.
+
+    With an API key there is no user, and `session_id` is that of the key's secret.
+    """
 
     request_id: str
     policy: MethodPolicy
@@ -25,11 +29,16 @@ class Call:
     org_id: UUID | None = None
     role: Role = Role.NONE
     auth_time: float = 0.0
+    key: KeyScope | None = None
     audited: bool = field(default=False, init=False)
 
     @property
     def user(self) -> UUID:
-        """The caller's user id; Unauthenticated if a service called for itself."""
+        """The caller's user id; UserRequired of an API key, Unauthenticated if a service called
+        for itself.
+        """
+        if self.key is not None:
+            raise UserRequired
         if self.user_id is None:
             raise Unauthenticated
         return self.user_id
@@ -54,6 +63,8 @@ class Call:
 
     @property
     def actor(self) -> str:
+        if self.key is not None:
+            return f"api-keys/{self.key.key_id}"
         return f"users/{self.user_id}" if self.user_id else f"services/{self.peer}"
 
     def access(
@@ -62,20 +73,22 @@ class Call:
         *,
         org_id: UUID | None = None,
         user_id: UUID | None = None,
+        actor: str = "",
         count: int = 1,
         at: datetime | None = None,
     ) -> Event:
         """Return the audit record of this call, to be published with what it did.
 
-        `org_id` and `user_id` are given where the call makes the organization or the user;
-        `count` and `at` where the record stands for several equal reads of an earlier time.
+        `org_id` and `user_id` are given where the call makes or finds the organization or the
+        user, `actor` where it finds who acts; `count` and `at` where the record stands for several
+        equal reads of an earlier time.
         """
         self.audited = True
         moment = Timestamp()
         moment.FromDatetime(at or clock.now())
         record = AccessRecorded(
             action=self.policy.audit or "",
-            actor=f"users/{user_id}" if user_id else self.actor,
+            actor=actor or (f"users/{user_id}" if user_id else self.actor),
             session_id=str(self.session_id or ""),
             resource=resource,
             request_id=self.request_id,

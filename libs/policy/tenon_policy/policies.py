@@ -52,7 +52,11 @@ class MissingPolicy(BadPolicy):
 
 @dataclass(frozen=True, slots=True)
 class MethodPolicy:
-    """What a method says of itself; `method` is its path, `/package.Service/Method`."""
+    """What a method says of itself; `method` is its path, `/package.Service/Method`.
+
+    `people_only` is also true where it follows from the rest: no API key has a session of its own,
+    or a log-in.
+    """
 
     method: str
     access: Access
@@ -67,6 +71,7 @@ class MethodPolicy:
     http_status: int
     recent_auth: bool
     public_seconds: int
+    people_only: bool
 
     @property
     def writes(self) -> bool:
@@ -102,9 +107,10 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         raise MissingPolicy(method.full_name)
     said = options.Extensions[options_pb2.policy]
     _require_complete(method, said)
+    access = Access(said.access)
     return MethodPolicy(
         method=f"/{method.containing_service.full_name}/{method.name}",
-        access=Access(said.access),
+        access=access,
         permission=said.permission,
         min_role=Role(said.min_role),
         peers=frozenset(said.peers),
@@ -116,6 +122,7 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         http_status=said.http_status,
         recent_auth=said.recent_auth,
         public_seconds=said.public_seconds,
+        people_only=said.people_only or said.recent_auth or access is Access.USER,
     )
 
 
@@ -142,6 +149,7 @@ def _require_complete(method: MethodDescriptor, said: options_pb2.Policy) -> Non
             said.access == options_pb2.ACCESS_PUBLIC
             and said.idempotency == options_pb2.IDEMPOTENCY_SAFE
         ),
+        "access ORG, since it says people_only": in_org or not said.people_only,
     }
     missing = [demand for demand, met in demands.items() if not met]
     if missing:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import jwt
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tenon.auth.v1 import signing_key_service_pb2
 from tenon_core.errors import TenonError, Unauthenticated
-from tenon_policy.policies import read_policy
+from tenon_policy.api_keys import KeyScope
+from tenon_policy.policies import Role, read_policy
 
 ALGORITHM = "RS256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 # RFC 9068's name of the type, no secret
@@ -32,16 +34,19 @@ class BadToken(Unauthenticated):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a token speaks for; times in seconds of the epoch.
+    """Whom a token speaks for, a person or an API key; times in seconds of the epoch.
 
-    `auth_time` is when its holder last proved who they are, `methods` how (RFC 8176).
+    `auth_time` is when its holder last proved who they are, `methods` how (RFC 8176). A key has no
+    user and never did; `session_id` is then the secret that was exchanged, which lives and ends as
+    a session does.
     """
 
-    user_id: UUID
+    user_id: UUID | None
     session_id: UUID
     expires: float
     auth_time: float
     methods: frozenset[str]
+    key: KeyScope | None = None
 
 
 _KEYS = signing_key_service_pb2.DESCRIPTOR.services_by_name["SigningKeyService"]
@@ -124,13 +129,7 @@ class TokenVerifier:
                 issuer=ISSUER,
                 options={"require": ["exp", "iat", "iss", "aud", "sub", "sid"]},
             )
-            return Identity(
-                UUID(claims["sub"]),
-                UUID(claims["sid"]),
-                float(claims["exp"]),
-                float(claims.get("auth_time", 0)),  # tokens of an older auth do not say
-                frozenset(claims.get("amr", ())),
-            )
+            return _identity(claims)
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
             raise BadToken from None
 
@@ -138,6 +137,25 @@ class TokenVerifier:
         self._known[digest] = identity
         if len(self._known) > CACHED_TOKENS:
             self._known.popitem(last=False)
+
+
+def _identity(claims: Mapping[str, Any]) -> Identity:
+    key = _key_scope(claims) if "org" in claims else None
+    return Identity(
+        None if key else UUID(claims["sub"]),
+        UUID(claims["sid"]),
+        float(claims["exp"]),
+        float(claims.get("auth_time", 0)),  # tokens of an older auth do not say
+        frozenset(claims.get("amr", ())),
+        key,
+    )
+
+
+def _key_scope(claims: Mapping[str, Any]) -> KeyScope:
+    role = Role[claims["role"].upper()]
+    return KeyScope(
+        UUID(claims["sub"]), UUID(claims["org"]), role, frozenset(claims["permissions"])
+    )
 
 
 def _key_id(token: str) -> str:

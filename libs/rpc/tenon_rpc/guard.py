@@ -19,6 +19,7 @@ from tenon_policy.authorization import (
     require_peer,
     require_recent,
     require_role,
+    require_scope,
     require_session,
 )
 from tenon_policy.call import Call
@@ -112,7 +113,7 @@ class Guard:
         if policy.access in (Access.USER, Access.ORG):
             identity = await self._identity(metadata.get(AUTHORIZATION))
             call.user_id, call.session_id = identity.user_id, identity.session_id
-            call.auth_time = identity.auth_time
+            call.auth_time, call.key = identity.auth_time, identity.key
         call.org_id = parse_id(getattr(request, "org_id", ""))
         await self._require_grants(call)
         require_recent(policy, call.auth_time)
@@ -124,11 +125,16 @@ class Guard:
         return await self._verifier.verify(authorization.removeprefix(BEARER))
 
     async def _require_grants(self, call: Call) -> None:
-        """Refuse who has no live session or too low a role now: a long call asks again."""
+        """Refuse who has no live session, or too little right, now: a long call asks again."""
+        if call.session_id is None:
+            return
         reads = not call.policy.writes
-        if call.session_id is not None:
-            live = await self._grants.is_live(call.session_id, reads=reads)
-            require_session(call.policy, authenticated=True, live=live)
+        live = await self._grants.is_live(call.session_id, reads=reads)
+        if call.key is not None:
+            require_scope(call.policy, call.key, call.org_id, live=live)
+            call.role = call.key.role
+            return
+        require_session(call.policy, authenticated=True, live=live)
         if call.policy.access is Access.ORG:
             if call.org_id is None:
                 raise NotFound

@@ -1,14 +1,23 @@
 """People who use the system under test: signed up through auth, with organizations of their own."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 from grpc.aio import Metadata
 
+from tenon.auth.v1.api_key_service_pb2 import (
+    CreateApiKeyRequest,
+    ExchangeApiKeyRequest,
+    RevokeApiKeyRequest,
+)
+from tenon.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
 from tenon.auth.v1.user_service_pb2 import SignUpRequest
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
+from tenon.tenancy.v1.role_pb2 import Role as RoleNumber
+from tenon_policy.policies import Role
 from tenon_testing.system import System
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 # of nobody
@@ -42,6 +51,19 @@ class Tenant:
         return self.owner.metadata
 
 
+@dataclass(frozen=True)
+class Key:
+    """An API key of a tenant."""
+
+    id: str
+    secret: str
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """What a request to the gateway carries so that it is this key's."""
+        return {"authorization": f"Bearer {self.secret}"}
+
+
 class Callers:
     """Makes users and organizations through the real services."""
 
@@ -72,6 +94,25 @@ class Callers:
             CreateOrganizationRequest(name=name), metadata=owner.metadata
         )
         return Tenant(UUID(reply.organization.id), owner)
+
+    async def api_key(self, tenant: Tenant, role: Role = Role.MEMBER, **fields: Any) -> Key:
+        """Make an API key of a tenant."""
+        request = CreateApiKeyRequest(
+            org_id=str(tenant.org_id), name="Machine", role=RoleNumber.ValueType(role), **fields
+        )
+        reply = await ApiKeyServiceStub(self._auth).CreateApiKey(request, metadata=tenant.metadata)
+        return Key(reply.api_key.id, reply.api_key.secret)
+
+    async def exchange(self, key: Key) -> str:
+        """Return an access token of an API key, as for calls to services themselves."""
+        request = ExchangeApiKeyRequest(secret=key.secret)
+        reply = await ApiKeyServiceStub(self._auth).ExchangeApiKey(request)
+        token: str = reply.access_token
+        return token
+
+    async def revoke(self, tenant: Tenant, key: Key) -> None:
+        request = RevokeApiKeyRequest(org_id=str(tenant.org_id), key_id=key.id)
+        await ApiKeyServiceStub(self._auth).RevokeApiKey(request, metadata=tenant.metadata)
 
     async def close(self) -> None:
         await self._auth.close(None)

@@ -5,12 +5,15 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from tenon.auth.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer_to_server
 from tenon.auth.v1.identity_service_pb2_grpc import add_IdentityServiceServicer_to_server
 from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
 from tenon.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from tenon_auth.api_keys.rpc import ApiKeyServicer
+from tenon_auth.api_keys.service import ApiKeyService
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.identities.people import People
 from tenon_auth.identities.rpc import IdentityServicer
@@ -129,9 +132,16 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         credentials,
         sessions,
     )
+    api_keys = ApiKeyService(
+        database,
+        BlindIndex(accounts.keyring, NAME, "api_key_secrets", "secret_index"),
+        signing_keys,
+        backbone.grant_changes,
+    )
     return [
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
-        (add_SessionServiceServicer_to_server, SessionServicer(sessions)),
+        (add_SessionServiceServicer_to_server, SessionServicer(sessions, api_keys)),
+        (add_ApiKeyServiceServicer_to_server, ApiKeyServicer(api_keys)),
         (add_PasswordServiceServicer_to_server, PasswordServicer(passwords)),
         (add_LinkServiceServicer_to_server, LinkServicer(links)),
         (add_IdentityServiceServicer_to_server, IdentityServicer(identities)),

@@ -184,3 +184,30 @@ class LastWayIn(TenonError):
 
     code = Code.FAILED_PRECONDITION
     reason = "last_way_in"
+
+
+class ApiKeyNotFound(NotFound):
+    """There is no such API key in this organization."""
+
+    reason = "api_key_not_found"
+
+
+class ApiKeyExpired(TenonError):
+    """The API key's time is over. Make another one."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "api_key_expired"
+
+
+class TooManyApiKeys(TenonError):
+    """The organization has as many API keys as it may. Revoke one that nobody uses."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "too_many_api_keys"
+
+
+class RoleAboveOwn(TenonError):
+    """A role above your own is not yours to give or to change. Ask an owner."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "role_above_own"

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from tenon.auth.v1 import events_pb2
 from tenon.auth.v1.events_pb2 import (
+    ApiKeyCreated,
+    ApiKeyRevoked,
     IdentityLinked,
     PasswordChanged,
     PasswordForgotten,
@@ -96,3 +98,11 @@ def operated(deed: str, operator: str, resource: str, user_id: UUID | None = Non
         access_time=packed_time(clock.now()),
     )
     return Event.of(record, user_id=user_id)
+
+
+def api_key_created(org_id: UUID, key_id: UUID) -> Event:
+    return Event.of(ApiKeyCreated(org_id=str(org_id), key_id=str(key_id)), org_id=org_id)
+
+
+def api_key_revoked(org_id: UUID, key_id: UUID) -> Event:
+    return Event.of(ApiKeyRevoked(org_id=str(org_id), key_id=str(key_id)), org_id=org_id)

@@ -13,12 +13,14 @@ from redis.asyncio import Redis
 from starlette.exceptions import HTTPException
 
 from tenon_core.errors import TenonError
+from tenon_gateway.clients.api_keys import AuthApiKeys
 from tenon_gateway.clients.auth import AuthClient
 from tenon_gateway.clients.identities import IdentityClient
 from tenon_gateway.clients.reports import ReportsClient
 from tenon_gateway.clients.rpcs import Caller
 from tenon_gateway.clients.tenancy import TenancyClient
 from tenon_gateway.pipeline.admission import Admission
+from tenon_gateway.pipeline.api_keys import ApiKeys
 from tenon_gateway.pipeline.cache import ReplyCache
 from tenon_gateway.pipeline.compiled import compiled
 from tenon_gateway.pipeline.credentials import Credentials
@@ -48,7 +50,7 @@ from tenon_policy.grants import Grants
 from tenon_policy.policies import Access, MethodPolicy, load_policies
 from tenon_policy.tokens import KeySet, TokenVerifier
 from tenon_rpc.channel import open_channel
-from tenon_rpc.owners import AuthOwner, TenancyOwner
+from tenon_rpc.owners import ANSWER_SECONDS, AuthOwner, TenancyOwner
 from tenon_rpc.redis_client import open_redis
 
 LOGGED_LEVELS = frozenset({"debug", "info"})
@@ -127,7 +129,7 @@ def build(
             *(_compiled_entry(route, rules, stubs, encoders, settings) for route in routes),
             *(_manual_entry(endpoint, rules, policies) for endpoint in endpoints),
         ],
-        admission=_admission(settings, connections),
+        admission=_admission(settings, connections, stubs),
         cache=ReplyCache(),
         request_log=RequestLog(_line_writer(settings)),
         secure=settings.secure,
@@ -205,12 +207,13 @@ def _manual_entry(
     return Entry(operation.method, operation.path, called, rules[rate] if rate else None, None)
 
 
-def _admission(settings: GatewaySettings, connections: Connections) -> Admission:
+def _admission(settings: GatewaySettings, connections: Connections, stubs: Stubs) -> Admission:
     auth = AuthOwner(connections.channels["auth"])
     tenancy = TenancyOwner(connections.channels["tenancy"])
     return Admission(
         Credentials(settings),
         TokenVerifier(KeySet(auth.signing_keys)),
+        ApiKeys(AuthApiKeys(Caller(stubs, ANSWER_SECONDS)).exchange),
         Gate(connections.redis),
         Grants(connections.redis, sessions=auth, members=tenancy),
         Clients(settings.address_key_file.read_bytes()),

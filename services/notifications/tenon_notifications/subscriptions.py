@@ -19,6 +19,7 @@ from tenon.auth.v1.events_pb2 import (
     VerificationRequested,
 )
 from tenon.reports.v1.events_pb2 import RunFailed, RunSucceeded
+from tenon_core.ids import parse_id
 from tenon_db.cursors import Handler
 from tenon_db.feed import FeedEvent
 from tenon_db.transaction import Transaction
@@ -92,11 +93,11 @@ def _identity_linked(event: FeedEvent) -> Email:
     return Email.because_of(event.id, Kind.IDENTITY_LINKED, UUID(user.user_id))
 
 
-def _run_succeeded(event: FeedEvent) -> Email:
+def _run_succeeded(event: FeedEvent) -> Email | None:
     return _about_run(event, Kind.RUN_SUCCEEDED, RunSucceeded.FromString(event.payload))
 
 
-def _run_failed(event: FeedEvent) -> Email:
+def _run_failed(event: FeedEvent) -> Email | None:
     return _about_run(event, Kind.RUN_FAILED, RunFailed.FromString(event.payload))
 
 
@@ -110,9 +111,12 @@ def _about_session(event: FeedEvent, kind: Kind, session: SessionStarted | Sessi
     )
 
 
-def _about_run(event: FeedEvent, kind: Kind, run: RunSucceeded | RunFailed) -> Email:
+def _about_run(event: FeedEvent, kind: Kind, run: RunSucceeded | RunFailed) -> Email | None:
+    user_id = parse_id(run.user_id)
+    if user_id is None:
+        return None  # an API key began it, and looks for itself
     return Email.because_of(
-        event.id, kind, UUID(run.user_id), org_id=UUID(run.org_id), subject_id=UUID(run.run_id)
+        event.id, kind, user_id, org_id=UUID(run.org_id), subject_id=UUID(run.run_id)
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc.aio import Metadata
 
 from services.notifications.tests.mail_bench import MailBench
 from tenon.reports.v1.dataset_service_pb2 import CreateDatasetRequest
@@ -45,7 +46,7 @@ class Exports:
             metadata=self.tenant.metadata,
         )
 
-    async def start(self) -> str:
+    async def start(self, metadata: Metadata | None = None) -> str:
         """Start an export; return the run's id."""
         reply = await RunServiceStub(self.channel).StartRun(
             StartRunRequest(
@@ -53,7 +54,7 @@ class Exports:
                 events=EventsExport(dataset_id=self.dataset_id),
                 format=FORMAT_CSV,
             ),
-            metadata=self.tenant.metadata,
+            metadata=metadata or self.tenant.metadata,
         )
         return reply.run.id
 
@@ -67,6 +68,18 @@ async def exports(system: System, callers: Callers) -> AsyncIterator[Exports]:
     await exports.load("Flights")
     yield exports
     await channel.close(None)
+
+
+async def test_an_api_keys_export_mails_nobody(
+    bench: MailBench, exports: Exports, callers: Callers
+) -> None:
+    """And holds up no mail that comes after it."""
+    token = await callers.exchange(await callers.api_key(exports.tenant))
+    async with bench.working():
+        await exports.start(Metadata(("authorization", f"Bearer {token}")))
+        run_id = await exports.start()
+        mail = await bench.mail_about(exports.tenant.owner.email, "Flights")
+    assert f"/runs/{run_id}/file" in bench.text(mail)
 
 
 async def test_who_started_an_export_gets_its_link(bench: MailBench, exports: Exports) -> None:

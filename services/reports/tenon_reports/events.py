@@ -6,16 +6,18 @@ from tenon.reports.v1.events_pb2 import RunFailed, RunSucceeded, UploadSucceeded
 from tenon_core.events import Event
 
 
-def run_succeeded(org_id: UUID, run_id: UUID, user_id: UUID) -> Event:
-    payload = RunSucceeded(org_id=str(org_id), run_id=str(run_id), user_id=str(user_id))
+def run_succeeded(org_id: UUID, run_id: UUID, user_id: UUID | None) -> Event:
+    payload = RunSucceeded(org_id=str(org_id), run_id=str(run_id), user_id=str(user_id or ""))
     return Event.of(payload, org_id=org_id)
 
 
-def run_failed(org_id: UUID, run_id: UUID, user_id: UUID) -> Event:
-    payload = RunFailed(org_id=str(org_id), run_id=str(run_id), user_id=str(user_id))
+def run_failed(org_id: UUID, run_id: UUID, user_id: UUID | None) -> Event:
+    payload = RunFailed(org_id=str(org_id), run_id=str(run_id), user_id=str(user_id or ""))
     return Event.of(payload, org_id=org_id)
 
 
-def upload_succeeded(org_id: UUID, upload_id: UUID, user_id: UUID) -> Event:
-    payload = UploadSucceeded(org_id=str(org_id), upload_id=str(upload_id), user_id=str(user_id))
+def upload_succeeded(org_id: UUID, upload_id: UUID, user_id: UUID | None) -> Event:
+    payload = UploadSucceeded(
+        org_id=str(org_id), upload_id=str(upload_id), user_id=str(user_id or "")
+    )
     return Event.of(payload, org_id=org_id)

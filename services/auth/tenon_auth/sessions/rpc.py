@@ -19,6 +19,7 @@ from tenon.auth.v1.session_service_pb2 import (
     RevokeSessionResponse,
 )
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceServicer
+from tenon_auth.api_keys.service import ApiKeyService
 from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user, read_device
 from tenon_auth.sessions.service import SessionService
 from tenon_core.ids import parse_id
@@ -26,8 +27,9 @@ from tenon_rpc.guard import current_call
 
 
 class SessionServicer(SessionServiceServicer):
-    def __init__(self, sessions: SessionService) -> None:
+    def __init__(self, sessions: SessionService, api_keys: ApiKeyService) -> None:
         self._sessions = sessions
+        self._api_keys = api_keys
 
     async def LogIn(self, request: LogInRequest, context: object) -> LogInResponse:
         log_in = await self._sessions.log_in(
@@ -94,4 +96,6 @@ class SessionServicer(SessionServiceServicer):
     ) -> CheckSessionsResponse:
         ids = [session_id for text in request.ids if (session_id := parse_id(text))]
         live = await self._sessions.find_live(ids)
+        if others := set(ids).difference(live):
+            live = [*live, *await self._api_keys.find_live(list(others))]
         return CheckSessionsResponse(live_ids=map(str, live))

@@ -26,7 +26,7 @@ from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_policy.grants import GrantChanges, GrantKey, SessionKey
-from tenon_policy.tokens import TokenVerifier
+from tenon_policy.tokens import BadToken, TokenVerifier
 
 GRACE_SECONDS = 10.0
 FAMILY_KEY_BYTES = 32
@@ -149,6 +149,8 @@ class SessionService:
         try:
             if access_token and not refresh_token:
                 holder = await self._verifier.verify(access_token)
+                if holder.user_id is None:
+                    raise BadToken  # an API key's, which is revoked and not logged out
                 async with self._database.user(holder.user_id) as tx:
                     await self._log_out(tx, call, await self._lock(tx, holder.session_id))
             else:

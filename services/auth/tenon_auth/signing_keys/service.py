@@ -16,6 +16,7 @@ from tenon_auth.signing_keys import files
 from tenon_auth.signing_keys.files import SigningKey
 from tenon_core import clock
 from tenon_core.ids import uuid7
+from tenon_policy.api_keys import KeyScope
 from tenon_policy.tokens import ALGORITHM, AUDIENCE, ISSUER, KEYS_SECONDS, TOKEN_TYPE
 
 ACCESS_TOKEN_SECONDS = 300
@@ -36,6 +37,15 @@ class AccessClaims:
     session_id: UUID
     auth_time: datetime
     methods: Sequence[str]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyClaims:
+    """What an access token says of the API key whose secret it was exchanged for."""
+
+    scope: KeyScope
+    secret_id: UUID
     until: datetime
 
 
@@ -70,17 +80,36 @@ class SigningKeyService:
         return {key.kid: key.key.public_key() for key in self.keys}
 
     def sign(self, said: AccessClaims) -> tuple[str, datetime]:
-        """Return an access token (RFC 9068) and when it expires."""
-        issued = clock.now()
-        life = ACCESS_TOKEN_SECONDS - secrets.randbelow(JITTER_SECONDS + 1)
-        expires = min(said.until, issued + timedelta(seconds=life))
+        """Return an access token (RFC 9068) of a session, and when it expires."""
         claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
             "sub": str(said.user_id),
             "sid": str(said.session_id),
             "auth_time": int(said.auth_time.timestamp()),
             "amr": list(said.methods),
+        }
+        return self._sign(claims, said.until)
+
+    def sign_for_key(self, said: KeyClaims) -> tuple[str, datetime]:
+        """Return an access token of an API key, and when it expires; nobody logged in for it."""
+        scope = said.scope
+        claims = {
+            "sub": str(scope.key_id),
+            "sid": str(said.secret_id),
+            "org": str(scope.org_id),
+            "role": scope.role.name.lower(),
+            "permissions": sorted(scope.permissions),
+            "auth_time": 0,
+        }
+        return self._sign(claims, said.until)
+
+    def _sign(self, said: Mapping[str, object], until: datetime) -> tuple[str, datetime]:
+        issued = clock.now()
+        life = ACCESS_TOKEN_SECONDS - secrets.randbelow(JITTER_SECONDS + 1)
+        expires = min(until, issued + timedelta(seconds=life))
+        claims = {
+            **said,
+            "iss": ISSUER,
+            "aud": AUDIENCE,
             "iat": issued,
             "exp": expires,
             "jti": str(uuid7()),

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from tenon.auth.v1.api_key_service_pb2 import ExchangeApiKeyRequest, ExchangeApiKeyResponse
 from tenon.auth.v1.identity_service_pb2 import (
     ConnectIdentityRequest,
     ConnectIdentityResponse,
@@ -81,6 +82,9 @@ REFRESH_SESSION = Rpc(
     "/tenon.auth.v1.SessionService/RefreshSession", RefreshSessionRequest, RefreshSessionResponse
 )
 LOG_OUT = Rpc("/tenon.auth.v1.SessionService/LogOut", LogOutRequest, LogOutResponse)
+EXCHANGE_API_KEY = Rpc(
+    "/tenon.auth.v1.ApiKeyService/ExchangeApiKey", ExchangeApiKeyRequest, ExchangeApiKeyResponse
+)
 GET_SESSION = Rpc("/tenon.auth.v1.SessionService/GetSession", GetSessionRequest, GetSessionResponse)
 START_PROVIDER_LOG_IN = Rpc(
     "/tenon.auth.v1.IdentityService/StartProviderLogIn",

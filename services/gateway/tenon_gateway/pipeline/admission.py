@@ -9,12 +9,19 @@ from tenon_core.errors import DeadlineExceeded, Unauthenticated
 from tenon_core.ids import parse_id
 from tenon_gateway.errors import RateLimited
 from tenon_gateway.metrics import RATE_LIMITED, WITHOUT_REDIS
+from tenon_gateway.pipeline.api_keys import ApiKeys
 from tenon_gateway.pipeline.credentials import Credentials
 from tenon_gateway.pipeline.entries import Entry
 from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.pipeline.gate import Answer, Gate, Question, RedisAway
 from tenon_gateway.pipeline.limits import SECOND_US, Clients, LocalCounters, Rules, limit_headers
-from tenon_policy.authorization import require_recent, require_role, require_session
+from tenon_policy.api_keys import is_secret
+from tenon_policy.authorization import (
+    require_recent,
+    require_role,
+    require_scope,
+    require_session,
+)
 from tenon_policy.grants import (
     REUSE_SECONDS,
     GrantKey,
@@ -35,6 +42,7 @@ class Admission:
         self,
         credentials: Credentials,
         verifier: TokenVerifier,
+        api_keys: ApiKeys,
         gate: Gate,
         grants: Grants,
         clients: Clients,
@@ -44,6 +52,7 @@ class Admission:
         """Let requests in; what the owners are asked for takes no longer than `seconds`."""
         self._credentials = credentials
         self._verifier = verifier
+        self._api_keys = api_keys
         self._gate = gate
         self._grants = grants
         self._clients = clients
@@ -65,6 +74,8 @@ class Admission:
         if entry.rules is None:
             return None
         token = self._credentials.token(exchange)
+        if entry.in_session and token is not None and is_secret(token):
+            token = await self._exchanged(exchange, entry.rules, token)
         refusal = await self._identify(exchange, token) if entry.in_session else None
         answer = await self._ask(exchange, entry, entry.rules)
         self._charge(exchange, entry.rules, answer)
@@ -73,6 +84,17 @@ class Admission:
         if entry.in_session:
             self._authorize(exchange, entry, await self._complete(answer.levels, entry))
         return answer.versions
+
+    async def _exchanged(self, exchange: Exchange, rules: Rules, secret: str) -> str:
+        """Return the access token of an API key; InvalidApiKey. Before auth is asked about one
+        that is not known, it is counted for the address, so that guessing costs no more than that.
+        """
+        token = self._api_keys.find(secret)
+        if token is None:
+            question = Question(rules.for_client(self._clients.name(exchange.address)))
+            self._charge(exchange, rules, await self._answer(exchange, question, rules))
+            token = await self._api_keys.exchange(secret)
+        return token
 
     async def _identify(self, exchange: Exchange, token: str | None) -> Unauthenticated | None:
         """Set the identity, or return why there is none: the request is counted all the same."""
@@ -87,14 +109,17 @@ class Admission:
 
     async def _ask(self, exchange: Exchange, entry: Entry, rules: Rules) -> Answer:
         question = _question(exchange, entry, rules, self._clients)
+        answer = await self._answer(exchange, question, rules)
+        self._grants.note(answer.levels)
+        return answer
+
+    async def _answer(self, exchange: Exchange, question: Question, rules: Rules) -> Answer:
         try:
-            answer = await self._gate.ask(question)
+            return await self._gate.ask(question)
         except RedisAway:
             WITHOUT_REDIS.inc()
             wait = self._charge_here(exchange, rules)
             return Answer(wait, (), dict.fromkeys(question.grants), None)
-        self._grants.note(answer.levels)
-        return answer
 
     def _charge_here(self, exchange: Exchange, rules: Rules) -> int:
         if rules.away is None:
@@ -115,6 +140,11 @@ class Admission:
         identity = exchange.identity
         assert identity is not None
         live = known[SessionKey(identity.session_id)] > 0
+        if identity.key is not None:
+            for policy in entry.policies:
+                require_scope(policy, identity.key, exchange.org_id, live=live)
+            return
+        assert identity.user_id is not None
         if exchange.org_id is not None:
             exchange.role = Role(known[MemberKey(exchange.org_id, identity.user_id)])
         for policy in entry.policies:
@@ -151,13 +181,14 @@ def _question(exchange: Exchange, entry: Entry, rules: Rules, clients: Clients) 
     identity = exchange.identity
     if identity is None:
         return Question(rules.for_client(clients.name(exchange.address)))
-    grants: list[GrantKey] = [SessionKey(identity.session_id)]
-    member = None
     if entry.in_org:
         exchange.org_id = parse_id(exchange.parameters["org_id"])
-    if exchange.org_id is not None:
-        member = MemberKey(exchange.org_id, identity.user_id)
-        grants.append(member)
     scope = {"user_id": str(identity.user_id), "org_id": str(exchange.org_id)}
+    tags = expand(entry.tags, scope)
+    session = SessionKey(identity.session_id)
+    if identity.key is not None:
+        return Question(rules.for_key(identity.key), [session], tags)
+    assert identity.user_id is not None, "who is no key is somebody"
+    member = MemberKey(exchange.org_id, identity.user_id) if exchange.org_id else None
     limits = rules.for_user(identity.user_id, member)
-    return Question(limits, grants, expand(entry.tags, scope))
+    return Question(limits, [session, member] if member else [session], tags)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from tenon_gateway.pipeline.reply import Header
 from tenon_gateway.settings import Rate, RateClass
+from tenon_policy.api_keys import KeyScope
 from tenon_policy.grants import MemberKey
 
 SECOND_US = 1_000_000
@@ -88,12 +89,22 @@ class Rules:
         return [Limit(self.ip, f"limit:{self.ip.name}:{client}")]
 
     def for_user(self, user: object, member: MemberKey | None) -> list[Limit]:
-        limits = []
-        if self.user:
-            limits.append(Limit(self.user, f"limit:{self.user.name}:{user}"))
+        limits = self._for_principal(user)
         if self.org and member:
             limits.append(Limit(self.org, f"limit:{self.org.name}:{member.org_id}", member))
         return limits
+
+    def for_key(self, key: KeyScope) -> list[Limit]:
+        """Return the limits of an API key: its own, and its organization's whatever it asks for."""
+        limits = self._for_principal(key.key_id)
+        if self.org:
+            limits.append(Limit(self.org, f"limit:{self.org.name}:{key.org_id}"))
+        return limits
+
+    def _for_principal(self, principal: object) -> list[Limit]:
+        if self.user is None:
+            return []
+        return [Limit(self.user, f"limit:{self.user.name}:{principal}")]
 
 
 class Clients:

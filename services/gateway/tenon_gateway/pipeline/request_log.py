@@ -42,6 +42,7 @@ class RequestLog:
     def _add_line(self, exchange: Exchange, route: str, status: int, seconds: float) -> None:
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._flush)
+        identity = exchange.identity
         line = {
             "event": "request",
             "level": "info",
@@ -52,7 +53,8 @@ class RequestLog:
             "route": route,
             "status": status,
             "milliseconds": round(seconds * 1_000, 2),
-            "user_id": exchange.identity and exchange.identity.user_id,
+            "user_id": identity and identity.user_id,
+            "key_id": identity and identity.key and identity.key.key_id,
             "org_id": exchange.org_id,
         }
         self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))

@@ -43,7 +43,7 @@ def _row(path: str, method: str, rpcs: Sequence[str], policy: MethodPolicy | Non
         method,
         _code(path),
         names,
-        policy.access.name.lower() + (", recent" if policy.recent_auth else ""),
+        _access(policy),
         _code(policy.permission),
         _NOTHING if policy.min_role is Role.NONE else policy.min_role.name.lower(),
         policy.rate or _NOTHING,
@@ -68,3 +68,10 @@ def _kept(seconds: int) -> str:
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else _NOTHING
+
+
+def _access(policy: MethodPolicy) -> str:
+    """Say who may call; what a user's session is needed for is for people anyway."""
+    people = policy.people_only and policy.access is Access.ORG
+    notes = {"people": people, "recent": policy.recent_auth}
+    return ", ".join([policy.access.name.lower(), *(note for note, said in notes.items() if said)])

@@ -199,6 +199,8 @@ def _access(policy: MethodPolicy | None) -> Schema:
         said["x-permission"] = policy.permission
     if policy.min_role is not Role.NONE:
         said["x-min-role"] = policy.min_role.name.lower()
+    if policy.people_only:
+        said["x-people-only"] = True
     if policy.recent_auth:
         said["x-recent-auth"] = True
     return said

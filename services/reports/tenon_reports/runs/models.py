@@ -19,7 +19,8 @@ runs = Table(
     Column("org_id", Uuid, primary_key=True),
     Column("id", Uuid, primary_key=True),
     Column("dataset_id", Uuid, nullable=False),
-    Column("user_id", Uuid, nullable=False),
+    # Null where an API key began it.
+    Column("user_id", Uuid),
     Column("state", Text, nullable=False),
     Column("format", Text, nullable=False),
     Column("source", JSONB, nullable=False),
@@ -113,7 +114,7 @@ class Run:
     org_id: UUID
     id: UUID
     dataset_id: UUID
-    user_id: UUID
+    user_id: UUID | None
     state: RunState
     format: str
     source: Source

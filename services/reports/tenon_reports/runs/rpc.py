@@ -56,7 +56,7 @@ class RunServicer(RunServiceServicer):
     ) -> GetRunNoticeResponse:
         run, dataset = await self._runs.notice(current_call().org_id, parse_id(request.run_id))
         return GetRunNoticeResponse(
-            run=self._packed(run), dataset_name=dataset.name, user_id=str(run.user_id)
+            run=self._packed(run), dataset_name=dataset.name, user_id=str(run.user_id or "")
         )
 
     def _packed(self, run: Run) -> run_pb2.Run:

@@ -50,7 +50,7 @@ class RunService:
             run = _new_run(call, dataset, source, file_format)
             await RunRepository(tx).add(run)
             await self._queue.enqueue(
-                tx, EXPORT, {"run_id": str(run.id)}, org_id=call.org, user_id=call.user
+                tx, EXPORT, {"run_id": str(run.id)}, org_id=call.org, user_id=call.user_id
             )
             await tx.publish(call.access(f"datasets/{dataset.id}/runs/{run.id}"))
         return run
@@ -135,7 +135,7 @@ def _new_run(call: Call, dataset: Dataset, source: Source, file_format: str) -> 
         org_id=call.org,
         id=uuid7(),
         dataset_id=dataset.id,
-        user_id=call.user,
+        user_id=call.user_id,
         state=RunState.QUEUED,
         format=file_format,
         source=source,

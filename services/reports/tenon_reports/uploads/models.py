@@ -15,7 +15,8 @@ uploads = Table(
     Column("org_id", Uuid, primary_key=True),
     Column("id", Uuid, primary_key=True),
     Column("dataset_id", Uuid, nullable=False),
-    Column("user_id", Uuid, nullable=False),
+    # Null where an API key began it.
+    Column("user_id", Uuid),
     Column("state", Text, nullable=False),
     Column("time_column", Text, nullable=False),
     Column("id_column", Text, nullable=False),
@@ -76,7 +77,7 @@ class Upload:
     org_id: UUID
     id: UUID
     dataset_id: UUID
-    user_id: UUID
+    user_id: UUID | None
     state: UploadState
     header: Header
     size_bytes: int

@@ -57,7 +57,7 @@ class UploadService:
             org_id=call.org,
             id=uuid7(),
             dataset_id=dataset.id,
-            user_id=call.user,
+            user_id=call.user_id,
             state=UploadState.QUEUED,
             header=header,
             size_bytes=0,
@@ -118,7 +118,7 @@ class UploadService:
             await self._datasets.get_within(tx, upload.dataset_id)
             await UploadRepository(tx).add(upload)
             await self._queue.enqueue(
-                tx, LOAD, {"upload_id": str(upload.id)}, org_id=call.org, user_id=call.user
+                tx, LOAD, {"upload_id": str(upload.id)}, org_id=call.org, user_id=call.user_id
             )
             await tx.publish(call.access(f"datasets/{upload.dataset_id}/uploads/{upload.id}"))
 

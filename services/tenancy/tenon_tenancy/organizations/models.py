@@ -30,11 +30,13 @@ slugs = Table(
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organization as one of its members sees it: `role` and `join_time` are that member's."""
+    """An organization as somebody sees it: `role` is theirs, and so is `join_time` in the list of
+    one's own.
+    """
 
     id: UUID
     name: str
     slug: str
     create_time: datetime
     role: Role
-    join_time: datetime
+    join_time: datetime | None = None

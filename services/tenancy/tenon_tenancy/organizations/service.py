@@ -51,9 +51,9 @@ class OrganizationService:
         return cut(rows, size, lambda organization: (organization.join_time, organization.id))
 
     async def get(self, call: Call) -> Organization:
-        """Return the organization of the call."""
+        """Return the organization of the call, also to an API key, which is no member."""
         async with self._database.tenant(call.org) as tx:
-            return await OrganizationRepository(tx).get(call.org, call.user)
+            return await OrganizationRepository(tx).get(call.org, call.role)
 
 
 async def _claim(organizations: OrganizationRepository, org_id: UUID, slugs: Iterable[str]) -> str:
