@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from uuid import UUID
 
 import grpc
 import psycopg
 import pytest
 from redis.asyncio import Redis
 
+from tenon.auth.v1.api_key_service_pb2 import RevokeApiKeyRequest
+from tenon.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
 from tenon.auth.v1.session_service_pb2 import LogOutRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.tenancy.v1 import role_pb2
@@ -28,7 +31,7 @@ WATCHED_SECONDS = 2.0
 ROUNDS = 5
 DYING = "tests.faults.dying_service"
 
-OWNERS = {"log-out": "auth", "removal": "tenancy", "lowering": "tenancy"}
+OWNERS = {"log-out": "auth", "removal": "tenancy", "lowering": "tenancy", "key": "auth"}
 FAULTS = ("plain", "flushed", "restarted", "crashed")
 QUICK = [
     ("log-out", "plain"),
@@ -36,6 +39,8 @@ QUICK = [
     ("log-out", "restarted"),
     ("removal", "crashed"),
     ("lowering", "plain"),
+    ("key", "flushed"),
+    ("key", "crashed"),
 ]
 ALL = [(revocation, fault) for revocation in OWNERS for fault in FAULTS]
 
@@ -65,6 +70,15 @@ async def admin_of(system: System, tenant: Tenant, people: Callers) -> Caller:
     return caller
 
 
+async def holder(rig: Rig, kind: str, tenant: Tenant, people: Callers) -> Caller:
+    """Return somebody who is let in, by what is to be revoked; an API key has its id for a user."""
+    if kind != "key":
+        return await admin_of(rig.system, tenant, people)
+    key = await people.api_key(tenant)
+    token = await people.exchange(key)
+    return Caller(UUID(key.id), UUID(key.id), "", token, "")
+
+
 async def revoke(channel: grpc.aio.Channel, kind: str, tenant: Tenant, caller: Caller) -> None:
     org_id, user_id = str(tenant.org_id), str(caller.user_id)
     members, owner = MemberServiceStub(channel), tenant.metadata
@@ -79,6 +93,9 @@ async def revoke(channel: grpc.aio.Channel, kind: str, tenant: Tenant, caller: C
         case "lowering":
             lower = UpdateMemberRequest(org_id=org_id, user_id=user_id, role=role_pb2.ROLE_VIEWER)
             await members.UpdateMember(lower, metadata=owner)
+        case "key":
+            gone = RevokeApiKeyRequest(org_id=org_id, key_id=user_id)
+            await ApiKeyServiceStub(channel).RevokeApiKey(gone, metadata=owner)
 
 
 async def revoke_and(rig: Rig, fault: str, kind: str, tenant: Tenant, caller: Caller) -> None:
@@ -115,7 +132,7 @@ def doors_for(doors: Doors, kind: str, tenant: Tenant, caller: Caller) -> dict[s
     match kind:
         case "log-out":
             return doors.reading(caller, tenant.org_id) | doors.in_session(caller)
-        case "removal":
+        case "removal" | "key":
             return doors.reading(caller, tenant.org_id)
     return doors.writing(caller, tenant.org_id)
 
@@ -139,7 +156,7 @@ async def all_open(doors: Mapping[str, Door]) -> bool:
 
 async def check(rig: Rig, doors: Doors, people: Callers, kind: str, fault: str) -> None:
     tenant = await people.tenant()
-    caller = await admin_of(rig.system, tenant, people)
+    caller = await holder(rig, kind, tenant, people)
     its = doors_for(doors, kind, tenant, caller)
     assert await eventually(lambda: all_open(its), within=RECOVERY_SECONDS)
     await revoke_and(rig, fault, kind, tenant, caller)
@@ -163,13 +180,13 @@ async def test_whatever_is_revoked_stays_revoked(
         await check(rig, doors, people, kind, fault)
 
 
-@pytest.mark.parametrize("kind", ["log-out", "removal"])
+@pytest.mark.parametrize("kind", ["log-out", "removal", "key"])
 async def test_without_a_mark_a_crash_leaves_it_granted(
     rig: Rig, doors: Doors, people: Callers, kind: str
 ) -> None:
     """The control: it is the mark that the others are refused by."""
     tenant = await people.tenant()
-    caller = await admin_of(rig.system, tenant, people)
+    caller = await holder(rig, kind, tenant, people)
     its = doors_for(doors, kind, tenant, caller)
     assert await eventually(lambda: all_open(its), within=RECOVERY_SECONDS)
     await revoke_and_die(rig, kind, tenant, caller, dying_marks="no")

@@ -12,7 +12,7 @@ from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from tenon_db.tables import metadata
 
-SCHEMAS = ("tenancy", "reports")
+SCHEMAS = ("auth", "tenancy", "reports")
 """Of the services that have tenants' tables."""
 
 ORG = "org_id"

@@ -22,6 +22,7 @@ COUNT = {"dataset_id": "", "metrics": [{"name": "n", "op": "OP_COUNT"}], "dimens
 WHO = {"field": "who", "op": "OP_EQ", "value": "ada"}
 
 SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    "ApiKeyService.CreateApiKey": [{"name": NEW, "role": "ROLE_VIEWER"}],
     "DatasetService.CreateDataset": [{"name": NEW, "dimensions": ["who"]}],
     "DatasetService.UpdateDataset": [{"name": NEW, "update_mask": "name"}],
     "EventService.IngestEvents": [
@@ -53,6 +54,7 @@ KINDS = {
     "user_id": "member",
     "session_id": "session",
     "identity_id": "identity",
+    "key_id": "api key",
     "events.id": "event",
 }
 

@@ -1,4 +1,6 @@
-"""All that an organization does with tenancy and reports: every statement of theirs is run."""
+"""All that an organization does with tenancy, reports and its API keys: every statement on what is
+a tenant's is run.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -11,7 +13,10 @@ import psycopg
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from services.auth.tests.api_keys.keys_client import KeysClient
 from services.reports.tests.reports_client import ReportsClient, event
+from tenon.auth.v1.session_service_pb2 import CheckSessionsRequest
+from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.reports.v1.dataset_service_pb2 import (
     DeleteDatasetRequest,
     GetDatasetRequest,
@@ -53,11 +58,12 @@ PAGE = 1
 
 @dataclass
 class Stage:
-    """Tenancy and reports in this process, servers and workers, in front of one database."""
+    """Auth, tenancy and reports in this process, servers and workers, in front of one database."""
 
     system: System
     callers: Callers
     admin: psycopg.AsyncConnection
+    auth: grpc.aio.Channel
     tenancy: grpc.aio.Channel
     reports: grpc.aio.Channel
     workers: list[Worker] = field(default_factory=list)
@@ -112,6 +118,7 @@ async def use_everything(stage: Stage) -> None:
         gone = "SELECT NOT EXISTS (SELECT FROM reports.datasets WHERE id = %s AND org_id = %s)"
         await stage.until(lambda: stage.scalar(gone, dataset, client.org_id))
         await _use_the_log(stage, tenant)
+    await _use_keys(stage, tenant)
     await _use_members(stage, tenant)
 
 
@@ -254,3 +261,22 @@ async def _use_members(stage: Stage, tenant: Tenant) -> None:
     with pytest.raises(PeerError) as refused:
         await members.UpdateMember(lowered, metadata=tenant.metadata)
     assert refused.value.reason == "last_owner"
+
+
+async def _use_keys(stage: Stage, tenant: Tenant) -> None:
+    """Make keys, one of them long over; use, rotate and revoke one."""
+    keys = KeysClient(stage.auth, tenant)
+    over = await keys.create()
+    await stage.admin.execute(
+        "UPDATE auth.api_keys SET expire_time = now() - interval '1 year' WHERE id = %s", [over.id]
+    )
+    key, _ = await keys.create(), await keys.create()
+    page = await keys.list(page_size=PAGE)
+    await keys.list(page_size=PAGE, page_token=page.next_page_token)
+    await stage.admin.execute(
+        "UPDATE auth.api_key_secrets SET index_key = 'older' WHERE key_id = %s", [key.id]
+    )
+    await keys.exchange(key.secret)
+    await SessionServiceStub(stage.auth).CheckSessions(CheckSessionsRequest(ids=[key.id]))
+    await keys.rotate(key)
+    await keys.revoke(key.id)

@@ -8,10 +8,19 @@ from enum import Enum
 from tenon_policy.policies import Access, MethodPolicy, Role
 
 REFUSALS = frozenset(
-    {"unauthenticated", "session_ended", "not_found", "role_too_low", "peer_not_allowed"}
+    {
+        "unauthenticated",
+        "session_ended",
+        "not_found",
+        "role_too_low",
+        "peer_not_allowed",
+        "invalid_api_key",
+        "user_required",
+        "permission_not_granted",
+    }
 )
-OF_THE_TOKEN = frozenset({"unauthenticated", "session_ended"})
-"""What a refresh or a log-out says of the refresh token that it is given, whoever asks."""
+OF_THE_TOKEN = frozenset({"unauthenticated", "session_ended", "invalid_api_key"})
+"""What a refresh, a log-out or an exchange says of the secret that it is given, whoever asks."""
 
 
 class Session(Enum):
@@ -33,6 +42,28 @@ class Standing:
         return self.role.name.lower()
 
 
+@dataclass(frozen=True)
+class KeyStanding:
+    """An API key: what it may at most, and whether it is the organization's that is asked about."""
+
+    role: Role
+    permissions: tuple[str, ...] = ()
+    own: bool = True
+    live: bool = True
+
+    def __str__(self) -> str:
+        kind = "key" if self.live else "revoked key"
+        only = f" for {', '.join(self.permissions)}" if self.permissions else ""
+        return f"{kind} of {'the' if self.own else 'another'} organization, {self.role.name}{only}"
+
+
+KEY_STANDINGS = [
+    *(KeyStanding(role) for role in Role if role is not Role.NONE),
+    KeyStanding(Role.OWNER, own=False),
+    KeyStanding(Role.OWNER, live=False),
+    KeyStanding(Role.OWNER, permissions=("reports.runs.start", "tenancy.organizations.get")),
+]
+
 STANDINGS = [
     Standing(Session.NONE),
     Standing(Session.ENDED, Role.OWNER),
@@ -51,6 +82,21 @@ def refusal(policy: MethodPolicy, standing: Standing, peer: str) -> str:
             return _without_session(standing.session)
         case Access.ORG:
             return _without_session(standing.session) or _without_role(policy, standing.role)
+
+
+def key_refusal(policy: MethodPolicy, standing: KeyStanding, peer: str) -> str:
+    """Return the reason of the refusal of an API key; empty where it is let in."""
+    if policy.access not in (Access.USER, Access.ORG):
+        return refusal(policy, Standing(Session.NONE), peer)
+    if not standing.live:
+        return "invalid_api_key"
+    if policy.access is Access.ORG and not standing.own:
+        return "not_found"
+    if policy.access is Access.USER or policy.recent_auth or policy.people_only:
+        return "user_required"
+    if standing.permissions and policy.permission not in standing.permissions:
+        return "role_too_low" if standing.role < policy.min_role else "permission_not_granted"
+    return _without_role(policy, standing.role)
 
 
 def _without_session(session: Session) -> str:

@@ -26,11 +26,21 @@ from tenon_gateway.settings import GatewaySettings
 from tenon_policy import policies
 from tenon_policy.policies import Access, MethodPolicy, Role
 from tenon_reports.app import APP as REPORTS
+from tenon_tenancy.app import APP as TENANCY
 from tenon_testing.callers import Caller, Callers, Tenant
 from tenon_testing.system import SERVICES, System
 from tests.isolation.contract import Rpc, bare_request, put, rpcs
 from tests.isolation.doors import Door, gateway_doors, service_doors
-from tests.isolation.standing import STANDINGS, Session, Standing, refusal, told
+from tests.isolation.standing import (
+    KEY_STANDINGS,
+    STANDINGS,
+    KeyStanding,
+    Session,
+    Standing,
+    key_refusal,
+    refusal,
+    told,
+)
 from tests.isolation.worlds import Registry
 
 EVERY_RPC = rpcs()
@@ -40,7 +50,7 @@ REVOKED_SECONDS = 1.0
 LOG_OUT = "SessionService.LogOut"
 """Anybody may; with a token it would end the session that the other requests need."""
 
-Tokens = Mapping[Standing, str | None]
+Tokens = Mapping[Standing | KeyStanding, str | None]
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +66,7 @@ async def tokens(
     channels: Mapping[str, grpc.aio.Channel],
 ) -> Tokens:
     """Somebody of each standing in the organization."""
-    found: dict[Standing, str | None] = {}
+    found: dict[Standing | KeyStanding, str | None] = {}
     for standing in STANDINGS:
         caller = await callers.user()
         if standing.role is not Role.NONE:
@@ -64,6 +74,20 @@ async def tokens(
         if standing.session is Session.ENDED:
             await _log_out(channels, caller)
         found[standing] = caller.access_token if standing.session is not Session.NONE else None
+    return found
+
+
+@pytest.fixture(scope="session")
+async def keys(organization: Tenant, callers: Callers) -> Mapping[KeyStanding, tuple[str, str]]:
+    """An API key of each kind, with its secret for the gateway and a token for services."""
+    elsewhere = await callers.tenant()
+    found = {}
+    for standing in KEY_STANDINGS:
+        tenant = organization if standing.own else elsewhere
+        key = await callers.api_key(tenant, standing.role, permissions=standing.permissions)
+        found[standing] = (key.secret, await callers.exchange(key))
+        if not standing.live:
+            await callers.revoke(tenant, key)
     return found
 
 
@@ -87,13 +111,19 @@ async def differences(
     found = []
     for door in doors:
         for standing, token in tokens.items():
-            said = refusal(door.rpc.policy, standing, peer)
+            said = _said(door.rpc.policy, standing, peer)
             sent = None if door.rpc.name == LOG_OUT else token
             reply = await door.send(sent, request_about(door.rpc, organization))
             done = told(door.rpc.policy, reply.reason)
             if done != said:
                 found.append(f"{door.name} for {standing}: {said!r} by the protos, got {reply}")
     return found
+
+
+def _said(policy: MethodPolicy, standing: Standing | KeyStanding, peer: str) -> str:
+    if isinstance(standing, KeyStanding):
+        return key_refusal(policy, standing, peer)
+    return refusal(policy, standing, peer)
 
 
 async def test_the_gateway_does_what_the_protos_say(
@@ -112,6 +142,50 @@ async def test_each_service_does_what_the_protos_say(
     assert await differences(doors, organization, tokens) == []
 
 
+async def test_the_gateway_lets_keys_do_what_the_protos_say(
+    session: ClientSession,
+    organization: Tenant,
+    keys: Mapping[KeyStanding, tuple[str, str]],
+) -> None:
+    doors = [door for rpc in EVERY_RPC for door in gateway_doors(rpc, session)]
+    held: Tokens = {standing: secret for standing, (secret, _) in keys.items()}
+    assert await differences(doors, organization, held) == []
+
+
+async def test_each_service_lets_keys_do_what_the_protos_say(
+    channels: Mapping[str, grpc.aio.Channel],
+    organization: Tenant,
+    keys: Mapping[KeyStanding, tuple[str, str]],
+) -> None:
+    doors = [door for rpc in EVERY_RPC for door in service_doors(rpc, channels.__getitem__)]
+    held: Tokens = {standing: token for standing, (_, token) in keys.items()}
+    assert await differences(doors, organization, held) == []
+
+
+async def test_a_service_that_lets_keys_do_what_is_for_people_is_found(
+    whole_system: System,
+    organization: Tenant,
+    keys: Mapping[KeyStanding, tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The positive control: nothing is for people, in this process alone."""
+    read = policies.read_policy
+    monkeypatch.setattr(
+        "tenon_rpc.methods.read_policy", lambda method: replace(read(method), people_only=False)
+    )
+    held: Tokens = {standing: token for standing, (_, token) in keys.items()}
+    async with whole_system.serving(TENANCY) as channel:
+        doors = [
+            door
+            for rpc in MEMBERS_RPCS
+            if rpc.services == ("tenancy",) and rpc.policy.people_only
+            for door in service_doors(rpc, lambda _: channel)
+        ]
+        found = await differences(doors, organization, held)
+    assert len(doors) >= 2
+    assert len(found) >= len(doors)
+
+
 @pytest.mark.parametrize("peer", PEERS)
 async def test_a_service_calls_what_names_it_and_nothing_else(
     whole_system: System, organization: Tenant, tokens: Tokens, peer: str
@@ -121,7 +195,8 @@ async def test_a_service_calls_what_names_it_and_nothing_else(
     doors = [
         door for rpc in rpcs(Access.SERVICE) for door in service_doors(rpc, channels.__getitem__)
     ]
-    owner = {Standing(Session.LIVE, Role.OWNER): tokens[Standing(Session.LIVE, Role.OWNER)]}
+    standing = Standing(Session.LIVE, Role.OWNER)
+    owner: Tokens = {standing: tokens[standing]}
     assert await differences(doors, organization, owner, peer) == []
     for channel in channels.values():
         await channel.close(None)

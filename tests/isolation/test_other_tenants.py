@@ -80,6 +80,45 @@ async def test_what_is_foreign_is_unknown(
     assert await registry.strangers(victim) == set()
 
 
+@pytest.mark.parametrize("side", ["gateway", "services"])
+async def test_what_is_foreign_is_unknown_to_a_key(
+    registry: Registry,
+    doors: Mapping[str, list[Door]],
+    victim: World,
+    own: World,
+    side: str,
+    chance: Random,
+) -> None:
+    """An API key of another organization, with all that a key can have."""
+    assert own.key is not None
+    token = own.key.secret if side == "gateway" else await registry.callers.exchange(own.key)
+    before = await registry.state(victim)
+    of_orgs = [door for door in doors[side] if door.rpc.policy.access is Access.ORG]
+    outcomes = await attacked(of_orgs, token, own, victim, chance)
+    assert len(outcomes) > 80
+    require_no_leak(outcomes)
+    assert await registry.state(victim) == before
+    assert await registry.strangers(victim) == set()
+
+
+@pytest.mark.parametrize("side", ["gateway", "services"])
+async def test_a_key_reaches_all_of_its_own(
+    registry: Registry, doors: Mapping[str, list[Door]], new_world: NewWorld, side: str
+) -> None:
+    """The positive control of the attacks with a key, but for what is for people."""
+    world = await new_world()
+    assert world.key is not None
+    token = world.key.secret if side == "gateway" else await registry.callers.exchange(world.key)
+    missed = []
+    for door in sorted(doors[side], key=_harm):
+        for number in range(len(samples(door.rpc))):
+            reply = await door.send(token, request_of(door.rpc, number, world.names))
+            reached = REACHED if not door.rpc.policy.people_only else {"user_required"}
+            if reply.reason not in reached:
+                missed.append(f"{door.name}: {reply}")
+    assert missed == []
+
+
 async def test_a_member_of_both_does_not_mix_them(
     registry: Registry, doors: Mapping[str, list[Door]], victim: World, own: World, chance: Random
 ) -> None:
@@ -168,7 +207,7 @@ async def test_the_owner_reaches_all_of_it(
 def _harm(door: Door) -> int:
     """Put what takes something away behind what needs it: members before datasets."""
     name = door.rpc.method.name
-    return ("Delete" in name) * 2 + name.startswith("Remove")
+    return ("Delete" in name) * 2 + name.startswith(("Remove", "RevokeApi"))
 
 
 async def test_a_service_that_asks_for_no_role_is_found(

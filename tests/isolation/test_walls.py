@@ -1,7 +1,7 @@
 """A2: the walls hold alone. Each organization predicate of each statement on a tenant's table is
-taken out, while tenancy and reports are used for everything they do by an organization whose every
-row another one has too, under the same ids. Without row level security each such statement shows
-or changes what is the other's; with it, none does.
+taken out, while tenancy, reports and API keys are used for everything they do by an organization
+whose every row another one has too, under the same ids. Without row level security each such
+statement shows or changes what is the other's; with it, none does.
 """
 
 import ast
@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from services.reports.tests.reports_client import ReportsClient
+from tenon_auth.app import APP as AUTH
 from tenon_reports.app import APP as REPORTS
 from tenon_tenancy.app import APP as TENANCY
 from tenon_testing.callers import Callers
@@ -32,6 +33,8 @@ from tests.isolation.worlds import World
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "isolation.md"
+PACKAGES = ("tenon_auth.api_keys", "tenon_tenancy", "tenon_reports")
+"""Where statements on tenants' tables are written."""
 RUNS = frozenset({"execute", "rows", "row", "scalar"})
 
 
@@ -53,11 +56,12 @@ async def walls(servers: Servers) -> AsyncIterator[Walls]:
         patch.setattr("tenon_reports.runs.exporting.TICK_SECONDS", 0.01)  # so that it is watched
         patch.setattr("tenon_reports.ingest.repository.PURGE_ROWS", 1)  # so that there are bites
         async with (
+            system.serving(AUTH) as auth,
             system.serving(TENANCY) as tenancy,
             system.serving(REPORTS) as reports,
             await psycopg.AsyncConnection.connect(system.admin_url(), autocommit=True) as admin,
         ):
-            stage = Stage(system, callers, admin, tenancy, reports)
+            stage = Stage(system, callers, admin, auth, tenancy, reports)
             await cast_shadows(admin, SCHEMAS)
             secured = await _watched(stage)
             await take_the_third_wall_down(admin, SCHEMAS)
@@ -143,7 +147,7 @@ def test_every_statement_names_the_organization(walls: Walls) -> None:
 
 def test_every_statement_of_a_repository_was_run(walls: Walls) -> None:
     """A new repository's method has to be used in `scenario.py`."""
-    written = {name for schema in SCHEMAS for name in _functions_with_sql(f"tenon_{schema}")}
+    written = {name for package in PACKAGES for name in _functions_with_sql(package)}
     assert len(written) > 40
     assert sorted(written - walls.bare.functions) == []
 

@@ -19,7 +19,7 @@ from tenon.events.v1.events_pb2 import AccessRecorded
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon_policy.policies import Role
-from tenon_testing.callers import PASSWORD, Caller, Callers, Tenant
+from tenon_testing.callers import PASSWORD, Caller, Callers, Key, Tenant
 from tenon_testing.system import SERVICES, System
 from tenon_testing.waiting import eventually
 
@@ -41,12 +41,15 @@ GROUP BY 1, 2 ORDER BY 1, 2
 
 @dataclass(frozen=True)
 class World:
-    """An organization. `names` holds the ids that requests name, by their kinds."""
+    """An organization. `names` holds the ids that requests name, by their kinds; `key` is a key of
+    it that is none of these.
+    """
 
     tenant: Tenant
     member: Caller
     names: dict[str, str]
     secrets: frozenset[str] = field(default_factory=frozenset)
+    key: Key | None = None
 
     @property
     def org_id(self) -> UUID:
@@ -88,14 +91,22 @@ class Registry:
         )
         member = await self.join(tenant.org_id, Role.MEMBER)
         names, secret = await _reports(ReportsClient(channels["reports"], tenant))
+        keys = [await self.callers.api_key(tenant, Role.OWNER) for _ in range(2)]
         names |= {
             "organization": str(tenant.org_id),
             "member": str(member.user_id),
+            "api key": keys[0].id,
             "session": await _other_session(channels["auth"], tenant.owner),
             "identity": await add_identity(self.system, tenant.owner.user_id),
         }
-        secrets = {secret, tenant.owner.email, member.email, str(tenant.owner.user_id)}
-        return World(tenant, member, names, frozenset(secrets))
+        secrets = {
+            secret,
+            keys[0].secret,
+            tenant.owner.email,
+            member.email,
+            str(tenant.owner.user_id),
+        }
+        return World(tenant, member, names, frozenset(secrets), keys[1])
 
     async def settled(self, world: World) -> None:
         """Wait until nothing of a world changes by itself any more."""

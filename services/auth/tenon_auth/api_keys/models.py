@@ -30,8 +30,8 @@ api_keys = Table(
 )
 
 # Finds the key of a secret before anybody knows whose it is, so it is global: keyed hashes and ids.
-# A secret has one row for each index key that there was when it was made; with the last of its
-# rows it stops to work.
+# A secret has one row for each index key that there was when it was made or last exchanged; with
+# the last of its rows it stops to work.
 api_key_secrets = Table(
     "api_key_secrets",
     METADATA,
@@ -73,12 +73,16 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """By what a key is known; a rotation gives it another one. Its text is stored nowhere."""
+    """By what a key is known; a rotation gives it another one. Its text is stored nowhere.
+
+    `index_keys` name the keys of the keyring by whose hashes it is found.
+    """
 
     id: UUID
     org_id: UUID
     key_id: UUID
     expire_time: datetime
+    index_keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

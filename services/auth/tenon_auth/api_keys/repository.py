@@ -10,18 +10,25 @@ from sqlalchemy import (
     Select,
     delete,
     func,
-    insert,
     literal,
     or_,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from tenon_auth.api_keys.models import ApiKey, Secret, api_key_secrets, api_keys
 from tenon_auth.errors import ApiKeyNotFound
 from tenon_crypto.keyring import Mac
 from tenon_db.transaction import Transaction
 from tenon_policy.policies import Role
+
+SECRET = (
+    api_key_secrets.c.id,
+    api_key_secrets.c.org_id,
+    api_key_secrets.c.key_id,
+    api_key_secrets.c.expire_time,
+)
 
 
 class ApiKeyRepository:
@@ -45,17 +52,18 @@ class ApiKeyRepository:
     async def add(self, key: ApiKey) -> None:
         await self._tx.execute(insert(api_keys).values(asdict(key)))
 
-    async def find(self, key_id: UUID) -> ApiKey | None:
-        row = await self._tx.row(select(api_keys).where(*self._is(key_id)))
+    async def find(self, key_id: UUID, *, lock: bool = False) -> ApiKey | None:
+        """Return a key; with `lock` hold off whoever would change it until the commit."""
+        found = select(api_keys).where(*self._is(key_id))
+        row = await self._tx.row(found.with_for_update() if lock else found)
         return _key(row) if row else None
 
     async def lock(self, key_id: UUID | None) -> ApiKey:
-        """Return a key, and hold off whoever would change it until the commit; ApiKeyNotFound."""
-        found = select(api_keys).where(*self._is(key_id)).with_for_update()
-        row = await self._tx.row(found) if key_id else None
-        if row is None:
+        """Find a key and lock it; ApiKeyNotFound."""
+        key = await self.find(key_id, lock=True) if key_id else None
+        if key is None:
             raise ApiKeyNotFound
-        return _key(row)
+        return key
 
     async def page(self, before: UUID | None, limit: int) -> list[ApiKey]:
         """Return the newest that are older than `before`."""
@@ -86,7 +94,7 @@ class ApiKeyRepository:
             delete(api_keys).where(self._of_org, api_keys.c.expire_time < before)
         )
 
-    def _is(self, key_id: UUID | None) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    def _is(self, key_id: UUID) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return self._of_org, api_keys.c.id == key_id
 
 
@@ -98,21 +106,37 @@ class SecretRepository:
 
     async def add(self, secret: Secret, terms: Sequence[Mac]) -> None:
         rows = [
-            {**asdict(secret), "secret_index": term.digest, "index_key": term.key} for term in terms
+            {
+                "secret_index": term.digest,
+                "index_key": term.key,
+                "id": secret.id,
+                "org_id": secret.org_id,
+                "key_id": secret.key_id,
+                "expire_time": secret.expire_time,
+            }
+            for term in terms
         ]
         await self._tx.execute(insert(api_key_secrets).values(rows))
 
     async def find(self, digests: Sequence[bytes]) -> Secret | None:
-        columns = (
-            api_key_secrets.c.id,
-            api_key_secrets.c.org_id,
-            api_key_secrets.c.key_id,
-            api_key_secrets.c.expire_time,
-        )
+        index_keys = func.array_agg(api_key_secrets.c.index_key).label("index_keys")
         row = await self._tx.row(
-            select(*columns).where(api_key_secrets.c.secret_index.in_(digests)).distinct()
+            select(*SECRET, index_keys)
+            .where(api_key_secrets.c.secret_index.in_(digests))
+            .group_by(*SECRET)
         )
         return Secret(**row._mapping) if row else None  # noqa: SLF001 # SQLAlchemy's public name begins with _
+
+    async def find_by_also(self, secret: Secret, term: Mac) -> None:
+        """Let a secret be found by one more hash, if it is still there."""
+        there = (
+            select(literal(term.digest), literal(term.key), *SECRET)
+            .where(*_of(secret.org_id, secret.key_id), api_key_secrets.c.id == secret.id)
+            .limit(1)
+        )
+        names = ["secret_index", "index_key", *(column.name for column in SECRET)]
+        more = insert(api_key_secrets).from_select(names, there)
+        await self._tx.execute(more.on_conflict_do_nothing())
 
     async def find_live(self, secret_ids: Sequence[UUID], at: datetime) -> list[UUID]:
         live = select(api_key_secrets.c.id).where(
@@ -124,7 +148,7 @@ class SecretRepository:
         """Let none of a key's secrets work longer than that."""
         await self._tx.execute(
             update(api_key_secrets)
-            .where(*_of(key))
+            .where(*_of(key.org_id, key.id))
             .values(expire_time=func.least(api_key_secrets.c.expire_time, until))
         )
 
@@ -138,15 +162,15 @@ class SecretRepository:
 
     async def remove(self, key: ApiKey, *, over: datetime | None = None) -> list[UUID]:
         """Remove a key's secrets, or those that were over by then; return their ids."""
-        gone = delete(api_key_secrets).where(*_of(key))
+        gone = delete(api_key_secrets).where(*_of(key.org_id, key.id))
         if over:
             gone = gone.where(api_key_secrets.c.expire_time <= over)
         rows = await self._tx.rows(gone.returning(api_key_secrets.c.id))
         return list({row.id for row in rows})
 
 
-def _of(key: ApiKey) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return api_key_secrets.c.org_id == key.org_id, api_key_secrets.c.key_id == key.id
+def _of(org_id: UUID, key_id: UUID) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return api_key_secrets.c.org_id == org_id, api_key_secrets.c.key_id == key_id
 
 
 def _key(row: Row[Any]) -> ApiKey:

@@ -12,6 +12,7 @@ from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidApiKey, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_crypto.blind_index import BlindIndex
+from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
@@ -114,16 +115,15 @@ class ApiKeyService:
 
         Whoever revokes the key meanwhile ends the token too: that is good while the secret is.
         """
-        secret = await self._find(text)
-        at = clock.now()
+        if not is_well_formed(text):
+            raise InvalidApiKey
+        terms, at = await self._index.terms(text.encode()), clock.now()
+        async with self._database.system("api keys") as tx:
+            secret = await SecretRepository(tx).find([term.digest for term in terms])
         if secret is None or secret.expire_time <= at:
             raise InvalidApiKey
         async with self._database.tenant(secret.org_id) as tx:
-            repository = ApiKeyRepository(tx)
-            key = await repository.find(secret.key_id)
-            if key is None:
-                raise InvalidApiKey
-            await repository.set_used(key.id, at, at - USED_EVERY)
+            key = await self._use(tx, secret, terms, at)
             actor = f"api-keys/{key.id}"
             await tx.publish(call.access(_resource(key), org_id=key.org_id, actor=actor))
         return self._signing_keys.sign_for_key(KeyClaims(key.scope, secret.id, secret.expire_time))
@@ -133,12 +133,23 @@ class ApiKeyService:
         async with self._database.system("grants") as tx:
             return await SecretRepository(tx).find_live(secret_ids, clock.now())
 
-    async def _find(self, text: str) -> Secret | None:
-        if not is_well_formed(text):
-            return None
-        terms = await self._index.terms(text.encode())
-        async with self._database.system("api keys") as tx:
-            return await SecretRepository(tx).find([term.digest for term in terms])
+    async def _use(
+        self, tx: Transaction, secret: Secret, terms: Sequence[Mac], at: datetime
+    ) -> ApiKey:
+        """Note that a secret is used, and return its key; InvalidApiKey.
+
+        While one index key replaces another, this is when the new hash becomes known: only who
+        holds a secret has its text.
+        """
+        missing = [term for term in terms if term.key not in secret.index_keys]
+        repository = ApiKeyRepository(tx)
+        key = await repository.find(secret.key_id, lock=bool(missing))
+        if key is None:
+            raise InvalidApiKey
+        for term in missing:
+            await SecretRepository(tx).find_by_also(secret, term)
+        await repository.set_used(key.id, at, at - USED_EVERY)
+        return key
 
     async def _add(self, tx: Transaction, key: ApiKey, at: datetime) -> None:
         """Add a key, and forget those long over; TooManyApiKeys."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,7 +22,9 @@ from tenon.tenancy.v1 import role_pb2
 from tenon.tenancy.v1.organization_service_pb2 import GetOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon_auth.api_keys import service
+from tenon_auth.app import APP
 from tenon_core.errors import TenonError
+from tenon_crypto.file_keyring import add_key, create_keyring
 from tenon_policy.policies import Role
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import Caller, Callers
@@ -291,3 +294,27 @@ async def test_a_key_goes_on_when_who_made_it_has_left(
     async with await psycopg.AsyncConnection.connect(system.admin_url(), autocommit=True) as sql:
         await sql.execute("DELETE FROM tenancy.memberships WHERE user_id = %s", [admin.user_id])
     assert await refusal(tenancy, keys, await keys.exchange(key.secret)) == ""
+
+
+async def test_a_key_in_use_outlives_the_index_key_it_was_made_under(
+    system: System, callers: Callers, tmp_path: Path
+) -> None:
+    """While a new one is beside it, an exchange is enough."""
+    create_keyring(tmp_path)
+    tenant = await callers.tenant()
+    keyring = tmp_path.as_uri()
+    async with system.serving(APP, keyring_url=keyring) as channel:
+        key = await KeysClient(channel, tenant).create()
+        unused = await KeysClient(channel, tenant).create()
+    (old,) = tmp_path.glob("*.index")  # noqa: ASYNC240 # nobody else waits
+    add_key(tmp_path, "index")
+    async with system.serving(APP, keyring_url=keyring) as channel:
+        keys = KeysClient(channel, tenant)
+        await asyncio.gather(*(keys.exchange(key.secret) for _ in range(5)))
+    old.unlink()
+    async with system.serving(APP, keyring_url=keyring) as channel:
+        keys = KeysClient(channel, tenant)
+        assert await reason(keys.exchange(key.secret)) == ""
+        assert await reason(keys.exchange(unused.secret)) == "invalid_api_key"
+        await keys.revoke(key.id)
+        assert await reason(keys.exchange(key.secret)) == "invalid_api_key"
