@@ -71,8 +71,12 @@ class Stage:
     async def working(self, stack: AsyncExitStack) -> None:
         """Let the workers work until the stack is left."""
         self.workers.clear()
-        reports = reports_app.worker(self.system.settings(reports_app.APP))
-        tenancy = tenancy_app.worker(self.system.settings(tenancy_app.APP))
+        reports = reports_app.worker(
+            self.system.settings(reports_app.APP, process="reports-worker")
+        )
+        tenancy = tenancy_app.worker(
+            self.system.settings(tenancy_app.APP, process="tenancy-worker")
+        )
         for opened in (reports, tenancy):
             worker = await stack.enter_async_context(opened)
             await stack.enter_async_context(worker.running())

@@ -77,7 +77,7 @@ def refusal(policy: MethodPolicy, standing: Standing, peer: str) -> str:
         case Access.PUBLIC:
             return ""
         case Access.SERVICE:
-            return "" if {"*", peer} & policy.peers else "peer_not_allowed"
+            return "" if peer in policy.peers else "peer_not_allowed"
         case Access.USER:
             return _without_session(standing.session)
         case Access.ORG:

@@ -26,6 +26,7 @@ from tenon_gateway.settings import GatewaySettings
 from tenon_policy import policies
 from tenon_policy.policies import Access, MethodPolicy, Role
 from tenon_reports.app import APP as REPORTS
+from tenon_rpc.tls import peer_name
 from tenon_tenancy.app import APP as TENANCY
 from tenon_testing.callers import Caller, Callers, Tenant
 from tenon_testing.system import SERVICES, System
@@ -45,7 +46,9 @@ from tests.isolation.worlds import Registry
 
 EVERY_RPC = rpcs()
 MEMBERS_RPCS = rpcs(Access.ORG)
-PEERS = (*SERVICES, "gateway")
+PEERS = (*SERVICES, *(f"{service}-worker" for service in SERVICES), "gateway")
+STRANGERS = ("worker", "gateway-worker", "gateways", "notifications-worker-worker")
+"""Certificates of the system's own authority with names that no process of it has."""
 REVOKED_SECONDS = 1.0
 LOG_OUT = "SessionService.LogOut"
 """Anybody may; with a token it would end the session that the other requests need."""
@@ -186,7 +189,7 @@ async def test_a_service_that_lets_keys_do_what_is_for_people_is_found(
     assert len(found) >= len(doors)
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", [*PEERS, *STRANGERS])
 async def test_a_service_calls_what_names_it_and_nothing_else(
     whole_system: System, organization: Tenant, tokens: Tokens, peer: str
 ) -> None:
@@ -200,6 +203,30 @@ async def test_a_service_calls_what_names_it_and_nothing_else(
     assert await differences(doors, organization, owner, peer) == []
     for channel in channels.values():
         await channel.close(None)
+
+
+async def test_a_service_that_takes_a_worker_for_its_server_is_found(
+    whole_system: System,
+    organization: Tenant,
+    tokens: Tokens,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The positive control: in this process alone, names are not told apart by their endings."""
+    monkeypatch.setattr(
+        "tenon_rpc.guard.peer_name", lambda context: peer_name(context).removesuffix("-worker")
+    )
+    standing = Standing(Session.LIVE, Role.OWNER)
+    owner: Tokens = {standing: tokens[standing]}
+    peer = "tenancy-worker"
+    async with whole_system.serving(TENANCY, caller=peer) as channel:
+        doors = [
+            door
+            for rpc in rpcs(Access.SERVICE)
+            for door in service_doors(rpc, lambda _: channel)
+            if door.name.startswith("tenancy: ")
+        ]
+        found = await differences(doors, organization, owner, peer)
+    assert len(found) == len(doors) == 3
 
 
 async def test_nobody_gets_to_a_service_without_a_certificate(whole_system: System) -> None:

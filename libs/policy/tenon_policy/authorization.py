@@ -23,9 +23,9 @@ from tenon_policy.policies import Access, MethodPolicy, Role
 RECENT_SECONDS = 600
 
 
-def require_peer(policy: MethodPolicy, service: str) -> None:
-    """Refuse a service that the policy does not name; PeerNotAllowed."""
-    if policy.access is Access.SERVICE and not policy.admits_peer(service):
+def require_peer(policy: MethodPolicy, peer: str) -> None:
+    """Refuse a process that the policy does not name; PeerNotAllowed."""
+    if policy.access is Access.SERVICE and not policy.admits_peer(peer):
         raise PeerNotAllowed
 
 

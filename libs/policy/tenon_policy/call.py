@@ -16,7 +16,7 @@ from tenon_policy.policies import MethodPolicy, Role
 
 @dataclass(slots=True)
 class Call:
-    """A request that was let in. `peer` is the service that sent it, by its certificate.
+    """A request that was let in. `peer` is the process that sent it, by its certificate.
 
     With an API key there is no user, and `session_id` is that of the key's secret.
     """

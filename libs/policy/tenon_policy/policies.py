@@ -77,8 +77,8 @@ class MethodPolicy:
     def writes(self) -> bool:
         return self.idempotency is not Idempotency.SAFE
 
-    def admits_peer(self, service: str) -> bool:
-        return "*" in self.peers or service in self.peers
+    def admits_peer(self, peer: str) -> bool:
+        return peer in self.peers
 
 
 def imported_services() -> list[ServiceDescriptor]:

@@ -28,7 +28,7 @@ from tenon_policy.policies import Access, MethodPolicy
 from tenon_policy.tags import Tags, expand
 from tenon_policy.tokens import Identity, TokenVerifier
 from tenon_rpc.resources import Resource
-from tenon_rpc.tls import peer_service
+from tenon_rpc.tls import peer_name
 
 AUTHORIZATION = "authorization"
 REQUEST_ID = "x-tenon-request-id"
@@ -107,7 +107,7 @@ class Guard:
         call = Call(
             request_id=str(metadata.get(REQUEST_ID) or uuid7()),
             policy=policy,
-            peer=peer_service(context.auth_context()),
+            peer=peer_name(context.auth_context()),
         )
         require_peer(policy, call.peer)
         if policy.access in (Access.USER, Access.ORG):

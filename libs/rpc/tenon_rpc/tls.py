@@ -6,8 +6,6 @@ import grpc
 
 from tenon_core.settings import ProcessSettings
 
-WORKER_SUFFIX = "-worker"
-
 
 def server_credentials(settings: ProcessSettings) -> grpc.ServerCredentials:
     return grpc.ssl_server_credentials(
@@ -25,7 +23,7 @@ def channel_credentials(settings: ProcessSettings) -> grpc.ChannelCredentials:
     )
 
 
-def peer_service(auth_context: Mapping[str, Iterable[bytes]]) -> str:
-    """Return which service the peer's certificate names; a worker counts as its service."""
+def peer_name(auth_context: Mapping[str, Iterable[bytes]]) -> str:
+    """Return which process the peer's certificate names, such as `reports` or `reports-worker`."""
     name = next(iter(auth_context.get("x509_common_name", ())), b"")
-    return name.decode("ascii", "replace").removesuffix(WORKER_SUFFIX)
+    return name.decode("ascii", "replace")

@@ -138,12 +138,12 @@ class System:
 
     @asynccontextmanager
     async def serving(
-        self, app: ServiceApp[S], **changes: object
+        self, app: ServiceApp[S], *, caller: str = "gateway", **changes: object
     ) -> AsyncIterator[grpc.aio.Channel]:
         """Serve an app in this process, as one more replica, with what it needs beside it.
 
-        Yields a channel as the gateway has it: through mTLS and the guard; what the service
-        refuses is raised as PeerError. `changes` are other settings than usual.
+        Yields a channel as the gateway, or another `caller`, has it: through mTLS and the guard;
+        what the service refuses is raised as PeerError. `changes` are other settings than usual.
         """
         for service in EVERYBODY_NEEDS:
             self.start(service)
@@ -152,13 +152,14 @@ class System:
         assert owner is not None
         migrations.run(owner.get_secret_value(), schema=app.name, versions=app.migrations)
         async with running(app, settings) as port:
-            channel = self.channel(app.name, at=f"127.0.0.1:{port}")
+            channel = self.channel(app.name, caller=caller, at=f"127.0.0.1:{port}")
             yield channel
             await channel.close(None)
 
-    def settings(self, app: ServiceApp[S], **changes: object) -> S:
-        """Return the settings that an app gets in this system."""
-        values = {**_decoded(self.values(app.name)), "listen": "127.0.0.1:0", **changes}
+    def settings(self, app: ServiceApp[S], *, process: str = "", **changes: object) -> S:
+        """Return the settings that an app's server, or another process of it, gets here."""
+        given = _decoded(self.values(app.name, process))
+        values = {**given, "listen": "127.0.0.1:0", **changes}
         return app.settings.model_validate(values)
 
     def channel(self, service: str, *, caller: str = "gateway", at: str = "") -> grpc.aio.Channel:

@@ -32,7 +32,7 @@ async def callers(system: System) -> AsyncIterator[Callers]:
 @pytest.fixture(scope="session")
 def settings(system: System, callers: Callers) -> NotificationsSettings:  # noqa: ARG001 # starts auth
     """Settings of a migrated notifications service, beside auth and tenancy."""
-    settings = system.settings(APP)
+    settings = system.settings(APP, process="notifications-worker")
     owner = settings.migration_database_url
     assert isinstance(owner, SecretStr)
     migrations.run(owner.get_secret_value(), schema=NAME, versions=APP.migrations)

@@ -8,6 +8,7 @@ from services.reports.tests.reports_client import ReportsClient
 from tenon_reports.app import APP
 from tenon_reports.settings import ReportsSettings
 from tenon_rpc.backbone import Backbone, open_backbone
+from tenon_rpc.feed import PeerFeed
 from tenon_testing.callers import Callers
 from tenon_testing.system import System
 
@@ -42,6 +43,14 @@ async def backbone(
     """What a further process of reports stands on, as its application role."""
     async with open_backbone(APP.name, system.settings(APP)) as backbone:
         yield backbone
+
+
+@pytest.fixture
+async def feed(reports: grpc.aio.Channel, system: System) -> AsyncIterator[PeerFeed]:  # noqa: ARG001 # it serves
+    """What reports publishes, as another service's worker pulls it."""
+    channel = system.channel("reports", caller="notifications-worker")
+    yield PeerFeed("reports", channel)
+    await channel.close(None)
 
 
 @pytest.fixture

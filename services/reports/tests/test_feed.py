@@ -11,23 +11,25 @@ from tenon_rpc.status import PeerError
 
 
 @pytest.fixture
-async def feed(client: ReportsClient, admin: psycopg.AsyncConnection) -> AsyncIterator[PeerFeed]:
+async def cut_feed(
+    feed: PeerFeed, client: ReportsClient, admin: psycopg.AsyncConnection
+) -> AsyncIterator[PeerFeed]:
     """A feed whose events up to its head are gone, for as long as the test lasts."""
     await client.create_dataset()  # so that there is an audit record
     await admin.execute("UPDATE reports.outbox_head SET first = 1")
-    yield PeerFeed("reports", client.channel)
+    yield feed
     await admin.execute("UPDATE reports.outbox_head SET first = 0")
 
 
-async def test_a_cursor_that_is_too_old_is_told_so(feed: PeerFeed) -> None:
+async def test_a_cursor_that_is_too_old_is_told_so(cut_feed: PeerFeed) -> None:
     with pytest.raises(PeerError) as refused:
-        await feed.pull(0, ["some.Type"], 10)
+        await cut_feed.pull(0, ["some.Type"], 10)
     assert refused.value.reason == "cursor_too_old"
-    await feed.pull(1, ["some.Type"], 10)
+    await cut_feed.pull(1, ["some.Type"], 10)
 
 
-async def test_a_consumer_learns_where_it_may_begin(feed: PeerFeed) -> None:
-    stand = await feed.stand(0)
+async def test_a_consumer_learns_where_it_may_begin(cut_feed: PeerFeed) -> None:
+    stand = await cut_feed.stand(0)
     assert stand.first == 1
     assert stand.head >= 0
-    assert (await feed.stand(stand.head + 1_000)).waiting_since is None
+    assert (await cut_feed.stand(stand.head + 1_000)).waiting_since is None

@@ -34,8 +34,8 @@ async def tenancy(system: System) -> AsyncIterator[grpc.aio.Channel]:
 
 @pytest.fixture(scope="session")
 async def backbone(system: System) -> AsyncIterator[Backbone[TenancySettings]]:
-    """What a further process of tenancy stands on, as its application role."""
-    async with open_backbone(APP.name, system.settings(APP)) as backbone:
+    """What a further worker of tenancy stands on, as its application role."""
+    async with open_backbone(APP.name, system.settings(APP, process="tenancy-worker")) as backbone:
         yield backbone
 
 
@@ -54,9 +54,10 @@ def join(backbone: Backbone[TenancySettings], callers: Callers) -> Join:
 
 
 @pytest.fixture
-def published(tenancy: grpc.aio.Channel) -> Published:
+async def published(system: System) -> AsyncIterator[Published]:
     """Wait for what the feed tells of an organization: payloads of one kind, oldest first."""
-    feed = PeerFeed("tenancy", tenancy)
+    channel = system.channel("tenancy", caller="notifications-worker")
+    feed = PeerFeed("tenancy", channel)
 
     async def published(org_id: UUID, kind: type[Message]) -> list[Any]:
         async def payloads() -> list[Any]:
@@ -65,7 +66,8 @@ def published(tenancy: grpc.aio.Channel) -> Published:
 
         return await eventually(payloads)
 
-    return published
+    yield published
+    await channel.close(None)
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ async def forget(
     auth: grpc.aio.Channel, system: System, admin: "psycopg.Connection[Any]"
 ) -> AsyncIterator[Forget]:
     """Say that one has forgotten a password; it is worked off when this returns."""
-    async with worker(system.settings(APP)) as work, work.running():
+    async with worker(system.settings(APP, process="auth-worker")) as work, work.running():
 
         async def forget(email: str) -> None:
             await PasswordServiceStub(auth).ForgetPassword(ForgetPasswordRequest(email=email))
@@ -75,7 +75,7 @@ async def token(
     """What the mail would carry."""
     await forget(signed_up.user.email)
     (link_id,) = links_of(admin, signed_up.user.id)
-    channel = system.channel("auth", caller="notifications")
+    channel = system.channel("auth", caller="notifications-worker")
     notice = await LinkServiceStub(channel).GetLinkNotice(
         GetLinkNoticeRequest(user_id=signed_up.user.id, link_id=link_id)
     )

@@ -84,7 +84,7 @@ async def mailed(system: System, admin: Admin, user_id: str) -> str:
         return admin.execute(query, [user_id]).fetchall()
 
     ((link_id,),) = await eventually(links)
-    channel = system.channel("auth", caller="notifications")
+    channel = system.channel("auth", caller="notifications-worker")
     notice = await LinkServiceStub(channel).GetLinkNotice(
         GetLinkNoticeRequest(user_id=user_id, link_id=str(link_id))
     )
@@ -201,7 +201,7 @@ async def test_who_never_confirms_is_given_up_with_all_that_was_said(
     admin.execute(
         "UPDATE auth.pending_sign_ups SET expire_time = now() WHERE user_id = %s", [user_id]
     )
-    async with worker(system.settings(APP)) as work, work.running():
+    async with worker(system.settings(APP, process="auth-worker")) as work, work.running():
         admin.execute(
             "INSERT INTO auth.jobs (id, type, payload, lane, run_at, priority)"
             " VALUES (gen_random_uuid(), %s, '{}', 0, now(), 0)",

@@ -44,7 +44,7 @@ async def token(
     del auth
     found = admin.execute("SELECT id FROM auth.links WHERE user_id = %s", [signed_up.user.id])
     ((link_id,),) = found.fetchall()
-    channel = system.channel("auth", caller="notifications")
+    channel = system.channel("auth", caller="notifications-worker")
     notice = await LinkServiceStub(channel).GetLinkNotice(
         GetLinkNoticeRequest(user_id=signed_up.user.id, link_id=str(link_id))
     )

@@ -26,10 +26,9 @@ from tenon_testing.waiting import eventually
 
 
 async def published(
-    client: ReportsClient, kind: type[RunFailed] | type[RunSucceeded]
+    feed: PeerFeed, client: ReportsClient, kind: type[RunFailed] | type[RunSucceeded]
 ) -> list[RunFailed | RunSucceeded]:
     """Wait for what the feed tells of the client's organization."""
-    feed = PeerFeed("reports", client.channel)
 
     async def payloads() -> list[RunFailed | RunSucceeded]:
         events, _ = await feed.pull(0, [kind.DESCRIPTOR.full_name], 1_000)
@@ -39,12 +38,12 @@ async def published(
     return await eventually(payloads)
 
 
-async def test_a_run_that_succeeded_is_published(client: ReportsClient) -> None:
+async def test_a_run_that_succeeded_is_published(feed: PeerFeed, client: ReportsClient) -> None:
     dataset = await client.create_dataset()
     run = await client.finished((await client.start_run(events={"dataset_id": dataset.id})).id)
     user_id = str(client.tenant.owner.user_id)
     expected = RunSucceeded(org_id=client.org_id, run_id=run.id, user_id=user_id)
-    assert await published(client, RunSucceeded) == [expected]
+    assert await published(feed, client, RunSucceeded) == [expected]
 
 
 async def test_an_expired_file_is_deleted(
@@ -78,7 +77,7 @@ async def test_an_expired_file_is_deleted(
 
 
 async def test_a_run_that_failed_for_good_says_so(
-    client: ReportsClient, backbone: Backbone[ReportsSettings]
+    feed: PeerFeed, client: ReportsClient, backbone: Backbone[ReportsSettings]
 ) -> None:
     dataset = await client.create_dataset()
     own, database = services(backbone), backbone.database
@@ -114,4 +113,4 @@ async def test_a_run_that_failed_for_good_says_so(
     assert (ended.state, ended.failure) == (PackedRun.STATE_FAILED, GIVEN_UP)
     user_id = str(client.tenant.owner.user_id)
     expected = RunFailed(org_id=client.org_id, run_id=str(run.id), user_id=user_id)
-    assert await published(client, RunFailed) == [expected]
+    assert await published(feed, client, RunFailed) == [expected]
