@@ -22,6 +22,7 @@ class Canaries:
     mark: str = field(default_factory=lambda: f"canary{secrets.token_hex(8)}")
     made: set[str] = field(default_factory=set)
     addresses: set[str] = field(default_factory=set)
+    secrets: set[str] = field(default_factory=set)
 
     def text(self, label: str) -> str:
         """Make one of its own; lower case, for addresses are compared in lower case."""
@@ -37,14 +38,21 @@ class Canaries:
         self.addresses.add(address)
         return address
 
+    def secret(self, text: str) -> None:
+        """Look for what the system has made, and must keep nowhere; it has no mark either."""
+        self.secrets.add(text)
+
     def found_in(self, haystacks: Iterable[Haystack]) -> list[str]:
         """Say where any of them is, in which form."""
-        needles = [needle for text in (self.mark, *self.addresses) for needle in forms(text)]
+        needles = [needle for text in self._wanted() for needle in forms(text)]
         return [
             f"{haystack.place}: {haystack.name}: {form}"
             for haystack in haystacks
             for form in found(needles, haystack.content)
         ]
+
+    def _wanted(self) -> tuple[str, ...]:
+        return (self.mark, *self.addresses, *self.secrets)
 
     def _added(self, text: str) -> str:
         self.made.add(text)

@@ -130,6 +130,17 @@ class People:
         assert (await client.get(f"/api/orgs/{org}/audit-events")).status_code == 200
         if exports:
             await self._export(client, f"/api/orgs/{org}")
+            await self._use_a_key(client, f"/api/orgs/{org}")
+
+    async def _use_a_key(self, client: httpx.AsyncClient, org: str) -> None:
+        """Make an API key, let a machine use it, and replace its secret."""
+        key = (await client.post(f"{org}/api-keys", json={"name": "CI", "role": "viewer"})).json()
+        rotated = (await client.post(f"{org}/api-keys/{key['id']}:rotate", json={})).json()
+        for secret, status in ((key["secret"], 401), (rotated["secret"], 200)):
+            self.canaries.secret(secret)
+            headers = {"Authorization": f"Bearer {secret}"}
+            async with httpx.AsyncClient(base_url=self.url, headers=headers) as machine:
+                assert (await machine.get(org)).status_code == status
 
     async def _export(self, client: httpx.AsyncClient, org: str) -> None:
         body = {"name": "orders", "dimensions": ["product"]}

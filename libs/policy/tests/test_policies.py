@@ -64,6 +64,7 @@ def test_a_complete_policy_is_accepted() -> None:
         ({"idempotency": options_pb2.IDEMPOTENCY_NONE, "public_seconds": 1}, "lacks .*SAFE"),
         ({"access": options_pb2.ACCESS_ORG}, "lacks permission.*min_role.*org_id"),
         ({"recent_auth": True}, "lacks access USER or ORG"),
+        ({"people_only": True}, "lacks access ORG, since it says people_only"),
     ],
 )
 def test_an_incomplete_policy_is_refused(change: dict[str, object], complaint: str) -> None:

@@ -188,7 +188,7 @@ def test_the_route_list_has_a_line_for_each_route() -> None:
     assert len([line for line in lines if line.startswith("| ")]) == 2 + len(ROUTES) + len(MANUAL)
     assert (
         "| PATCH | `/api/orgs/{org_id}/members/{user_id}` "
-        "| `tenancy.v1.MemberService.UpdateMember` | org | `tenancy.members.update` | admin "
-        "| write | - | `users/{user_id}` | `tenancy.members.update` |"
+        "| `tenancy.v1.MemberService.UpdateMember` | org, people | `tenancy.members.update` "
+        "| admin | write | - | `users/{user_id}` | `tenancy.members.update` |"
     ) in lines
     assert "| GET | `/api/files/{token}` | - | public | - | - | - | - | - | - |" in lines
