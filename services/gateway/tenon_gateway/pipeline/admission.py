@@ -187,7 +187,7 @@ def _question(exchange: Exchange, entry: Entry, rules: Rules, clients: Clients) 
     tags = expand(entry.tags, scope)
     session = SessionKey(identity.session_id)
     if identity.key is not None:
-        return Question(rules.for_key(identity.key), [session], tags)
+        return Question(rules.for_key(identity.key, session), [session], tags)
     assert identity.user_id is not None, "who is no key is somebody"
     member = MemberKey(exchange.org_id, identity.user_id) if exchange.org_id else None
     limits = rules.for_user(identity.user_id, member)

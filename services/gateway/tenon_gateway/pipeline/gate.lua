@@ -5,7 +5,7 @@
 --       [3] the version for a tag that has none  [4] its seconds to live
 --       then for each limit: microseconds per request, microseconds of backlog allowed
 --       then for each request: how many limits, and for each its place in KEYS and the place of
---       the membership without which it does not apply (0: it always does)
+--       the grant without which it does not apply (0: it always does)
 -- Answer: for each request the microseconds to wait, 0 if let in; for each limit its backlog
 --       in microseconds afterwards; the grants; the versions; the run of Redis.
 --
@@ -22,8 +22,8 @@ for i = 1, limits do
   free_at[i] = math.max(now, tonumber(values[i]) or now)
 end
 
-local function applies(member)
-  return member == 0 or (tonumber((values[member] or ''):match('^%d+')) or 0) > 0
+local function applies(grant)
+  return grant == 0 or (tonumber((values[grant] or ''):match('^%d+')) or 0) > 0
 end
 
 local at = 5 + 2 * limits

@@ -77,8 +77,8 @@ class _Batch:
         for question in self._questions:
             arguments.append(len(question.limits))
             for limit in question.limits:
-                member = limit.member and self._places[limit.member] + 1
-                arguments += (self._places[limit.key] + 1, member or 0)
+                grant = limit.grant and self._places[limit.grant] + 1
+                arguments += (self._places[limit.key] + 1, grant or 0)
         return arguments
 
     def answers(self, reply: Sequence[Any]) -> list[Answer]:
@@ -95,7 +95,7 @@ class _Batch:
         backlogs = [
             (limit, values[places[limit.key]])
             for limit in question.limits
-            if limit.member is None or levels[limit.member]
+            if limit.grant is None or levels[limit.grant]
         ]
         versions = [values[places[tag]] for tag in question.tags]
         if any(map(is_mark, versions)):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tenon_gateway.pipeline.reply import Header
 from tenon_gateway.settings import Rate, RateClass
 from tenon_policy.api_keys import KeyScope
-from tenon_policy.grants import MemberKey
+from tenon_policy.grants import GrantKey, MemberKey, SessionKey
 
 SECOND_US = 1_000_000
 IPV6_SITE_BITS = 64
@@ -53,13 +53,13 @@ class Rule:
 class Limit(NamedTuple):
     """A rule applied to somebody; `key` is the Redis key of their counter.
 
-    With `member` it is charged only where that is known to be a member: nobody uses up the
-    requests of an organization that they do not belong to.
+    With `grant` it is charged only where that is known to be given: nobody uses up the requests of
+    an organization that they do not belong to.
     """
 
     rule: Rule
     key: str
-    member: MemberKey | None = None
+    grant: GrantKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,13 @@ class Rules:
             limits.append(Limit(self.org, f"limit:{self.org.name}:{member.org_id}", member))
         return limits
 
-    def for_key(self, key: KeyScope) -> list[Limit]:
-        """Return the limits of an API key: its own, and its organization's whatever it asks for."""
+    def for_key(self, key: KeyScope, secret: SessionKey) -> list[Limit]:
+        """Return the limits of an API key: its own, and its organization's whatever it asks for,
+        as long as its secret is good.
+        """
         limits = self._for_principal(key.key_id)
         if self.org:
-            limits.append(Limit(self.org, f"limit:{self.org.name}:{key.org_id}"))
+            limits.append(Limit(self.org, f"limit:{self.org.name}:{key.org_id}", secret))
         return limits
 
     def _for_principal(self, principal: object) -> list[Limit]:

@@ -11,7 +11,9 @@ from tenon_gateway.pipeline.limits import (
     site,
 )
 from tenon_gateway.settings import RATE_CLASSES, Rate, RateClass
-from tenon_policy.grants import MemberKey
+from tenon_policy.api_keys import KeyScope
+from tenon_policy.grants import MemberKey, SessionKey
+from tenon_policy.policies import Role
 
 RULE = Rule.of("read-user", Rate(count=60, seconds=60))
 
@@ -57,7 +59,16 @@ def test_a_member_counts_for_user_and_organization() -> None:
     member = MemberKey(uuid7(), uuid7())
     limits = rules.for_user(member.user_id, member)
     assert [limit.rule.name for limit in limits] == ["read-user", "read-org"]
-    assert [limit.member for limit in limits] == [None, member]
+    assert [limit.grant for limit in limits] == [None, member]
+
+
+def test_an_api_key_counts_for_itself_and_its_organization_while_it_is_good() -> None:
+    rules = Rules.of("read", RATE_CLASSES["read"])
+    key, secret = KeyScope(uuid7(), uuid7(), Role.MEMBER, frozenset()), SessionKey(uuid7())
+    limits = rules.for_key(key, secret)
+    names = [f"limit:read-user:{key.key_id}", f"limit:read-org:{key.org_id}"]
+    assert [limit.key for limit in limits] == names
+    assert [limit.grant for limit in limits] == [None, secret]
 
 
 def test_a_class_without_user_numbers_leaves_users_alone() -> None:
