@@ -147,7 +147,7 @@ class System:
         """
         for service in EVERYBODY_NEEDS:
             self.start(service)
-        settings = self.settings(app, **changes)
+        settings = self.settings(app, process="", **changes)
         owner = settings.migration_database_url
         assert owner is not None
         migrations.run(owner.get_secret_value(), schema=app.name, versions=app.migrations)

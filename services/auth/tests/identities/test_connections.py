@@ -238,7 +238,7 @@ async def test_a_first_password_is_chosen_by_a_mailed_link(
     first = await visitor.log_in(sub=subject)
     await forget(first.user.email)
     (link_id,) = links_of(admin, first.user.id)
-    channel = system.channel("auth", caller="notifications")
+    channel = system.channel("auth", caller="notifications-worker")
     notice = await LinkServiceStub(channel).GetLinkNotice(
         GetLinkNoticeRequest(user_id=first.user.id, link_id=link_id)
     )

@@ -4,8 +4,8 @@ from alembic import op
 
 from tenon_db import migrations as m
 
-revision = "0009"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
