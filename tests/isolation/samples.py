@@ -37,12 +37,21 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "IdentityService.ConnectIdentity": [{"provider": NOBODY}],
     "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
     "OrganizationService.CreateOrganization": [{"name": NEW}],
+    "LogInService.ConfirmSession": [{"password": PASSWORD}],
+    "PasskeyService.AddPasskey": [{"name": NEW}],
+    "PasskeyService.RenamePasskey": [{"name": NEW}],
     "PasswordService.ChangePassword": [
         {"current_password": PASSWORD, "new_password": "another horse and battery"}
     ],
 }
 
-ONCE = frozenset({"PasswordService.ChangePassword"})
+ONCE = frozenset(
+    {
+        "LogInService.ConfirmSession",
+        "PasswordService.ChangePassword",
+        "SecondFactorService.ConfirmTotp",
+    }
+)
 """The second of two equal requests means something else, so no two can be compared. These name
 nothing but the caller's own secrets."""
 
@@ -55,6 +64,7 @@ KINDS = {
     "session_id": "session",
     "identity_id": "identity",
     "key_id": "api key",
+    "passkey_id": "passkey",
     "events.id": "event",
 }
 

@@ -12,6 +12,8 @@ import psycopg
 from psycopg import sql
 
 from services.auth.tests.identities.stored import add_identity
+from services.auth.tests.passkeys.authenticator import Authenticator
+from services.auth.tests.second_factors.enrolled import register
 from services.reports.tests.reports_client import ReportsClient, event
 from tenon.auth.v1.session_service_pb2 import LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
@@ -98,6 +100,7 @@ class Registry:
             "api key": keys[0].id,
             "session": await _other_session(channels["auth"], tenant.owner),
             "identity": await add_identity(self.system, tenant.owner.user_id),
+            "passkey": await _passkeys(self.system, channels["auth"], tenant.owner),
         }
         secrets = {
             secret,
@@ -170,6 +173,13 @@ async def _other_session(auth: grpc.aio.Channel, caller: Caller) -> str:
     request = LogInRequest(email=caller.email, password=PASSWORD)
     session_id: str = (await SessionServiceStub(auth).LogIn(request)).session.id
     return session_id
+
+
+async def _passkeys(system: System, auth: grpc.aio.Channel, caller: Caller) -> str:
+    """Give somebody two passkeys; return the id of one."""
+    for _ in range(2):
+        added = await register(auth, caller.metadata, Authenticator(system.url))
+    return str(added.passkey.id)
 
 
 async def _reports(client: ReportsClient) -> tuple[dict[str, str], str]:

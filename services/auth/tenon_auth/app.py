@@ -8,7 +8,10 @@ from pathlib import Path
 from tenon.auth.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer_to_server
 from tenon.auth.v1.identity_service_pb2_grpc import add_IdentityServiceServicer_to_server
 from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
+from tenon.auth.v1.log_in_service_pb2_grpc import add_LogInServiceServicer_to_server
+from tenon.auth.v1.passkey_service_pb2_grpc import add_PasskeyServiceServicer_to_server
 from tenon.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
+from tenon.auth.v1.second_factor_service_pb2_grpc import add_SecondFactorServiceServicer_to_server
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
@@ -22,8 +25,15 @@ from tenon_auth.identities.tasks import IdentityTasks
 from tenon_auth.links.rpc import LinkServicer
 from tenon_auth.links.service import LinkService
 from tenon_auth.links.tokens import LinkTokens
+from tenon_auth.log_ins.rpc import LogInServicer
+from tenon_auth.log_ins.service import LogInService
 from tenon_auth.operators.opened import Opened
 from tenon_auth.operators.service import OperatorService
+from tenon_auth.passkeys.ceremonies import Ceremonies
+from tenon_auth.passkeys.challenges import Challenges
+from tenon_auth.passkeys.keys import Passkeys
+from tenon_auth.passkeys.rpc import PasskeyServicer
+from tenon_auth.passkeys.service import PasskeyService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.guesses import Allowance, GuessLimiter
 from tenon_auth.passwords.hashing import PasswordHasher
@@ -32,6 +42,12 @@ from tenon_auth.passwords.service import PasswordService
 from tenon_auth.passwords.tasks import PasswordTasks
 from tenon_auth.providers.flows import FlowTokens
 from tenon_auth.providers.service import ProviderService
+from tenon_auth.recovery_codes.service import RecoveryCodeService
+from tenon_auth.second_factors.factors import SecondFactors
+from tenon_auth.second_factors.rpc import SecondFactorServicer
+from tenon_auth.second_factors.service import SecondFactorService
+from tenon_auth.second_steps.service import SecondStepService
+from tenon_auth.second_steps.tokens import StepTokens
 from tenon_auth.sessions.rpc import SessionServicer
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
@@ -41,6 +57,7 @@ from tenon_auth.signing_keys.operator import SigningKeyOperator
 from tenon_auth.signing_keys.rotation import RotationTasks
 from tenon_auth.signing_keys.rpc import SigningKeyServicer
 from tenon_auth.signing_keys.service import SigningKeyService
+from tenon_auth.totp.service import TotpService
 from tenon_auth.users.rpc import UserServicer
 from tenon_auth.users.service import UserService
 from tenon_core import logging
@@ -73,13 +90,35 @@ class Accounts:
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
 
 
+class Factors:
+    """Second factors, and the log-ins that wait for one."""
+
+    def __init__(self, backbone: Backbone[AuthSettings], accounts: Accounts) -> None:
+        keyring, cipher = accounts.keyring, accounts.cipher
+        self.devices = DeviceService(backbone.database)
+        self.second_steps = SecondStepService(
+            backbone.database,
+            StepTokens(BlindIndex(keyring, NAME, "second_steps", "token")),
+            self.devices,
+        )
+        self.totp = TotpService(cipher)
+        self.recovery_codes = RecoveryCodeService(
+            BlindIndex(keyring, NAME, "recovery_codes", "code_hash")
+        )
+        challenges = Challenges(BlindIndex(keyring, NAME, "spent_challenges", "challenge"))
+        ceremonies = Ceremonies(backbone.settings.public_url)
+        self.passkeys = Passkeys(cipher, challenges, ceremonies)
+        self.all = SecondFactors(self.totp, self.passkeys, self.recovery_codes, self.second_steps)
+
+
 class LogIns:
     """What servers, and operators beside them, stand on."""
 
     def __init__(self, backbone: Backbone[AuthSettings], accounts: Accounts) -> None:
         settings, database = backbone.settings, backbone.database
         self.signing_keys = SigningKeyService(settings.signing_keys_directory)
-        self.devices = DeviceService(database)
+        self.factors = Factors(backbone, accounts)
+        self.devices = self.factors.devices
         self.guesses = GuessLimiter(
             backbone.redis,
             BlindIndex(accounts.keyring, NAME, "guesses", "network"),
@@ -91,6 +130,7 @@ class LogIns:
             accounts.users,
             accounts.links,
             self.devices,
+            self.factors.second_steps,
             PasswordHasher(settings.bcrypt_cost),
             self.guesses,
         )
@@ -100,6 +140,7 @@ class LogIns:
             accounts.users,
             self.credentials,
             self.devices,
+            self.factors.all,
             self.signing_keys,
             TokenVerifier(KeySet(self.signing_keys.public_keys)),
             backbone.grant_changes,
@@ -114,7 +155,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     users, links = accounts.users, accounts.links
     devices, guesses = log_ins.devices, log_ins.guesses
     credentials, sessions = log_ins.credentials, log_ins.sessions
-    signing_keys = log_ins.signing_keys
+    signing_keys, factors = log_ins.signing_keys, log_ins.factors
     sign_ups = SignUpService(
         database, settings.sign_ups, accounts.queue, users, links, guesses, credentials, sessions
     )
@@ -130,6 +171,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         People(database, accounts.cipher, subjects, users, sign_ups, sessions),
         users,
         credentials,
+        factors.passkeys,
         sessions,
     )
     api_keys = ApiKeyService(
@@ -138,10 +180,29 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         signing_keys,
         backbone.grant_changes,
     )
+    second_factors = SecondFactorService(
+        database, users, factors.totp, factors.passkeys, factors.recovery_codes, factors.all
+    )
+    passkeys = PasskeyService(database, accounts.cipher, users, factors.passkeys, factors.all)
+    log_in_service = LogInService(
+        database,
+        users,
+        credentials,
+        devices,
+        factors.passkeys,
+        factors.all,
+        factors.second_steps,
+        sessions,
+        guesses,
+        Allowance(settings.guesses_per_second_factor, GUESSES_SECONDS),
+    )
     return [
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions, api_keys)),
         (add_ApiKeyServiceServicer_to_server, ApiKeyServicer(api_keys)),
+        (add_LogInServiceServicer_to_server, LogInServicer(log_in_service)),
+        (add_SecondFactorServiceServicer_to_server, SecondFactorServicer(second_factors)),
+        (add_PasskeyServiceServicer_to_server, PasskeyServicer(passkeys)),
         (add_PasswordServiceServicer_to_server, PasswordServicer(passwords)),
         (add_LinkServiceServicer_to_server, LinkServicer(links)),
         (add_IdentityServiceServicer_to_server, IdentityServicer(identities)),

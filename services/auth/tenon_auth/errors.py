@@ -43,7 +43,7 @@ class WrongPassword(TenonError):
 
 
 class TooManyGuesses(TenonError):
-    """The password was wrong too often. Wait, or choose a new one by "forgot password"."""
+    """It was wrong too often. Wait; a forgotten password is replaced by "forgot password"."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "too_many_guesses"
@@ -211,3 +211,78 @@ class RoleAboveOwn(TenonError):
 
     code = Code.PERMISSION_DENIED
     reason = "role_above_own"
+
+
+class InvalidCode(TenonError):
+    """The code is wrong, or was used before. Wait for the next one, or take another."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "invalid_code"
+
+
+class MfaTokenSpent(TenonError):
+    """The log-in was finished, took too long, or is of another device. Log in anew."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "mfa_token_spent"
+
+
+class SecondFactorRequired(TenonError):
+    """You have a second factor, so the password alone is not enough."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "second_factor_required"
+
+
+class NoSecondFactor(TenonError):
+    """Recovery codes stand in for a second factor, and you have none. Add one first."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "no_second_factor"
+
+
+class TotpExists(TenonError):
+    """You have an authenticator app already. Remove it first."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "totp_exists"
+
+
+class TotpNotFound(NotFound):
+    """There is no authenticator app, or it was not confirmed in time."""
+
+    reason = "totp_not_found"
+
+
+class PasskeyNotFound(NotFound):
+    """There is no such passkey, or it is not yours."""
+
+    reason = "passkey_not_found"
+
+
+class PasskeyExists(TenonError):
+    """This passkey is registered already."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "passkey_exists"
+
+
+class TooManyPasskeys(TenonError):
+    """You have as many passkeys as one may have. Remove one first."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "too_many_passkeys"
+
+
+class InvalidPasskey(TenonError):
+    """The passkey does not prove who you are. Try again, or take another."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "invalid_passkey"
+
+
+class ChallengeSpent(TenonError):
+    """The passkey was asked too long ago, or has answered before. Start anew."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "challenge_spent"

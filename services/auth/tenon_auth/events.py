@@ -3,13 +3,17 @@
 from enum import IntEnum
 from uuid import UUID
 
-from tenon.auth.v1 import events_pb2
+from tenon.auth.v1 import events_pb2, second_factor_pb2
 from tenon.auth.v1.events_pb2 import (
     ApiKeyCreated,
     ApiKeyRevoked,
     IdentityLinked,
     PasswordChanged,
     PasswordForgotten,
+    RecoveryCodesReplaced,
+    RecoveryCodeUsed,
+    SecondFactorAdded,
+    SecondFactorRemoved,
     SessionEnded,
     SessionStarted,
     SignUpRepeated,
@@ -106,3 +110,25 @@ def api_key_created(org_id: UUID, key_id: UUID) -> Event:
 
 def api_key_revoked(org_id: UUID, key_id: UUID) -> Event:
     return Event.of(ApiKeyRevoked(org_id=str(org_id), key_id=str(key_id)), org_id=org_id)
+
+
+def second_factor_added(user_id: UUID, kind: int) -> Event:
+    payload = SecondFactorAdded(user_id=str(user_id), kind=_packed_kind(kind))
+    return Event.of(payload, user_id=user_id)
+
+
+def second_factor_removed(user_id: UUID, kind: int) -> Event:
+    payload = SecondFactorRemoved(user_id=str(user_id), kind=_packed_kind(kind))
+    return Event.of(payload, user_id=user_id)
+
+
+def recovery_code_used(user_id: UUID) -> Event:
+    return Event.of(RecoveryCodeUsed(user_id=str(user_id)), user_id=user_id)
+
+
+def recovery_codes_replaced(user_id: UUID) -> Event:
+    return Event.of(RecoveryCodesReplaced(user_id=str(user_id)), user_id=user_id)
+
+
+def _packed_kind(kind: int) -> "second_factor_pb2.SecondFactorKind.ValueType":
+    return second_factor_pb2.SecondFactorKind.ValueType(kind)

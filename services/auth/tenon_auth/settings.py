@@ -18,7 +18,7 @@ class AuthSettings(ServiceSettings):
     )
 
     public_url: str
-    """Where browsers reach the gateway: providers lead them back there."""
+    """Where browsers reach the gateway: passkeys are bound to it, and providers lead back there."""
     signing_keys_directory: Path
     """RSA keys as `<kid>.pem`; the last by name signs, all verify. They may be replaced while auth
     runs."""
@@ -32,6 +32,8 @@ class AuthSettings(ServiceSettings):
     """Wrong passwords in a quarter of an hour for an address, or on a device known to it."""
     guesses_per_network: PositiveInt = 100
     """Wrong passwords in a quarter of an hour from one network (/24 of IPv4, /48 of IPv6)."""
+    guesses_per_second_factor: PositiveInt = 5
+    """Wrong codes in a quarter of an hour for a user, or on a device known to be theirs."""
     sign_up: SignUps | None = None
     """`open` (the default in development), `verified` (in production), `closed`."""
     session_life: timedelta = timedelta(days=7)

@@ -36,6 +36,7 @@ from tenon_gateway.routers.endpoints import READ, Endpoint, refuse
 from tenon_gateway.routers.files import FilesRouter
 from tenon_gateway.routers.health import HealthRouter
 from tenon_gateway.routers.mailbox import MailboxRouter
+from tenon_gateway.routers.mfa import MfaRouter
 from tenon_gateway.routers.oidc import OidcRouter
 from tenon_gateway.routers.operations import OPERATIONS
 from tenon_gateway.routers.uploads import UploadsRouter
@@ -182,6 +183,7 @@ def _service_endpoints(
     return [
         *AuthRouter(auth, tenancy, settings).endpoints(),
         *OidcRouter(IdentityClient(caller, auth, policies), settings).endpoints(),
+        *MfaRouter(auth, settings).endpoints(),
         *UploadsRouter(reports, settings).endpoints(),
         *FilesRouter(reports, settings.storage_directory, link_key).endpoints(),
     ]

@@ -41,6 +41,14 @@ class DeviceService:
         await repository.add(user_id, tokens.hash_for(user_id, token), at)
         return token, True
 
+    def token_of(self, device: Device) -> str:
+        """Return the token that a device has, or one for it to have; it is not known by that."""
+        return device.token if tokens.is_ours(device.token) else tokens.new_token()
+
+    def hash_for(self, user_id: UUID, token: str) -> bytes:
+        """Return what stands for a device among the user's."""
+        return tokens.hash_for(user_id, token)
+
     async def forget_others(self, tx: Transaction, user_id: UUID, but: Device) -> None:
         """Forget all devices but this: one of them may be somebody's who had the password."""
         kept = tokens.hash_for(user_id, but.token) if tokens.is_ours(but.token) else b""

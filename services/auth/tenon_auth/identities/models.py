@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, DateTime, LargeBinary, Table, Text, Uuid
 
-from tenon_auth.sessions.models import LogIn
+from tenon_auth.sessions.models import LogIn, SecondStep
 from tenon_auth.users.models import METADATA
 from tenon_crypto.fields import SealedTable
 from tenon_db.tables import GLOBAL, USER
@@ -69,7 +69,7 @@ class Finished:
     """Where a browser goes in the end; `log_in` is None where an account was connected."""
 
     return_to: str
-    log_in: LogIn | None = None
+    log_in: LogIn | SecondStep | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tenon_auth.errors import (
 from tenon_auth.identities.models import Identity
 from tenon_auth.identities.repository import IdentityLoginRepository, IdentityRepository
 from tenon_auth.providers.models import Person
-from tenon_auth.sessions.models import AuthMethod, LogIn
+from tenon_auth.sessions.models import AuthMethod, LogIn, SecondStep
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.sign_ups.service import SignUpService
 from tenon_auth.users.service import UserService
@@ -51,7 +51,7 @@ class People:
         self._sign_ups = sign_ups
         self._sessions = sessions
 
-    async def log_in(self, call: Call, person: Person, device: Device) -> LogIn:
+    async def log_in(self, call: Call, person: Person, device: Device) -> LogIn | SecondStep:
         """Log a person in; ProviderEmailUnverified, AccountUnverified, ProviderConnected,
         SignUpClosed.
         """
@@ -79,7 +79,7 @@ class People:
                 call.access(f"identities/{identity_id}", user_id=user_id),
             )
 
-    async def _log_in(self, call: Call, person: Person, device: Device) -> LogIn:
+    async def _log_in(self, call: Call, person: Person, device: Device) -> LogIn | SecondStep:
         known = await self._find(person)
         if known:
             return await self._enter(call, known, person, device)
@@ -91,14 +91,18 @@ class People:
             return await self._link(call, owner, person, device)
         return await self._make(call, person, device)
 
-    async def _enter(self, call: Call, user_id: UUID, person: Person, device: Device) -> LogIn:
+    async def _enter(
+        self, call: Call, user_id: UUID, person: Person, device: Device
+    ) -> LogIn | SecondStep:
         async with self._database.user(user_id) as tx:
             if not await IdentityRepository(tx, self._cipher).is_there(user_id, person.issuer):
                 raise IdentityTaken  # it was disconnected meanwhile
             user = await self._users.get_within(tx, user_id)
             return await self._sessions.begin(tx, call, user, device, [AuthMethod.FEDERATED])
 
-    async def _link(self, call: Call, user_id: UUID, person: Person, device: Device) -> LogIn:
+    async def _link(
+        self, call: Call, user_id: UUID, person: Person, device: Device
+    ) -> LogIn | SecondStep:
         """Log in to the account that has the person's address, which the provider vouches for.
 
         It must be verified here, too: else whoever signed up with it first, and may know the

@@ -17,7 +17,14 @@ from tenon.auth.v1.identity_service_pb2_grpc import IdentityServiceServicer
 from tenon_auth.identities.models import Shown
 from tenon_auth.identities.service import IdentityService
 from tenon_auth.providers.models import Answer
-from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user, read_device
+from tenon_auth.sessions.models import SecondStep
+from tenon_auth.sessions.packing import (
+    packed_session,
+    packed_tokens,
+    packed_user,
+    read_device,
+    step_fields,
+)
 from tenon_core.ids import parse_id
 from tenon_rpc.guard import current_call
 from tenon_rpc.times import packed_time
@@ -61,6 +68,8 @@ class IdentityServicer(IdentityServiceServicer):
         log_in = finished.log_in
         if log_in is None:
             return FinishProviderLogInResponse(return_to=finished.return_to)
+        if isinstance(log_in, SecondStep):
+            return FinishProviderLogInResponse(**step_fields(log_in), return_to=finished.return_to)
         return FinishProviderLogInResponse(
             user=packed_user(log_in.user),
             session=packed_session(log_in.session, log_in.session.id),

@@ -12,6 +12,7 @@ from tenon_auth.identities.models import Begun, Finished, Identity, Shown
 from tenon_auth.identities.people import People
 from tenon_auth.identities.repository import IdentityRepository, SpentFlowRepository
 from tenon_auth.identities.returns import valid_return_to
+from tenon_auth.passkeys.keys import Passkeys
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.providers.flows import Flow, FlowTokens
 from tenon_auth.providers.models import Answer, ProviderSettings
@@ -36,6 +37,7 @@ class IdentityService:
         people: People,
         users: UserService,
         credentials: Credentials,
+        passkeys: Passkeys,
         sessions: SessionService,
     ) -> None:
         self._database = database
@@ -45,6 +47,7 @@ class IdentityService:
         self._people = people
         self._users = users
         self._credentials = credentials
+        self._passkeys = passkeys
         self._sessions = sessions
 
     def providers(self) -> Sequence[ProviderSettings]:
@@ -96,7 +99,8 @@ class IdentityService:
                 raise IdentityNotFound
             usable = [one for one in held if self._providers.find(one.issuer)]
             is_left = any(one.id != identity_id for one in usable)
-            if not is_left and not await self._credentials.has_password(tx):
+            has_others = is_left or await self._passkeys.count(tx) > 0
+            if not has_others and not await self._credentials.has_password(tx):
                 raise LastWayIn
             await repository.remove(call.user, identity_id)
             await tx.publish(call.access(f"identities/{identity_id}"))

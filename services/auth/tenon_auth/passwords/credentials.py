@@ -12,6 +12,7 @@ from tenon_auth.passwords.guesses import Charge, GuessLimiter
 from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_auth.passwords.models import Credential
 from tenon_auth.passwords.repository import CredentialRepository
+from tenon_auth.second_steps.service import SecondStepService
 from tenon_auth.users.service import UserService
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
@@ -27,6 +28,7 @@ class Credentials:
         users: UserService,
         links: LinkService,
         devices: DeviceService,
+        second_steps: SecondStepService,
         hasher: PasswordHasher,
         guesses: GuessLimiter,
     ) -> None:
@@ -34,6 +36,7 @@ class Credentials:
         self._users = users
         self._links = links
         self._devices = devices
+        self._second_steps = second_steps
         self._hasher = hasher
         self._guesses = guesses
 
@@ -78,13 +81,15 @@ class Credentials:
     async def replace(
         self, tx: Transaction, user_id: UUID, password_hash: str, seen: Credential | None = None
     ) -> None:
-        """Replace a password, and whatever else was good for replacing it.
+        """Replace a password, and whatever else was good for replacing it; no log-in goes on that
+        the old one began.
 
         InvalidCredentials if it is not the one that was `seen` any more.
         """
         if not await CredentialRepository(tx).replace(user_id, password_hash, seen):
             raise InvalidCredentials
         await self._links.use_up(tx, user_id, Purpose.RESET_PASSWORD)
+        await self._second_steps.use_up(tx, user_id)
 
     async def _matches(self, password: str, credential: Credential | None, charge: Charge) -> bool:
         try:

@@ -39,8 +39,11 @@ class AuthMethod(StrEnum):
     FEDERATED = "fed"
 
     LINK = "link"
-
+    MULTI = "mfa"
+    PASSKEY = "pop"
     PASSWORD = "pwd"  # noqa: S105 # a name of the standard, no secret
+    RECOVERY_CODE = "recovery_code"
+    TOTP = "otp"
 
 
 class Presented(Enum):
@@ -92,6 +95,17 @@ class Tokens:
     refresh_token: str
     refresh_expire_time: datetime
     device_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondStep:
+    """What a log-in goes on with whose user has a second factor: no session yet. `kinds` are what
+    it can be finished by, as numbers of `SecondFactorKind`.
+    """
+
+    token: str
+    device_token: str
+    kinds: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)

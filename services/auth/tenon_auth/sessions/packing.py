@@ -1,11 +1,13 @@
 """Users and sessions as they travel."""
 
+from typing import Any
 from uuid import UUID
 
 from tenon.auth.v1 import session_pb2, user_pb2
+from tenon.auth.v1.second_factor_pb2 import SecondFactorKind
 from tenon_auth.devices.models import Device
 from tenon_auth.devices.names import device_name
-from tenon_auth.sessions.models import Session, Tokens
+from tenon_auth.sessions.models import SecondStep, Session, Tokens
 from tenon_auth.users.models import User
 from tenon_rpc.times import packed_time
 
@@ -43,6 +45,16 @@ def packed_tokens(tokens: Tokens) -> session_pb2.Tokens:
         refresh_expire_time=packed_time(tokens.refresh_expire_time),
         device_token=tokens.device_token,
     )
+
+
+def step_fields(step: SecondStep) -> dict[str, Any]:
+    """Return what a reply says in place of user and session."""
+    return {
+        "mfa_required": True,
+        "mfa_token": step.token,
+        "mfa_methods": map(SecondFactorKind.ValueType, step.kinds),
+        "tokens": session_pb2.Tokens(device_token=step.device_token),
+    }
 
 
 def read_device(device: session_pb2.Device) -> Device:

@@ -50,6 +50,13 @@ class SessionRepository:
             .values(generation=session.generation, rotate_time=session.rotate_time)
         )
 
+    async def confirm(self, session: Session) -> None:
+        await self._tx.execute(
+            update(sessions)
+            .where(*self._is(session.id))
+            .values(auth_time=session.auth_time, methods=session.methods)
+        )
+
     async def end(self, session_ids: Sequence[UUID], at: datetime) -> None:
         await self._tx.execute(
             update(sessions)

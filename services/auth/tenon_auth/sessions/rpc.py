@@ -20,6 +20,7 @@ from tenon.auth.v1.session_service_pb2 import (
 )
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceServicer
 from tenon_auth.api_keys.service import ApiKeyService
+from tenon_auth.sessions.models import SecondStep
 from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user, read_device
 from tenon_auth.sessions.service import SessionService
 from tenon_core.ids import parse_id
@@ -35,6 +36,8 @@ class SessionServicer(SessionServiceServicer):
         log_in = await self._sessions.log_in(
             current_call(), request.email, request.password, read_device(request.device)
         )
+        if isinstance(log_in, SecondStep):
+            return LogInResponse(**step_fields(log_in))
         return LogInResponse(
             user=packed_user(log_in.user),
             session=packed_session(log_in.session, log_in.session.id),

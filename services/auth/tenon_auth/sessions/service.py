@@ -10,8 +10,16 @@ from tenon_auth.devices.service import DeviceService
 from tenon_auth.errors import SessionNotFound
 from tenon_auth.events import SessionEndCause
 from tenon_auth.passwords.credentials import Credentials
+from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions import refresh_tokens
-from tenon_auth.sessions.models import AuthMethod, LogIn, Presented, Session, Tokens
+from tenon_auth.sessions.models import (
+    AuthMethod,
+    LogIn,
+    Presented,
+    SecondStep,
+    Session,
+    Tokens,
+)
 from tenon_auth.sessions.refresh_tokens import RefreshToken
 from tenon_auth.sessions.repository import SessionRepository
 from tenon_auth.signing_keys.service import AccessClaims, SigningKeyService
@@ -48,6 +56,7 @@ class SessionService:
         users: UserService,
         credentials: Credentials,
         devices: DeviceService,
+        factors: SecondFactors,
         signing_keys: SigningKeyService,
         verifier: TokenVerifier,
         grants: GrantChanges,
@@ -58,13 +67,16 @@ class SessionService:
         self._users = users
         self._credentials = credentials
         self._devices = devices
+        self._factors = factors
         self._signing_keys = signing_keys
         self._verifier = verifier
         self._grants = grants
         self._life = life
 
-    async def log_in(self, call: Call, email: str, password: str, device: Device) -> LogIn:
-        """Start a session by password; InvalidCredentials, TooManyGuesses."""
+    async def log_in(
+        self, call: Call, email: str, password: str, device: Device
+    ) -> LogIn | SecondStep:
+        """Log in by password; InvalidCredentials, TooManyGuesses."""
         credential = await self._credentials.verify(email, password, device)
         user_id = credential.user_id
         async with self._database.user(user_id) as tx:
@@ -79,8 +91,17 @@ class SessionService:
         user: User,
         device: Device,
         methods: Sequence[AuthMethod],
+    ) -> LogIn | SecondStep:
+        """Start a session of somebody who has had an account before; of who has a second factor,
+        only once that is proved.
+        """
+        asked = await self._factors.ask(tx, call, user.id, device, methods)
+        return asked or await self.admit(tx, call, user, device, methods)
+
+    async def admit(
+        self, tx: Transaction, call: Call, user: User, device: Device, methods: Sequence[str]
     ) -> LogIn:
-        """Start a session of somebody who has had an account before, and tell of it."""
+        """Start a session of somebody who has proved all that they must, and tell of it."""
         log_in = await self.start(tx, user, device, methods)
         session_id = log_in.session.id
         await tx.publish(
@@ -90,7 +111,7 @@ class SessionService:
         return log_in
 
     async def start(
-        self, tx: Transaction, user: User, device: Device, methods: Sequence[AuthMethod]
+        self, tx: Transaction, user: User, device: Device, methods: Sequence[str]
     ) -> LogIn:
         """Start a session in the transaction of its user, who proved by `methods` who they are.
 
@@ -119,6 +140,17 @@ class SessionService:
         token, is_new = await self._devices.remember(tx, user.id, device)
         tokens = dataclasses.replace(self._tokens(session), device_token=token)
         return LogIn(user, session, tokens, new_device=is_new)
+
+    async def confirm(self, tx: Transaction, call: Call, method: AuthMethod) -> LogIn:
+        """Note that the caller has proved now who they are; the refresh token stays as it is."""
+        session = await self._lock(tx, call.session)
+        methods = list(dict.fromkeys([*session.methods, method]))
+        proved = dataclasses.replace(session, auth_time=clock.now(), methods=methods)
+        await SessionRepository(tx, self._cipher).confirm(proved)
+        await tx.publish(call.access(f"sessions/{session.id}"))
+        user = await self._users.get_within(tx, call.user)
+        tokens = dataclasses.replace(self._tokens(proved), refresh_token="")
+        return LogIn(user, proved, tokens)
 
     async def refresh(self, call: Call, refresh_token: str) -> LogIn:
         """Exchange a refresh token.

@@ -7,6 +7,11 @@ from typing import Any, TypeAlias
 
 from tenon.auth.v1 import session_pb2
 from tenon.auth.v1.identity_service_pb2 import FinishProviderLogInResponse
+from tenon.auth.v1.log_in_service_pb2 import (
+    ConfirmSessionResponse,
+    LogInWithPasskeyResponse,
+    LogInWithSecondFactorResponse,
+)
 from tenon.auth.v1.session_pb2 import Session, Tokens
 from tenon.auth.v1.session_service_pb2 import (
     GetSessionRequest,
@@ -20,9 +25,12 @@ from tenon.auth.v1.user_service_pb2 import ConfirmSignUpResponse, SignUpResponse
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
+    CONFIRM_SESSION,
     CONFIRM_SIGN_UP,
     GET_SESSION,
     LOG_IN,
+    LOG_IN_WITH_PASSKEY,
+    LOG_IN_WITH_SECOND_FACTOR,
     LOG_OUT,
     REFRESH_SESSION,
     RESET_PASSWORD,
@@ -44,10 +52,15 @@ LoggedIn: TypeAlias = (
     SignUpResponse
     | ConfirmSignUpResponse
     | LogInResponse
+    | LogInWithSecondFactorResponse
+    | LogInWithPasskeyResponse
+    | ConfirmSessionResponse
     | RefreshSessionResponse
     | FinishProviderLogInResponse
 )
 """What says who is logged in, with their tokens."""
+
+MFA_FIELDS = ("mfa_required", "mfa_token", "mfa_methods")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +86,18 @@ class SignedIn:
     access_token: str
     access_expires: datetime
     refresh_token: str
+    """Empty if it stays as it is."""
     refresh_expires: datetime
     device_token: str
     """Empty unless it is a log-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondStep:
+    """A log-in that wants a second factor: what is told of it, and the token of its device."""
+
+    told: JsonObject
+    device_token: str
 
 
 class AuthClient:
@@ -87,7 +109,11 @@ class AuthClient:
         self._session = encoders.message(Session.DESCRIPTOR)
         self._read_sign_up = _body_reader(SIGN_UP, policies)
         self._read_confirmation = _body_reader(CONFIRM_SIGN_UP, policies)
+        self._log_in = encoders.message(LogInResponse.DESCRIPTOR)
         self._read_log_in = _body_reader(LOG_IN, policies)
+        self._read_second_factor = _body_reader(LOG_IN_WITH_SECOND_FACTOR, policies)
+        self._read_passkey = _body_reader(LOG_IN_WITH_PASSKEY, policies)
+        self._read_proof = _body_reader(CONFIRM_SESSION, policies)
         self._read_change = _body_reader(CHANGE_PASSWORD, policies)
         self._read_reset = _body_reader(RESET_PASSWORD, policies)
 
@@ -105,11 +131,34 @@ class AuthClient:
         reply = await self._caller.call(CONFIRM_SIGN_UP, request, metadata)
         return self.signed_in(reply)
 
-    async def log_in(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
+    async def log_in(self, body: bytes, device: Device, metadata: Headers) -> SignedIn | SecondStep:
         """Log in by what a JSON body says."""
         request = self._read_log_in(body)
         request.device.CopyFrom(device.packed())
         reply = await self._caller.call(LOG_IN, request, metadata)
+        return self.outcome(reply)
+
+    async def log_in_with_second_factor(
+        self, body: bytes, device: Device, metadata: Headers
+    ) -> SignedIn:
+        """Finish a log-in by the second factor that a JSON body holds."""
+        request = self._read_second_factor(body)
+        request.device.CopyFrom(device.packed())
+        reply = await self._caller.call(LOG_IN_WITH_SECOND_FACTOR, request, metadata)
+        return self.signed_in(reply)
+
+    async def log_in_with_passkey(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
+        """Log in by the passkey's answer that a JSON body holds."""
+        request = self._read_passkey(body)
+        request.device.CopyFrom(device.packed())
+        reply = await self._caller.call(LOG_IN_WITH_PASSKEY, request, metadata)
+        return self.signed_in(reply)
+
+    async def confirm_session(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
+        """Prove anew who the caller is, by what a JSON body says."""
+        request = self._read_proof(body)
+        request.device.CopyFrom(device.packed())
+        reply = await self._caller.call(CONFIRM_SESSION, request, metadata)
         return self.signed_in(reply)
 
     async def change_password(self, body: bytes, device: Device, metadata: Headers) -> None:
@@ -139,6 +188,16 @@ class AuthClient:
         """Return `{user, session}` of the caller."""
         reply = await self._caller.call(GET_SESSION, GetSessionRequest(), metadata)
         return {"user": self._user(reply.user), "session": self._session(reply.session)}
+
+    def outcome(self, reply: LogInResponse | FinishProviderLogInResponse) -> SignedIn | SecondStep:
+        """Return what a log-in came to that may want a second factor."""
+        if not reply.mfa_required:
+            return self.signed_in(reply)
+        asked = LogInResponse(
+            mfa_required=True, mfa_token=reply.mfa_token, mfa_methods=reply.mfa_methods
+        )
+        told = self._log_in(asked)
+        return SecondStep({name: told[name] for name in MFA_FIELDS}, reply.tokens.device_token)
 
     def signed_in(self, reply: LoggedIn) -> SignedIn:
         tokens: Tokens = reply.tokens

@@ -11,7 +11,7 @@ from tenon.auth.v1.identity_service_pb2 import (
     StartProviderLogInRequest,
     StartProviderLogInResponse,
 )
-from tenon_gateway.clients.auth import AuthClient, Device, SignedIn
+from tenon_gateway.clients.auth import AuthClient, Device, SecondStep, SignedIn
 from tenon_gateway.clients.rpcs import (
     CONNECT_IDENTITY,
     FINISH_PROVIDER_LOG_IN,
@@ -42,10 +42,10 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Where a browser goes in the end; `signed_in` is None where an account was connected."""
+    """Where a browser goes in the end; `log_in` is None where an account was connected."""
 
     return_to: str
-    signed_in: SignedIn | None
+    log_in: SignedIn | SecondStep | None
 
 
 class IdentityClient:
@@ -83,5 +83,5 @@ class IdentityClient:
         """End what was begun; `said` is the provider and what it has said."""
         request = FinishProviderLogInRequest(**said, flow_token=flow_token, device=device.packed())
         reply = await self._caller.call(FINISH_PROVIDER_LOG_IN, request, metadata)
-        signed_in = self._auth.signed_in(reply) if reply.HasField("session") else None
-        return Finished(reply.return_to, signed_in)
+        connected = not reply.HasField("tokens")
+        return Finished(reply.return_to, None if connected else self._auth.outcome(reply))

@@ -15,6 +15,14 @@ from tenon.auth.v1.identity_service_pb2 import (
     StartProviderLogInRequest,
     StartProviderLogInResponse,
 )
+from tenon.auth.v1.log_in_service_pb2 import (
+    ConfirmSessionRequest,
+    ConfirmSessionResponse,
+    LogInWithPasskeyRequest,
+    LogInWithPasskeyResponse,
+    LogInWithSecondFactorRequest,
+    LogInWithSecondFactorResponse,
+)
 from tenon.auth.v1.password_service_pb2 import (
     ChangePasswordRequest,
     ChangePasswordResponse,
@@ -72,6 +80,19 @@ CONFIRM_SIGN_UP = Rpc(
     "/tenon.auth.v1.UserService/ConfirmSignUp", ConfirmSignUpRequest, ConfirmSignUpResponse
 )
 LOG_IN = Rpc("/tenon.auth.v1.SessionService/LogIn", LogInRequest, LogInResponse)
+LOG_IN_WITH_SECOND_FACTOR = Rpc(
+    "/tenon.auth.v1.LogInService/LogInWithSecondFactor",
+    LogInWithSecondFactorRequest,
+    LogInWithSecondFactorResponse,
+)
+LOG_IN_WITH_PASSKEY = Rpc(
+    "/tenon.auth.v1.LogInService/LogInWithPasskey",
+    LogInWithPasskeyRequest,
+    LogInWithPasskeyResponse,
+)
+CONFIRM_SESSION = Rpc(
+    "/tenon.auth.v1.LogInService/ConfirmSession", ConfirmSessionRequest, ConfirmSessionResponse
+)
 CHANGE_PASSWORD = Rpc(
     "/tenon.auth.v1.PasswordService/ChangePassword", ChangePasswordRequest, ChangePasswordResponse
 )

@@ -5,7 +5,7 @@ import asyncio
 from fastapi import Request, Response
 
 from tenon_core.errors import FieldError, InvalidArgument, TenonError, Unauthenticated
-from tenon_gateway.clients.auth import AuthClient
+from tenon_gateway.clients.auth import MFA_FIELDS, AuthClient, SecondStep
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
     CONFIRM_SIGN_UP,
@@ -66,7 +66,11 @@ LOG_IN_OPERATION = ManualOperation(
     "/api/auth/login",
     rpcs=(LOG_IN.path,),
     body=Content(LOG_IN.request, omit=DEVICE),
-    reply=Content(LOG_IN.response, omit=TOKENS),
+    reply=Content(
+        LOG_IN.response,
+        omit=TOKENS,
+        optional=frozenset({"user", "session", *MFA_FIELDS}),
+    ),
 )
 REFRESH_OPERATION = ManualOperation(
     "POST",
@@ -148,10 +152,10 @@ class AuthRouter:
     async def log_in(self, request: Request) -> Response:
         exchange = exchange_of(request)
         body = await self._read(exchange)
-        signed_in = await self._auth.log_in(
-            body, self._browsers.device(exchange), exchange.metadata()
-        )
-        return self._browsers.welcome(exchange, signed_in, 200)
+        log_in = await self._auth.log_in(body, self._browsers.device(exchange), exchange.metadata())
+        if isinstance(log_in, SecondStep):
+            return self._browsers.ask(exchange, log_in)
+        return self._browsers.welcome(exchange, log_in, 200)
 
     async def refresh(self, request: Request) -> Response:
         """Exchange the refresh cookie; one that is no longer good is cleared with its fellow."""

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlencode
 from fastapi import Request, Response
 
 from tenon_core.errors import TenonError, Unavailable
+from tenon_gateway.clients.auth import SecondStep
 from tenon_gateway.clients.identities import Begun, IdentityClient
 from tenon_gateway.clients.rpcs import (
     CONNECT_IDENTITY,
@@ -24,6 +25,8 @@ SAID = ("state", "code", "iss", "error")
 """What a provider says, as parameters of the callback; whatever else it adds is not looked at."""
 LOG_IN_PAGE = "/login"
 """Of the front end, which tells a person what went wrong."""
+SECOND_STEP_PAGE = "/login/mfa"
+"""Of the front end, which asks a person for a second factor."""
 TEXT = {"type": "string"}
 
 START_OPERATION = ManualOperation(
@@ -104,8 +107,11 @@ class OidcRouter:
             finished = await self._identities.finish(said, flow_token, device, exchange.metadata())
         except TenonError as error:
             return _failed(error)
-        if finished.signed_in is not None:
-            self._browsers.keep(exchange, finished.signed_in)
+        if isinstance(finished.log_in, SecondStep):
+            self._browsers.keep_device(exchange, finished.log_in)
+            return _redirect(_second_step(finished.log_in, finished.return_to))
+        if finished.log_in is not None:
+            self._browsers.keep(exchange, finished.log_in)
         return _redirect(finished.return_to)
 
     def _tie(self, exchange: Exchange, begun: Begun) -> None:
@@ -120,6 +126,12 @@ def _said(exchange: Exchange) -> Mapping[str, str]:
     values = {name: query.get(name, []) for name in SAID}
     once = {name: found[0] for name, found in values.items() if len(found) == 1}
     return {"provider": exchange.parameters["provider"], **once}
+
+
+def _second_step(step: SecondStep, return_to: str) -> str:
+    """Return the page that asks for a second factor; behind its `#` is what no server gets to see."""
+    told = {"mfa_token": step.told["mfa_token"], "mfa_methods": ",".join(step.told["mfa_methods"])}
+    return f"{SECOND_STEP_PAGE}#{urlencode(told | {'return_to': return_to})}"
 
 
 def _redirect(url: str) -> Response:

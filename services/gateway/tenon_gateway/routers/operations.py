@@ -1,9 +1,10 @@
 """Every hand-written route, for the API's description and ROUTES.md."""
 
-from tenon_gateway.routers import auth, docs, files, health, mailbox, oidc, uploads
+from tenon_gateway.routers import auth, docs, files, health, mailbox, mfa, oidc, uploads
 
 OPERATIONS = (
     *auth.OPERATIONS,
+    *mfa.OPERATIONS,
     *oidc.OPERATIONS,
     *uploads.OPERATIONS,
     *files.OPERATIONS,

@@ -13,11 +13,13 @@ JSON = "application/json"
 class Content:
     """A body: a message's fields, or any schema.
 
-    `omit` leaves out fields of the message, and `extra` adds members with their schemas.
+    `omit` leaves out fields of the message, and `extra` adds members with their schemas. `optional`
+    are those that a reply may lack.
     """
 
     message: type[Message] | None = None
     omit: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     schema: Mapping[str, Any] = field(default_factory=dict)
     media_type: str = JSON

@@ -113,7 +113,9 @@ class Operations:
         schema = self._schemas.members(descriptor, request=request, omit=content.omit)
         schema["properties"] |= content.extra
         if not request:
-            schema["required"] = list(schema["properties"])
+            schema["required"] = [
+                name for name in schema["properties"] if name not in content.optional
+            ]
         return schema
 
 
@@ -187,6 +189,8 @@ def _statuses(policy: MethodPolicy | None) -> Iterable[int]:
         yield 401
     if policy.access is Access.ORG:
         yield from (403, 404)
+    elif policy.recent_auth:
+        yield 403
     if policy.rate:
         yield 429
 
