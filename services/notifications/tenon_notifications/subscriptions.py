@@ -11,6 +11,10 @@ from tenon.auth.v1.events_pb2 import (
     IdentityLinked,
     PasswordChanged,
     PasswordForgotten,
+    RecoveryCodesReplaced,
+    RecoveryCodeUsed,
+    SecondFactorAdded,
+    SecondFactorRemoved,
     SessionEnded,
     SessionStarted,
     SignUpRepeated,
@@ -27,6 +31,13 @@ from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.service import EmailService
 
 Link: TypeAlias = SignUpRequested | SignUpRepeated | VerificationRequested | PasswordForgotten
+User: TypeAlias = (
+    PasswordChanged
+    | SecondFactorAdded
+    | SecondFactorRemoved
+    | RecoveryCodeUsed
+    | RecoveryCodesReplaced
+)
 
 Mail: TypeAlias = Callable[[FeedEvent], Email | None]
 """Makes the mail that an event asks for, if it asks for one."""
@@ -84,8 +95,25 @@ def _password_forgotten(event: FeedEvent) -> Email:
 
 
 def _password_changed(event: FeedEvent) -> Email:
-    user = PasswordChanged.FromString(event.payload)
-    return Email.because_of(event.id, Kind.PASSWORD_CHANGED, UUID(user.user_id))
+    return _about_user(event, Kind.PASSWORD_CHANGED, PasswordChanged.FromString(event.payload))
+
+
+def _second_factor_added(event: FeedEvent) -> Email:
+    return _about_user(event, Kind.SECOND_FACTOR_ADDED, SecondFactorAdded.FromString(event.payload))
+
+
+def _second_factor_removed(event: FeedEvent) -> Email:
+    removed = SecondFactorRemoved.FromString(event.payload)
+    return _about_user(event, Kind.SECOND_FACTOR_REMOVED, removed)
+
+
+def _recovery_code_used(event: FeedEvent) -> Email:
+    return _about_user(event, Kind.RECOVERY_CODE_USED, RecoveryCodeUsed.FromString(event.payload))
+
+
+def _recovery_codes_replaced(event: FeedEvent) -> Email:
+    replaced = RecoveryCodesReplaced.FromString(event.payload)
+    return _about_user(event, Kind.RECOVERY_CODES_REPLACED, replaced)
 
 
 def _identity_linked(event: FeedEvent) -> Email:
@@ -103,6 +131,10 @@ def _run_failed(event: FeedEvent) -> Email | None:
 
 def _with_link(event: FeedEvent, kind: Kind, link: Link) -> Email:
     return Email.because_of(event.id, kind, UUID(link.user_id), subject_id=UUID(link.link_id))
+
+
+def _about_user(event: FeedEvent, kind: Kind, user: User) -> Email:
+    return Email.because_of(event.id, kind, UUID(user.user_id))
 
 
 def _about_session(event: FeedEvent, kind: Kind, session: SessionStarted | SessionEnded) -> Email:
@@ -131,6 +163,10 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         PasswordForgotten: _password_forgotten,
         PasswordChanged: _password_changed,
         IdentityLinked: _identity_linked,
+        SecondFactorAdded: _second_factor_added,
+        SecondFactorRemoved: _second_factor_removed,
+        RecoveryCodeUsed: _recovery_code_used,
+        RecoveryCodesReplaced: _recovery_codes_replaced,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }

@@ -7,9 +7,17 @@ from uuid import uuid4
 import pytest
 
 from services.auth.tests.identities.stored import add_identity
+from services.auth.tests.second_factors.enrolled import code_of, finish, log_in
 from services.notifications.tests.mail_bench import MailBench
 from tenon.auth.v1.password_service_pb2 import ChangePasswordRequest
 from tenon.auth.v1.password_service_pb2_grpc import PasswordServiceStub
+from tenon.auth.v1.second_factor_service_pb2 import (
+    ConfirmTotpRequest,
+    RemoveTotpRequest,
+    ReplaceRecoveryCodesRequest,
+    StartTotpRequest,
+)
+from tenon.auth.v1.second_factor_service_pb2_grpc import SecondFactorServiceStub
 from tenon.auth.v1.session_pb2 import Device
 from tenon.auth.v1.session_service_pb2 import LogInRequest, RefreshSessionRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
@@ -90,6 +98,30 @@ async def test_whose_account_was_connected_with_a_provider_is_told(
     async with bench.working():
         mail = await bench.mail_about(ada.email, "connected with a provider")
     assert "disconnect it" in bench.text(mail)
+
+
+async def test_whose_second_factors_change_is_told(bench: MailBench, callers: Callers) -> None:
+    """Of what was added and removed, of new recovery codes, and of a log-in by one."""
+    ada = await callers.user()
+    await verify(bench, ada.user_id)
+    channel = bench.system.channel("auth")
+    factors = SecondFactorServiceStub(channel)
+    secret = (await factors.StartTotp(StartTotpRequest(), metadata=ada.metadata)).secret
+    confirmation = ConfirmTotpRequest(code=code_of(secret))
+    codes = (await factors.ConfirmTotp(confirmation, metadata=ada.metadata)).recovery_codes
+    await finish(channel, await log_in(channel, ada.email), recovery_code=codes[0])
+    replacement = ReplaceRecoveryCodesRequest()
+    await factors.ReplaceRecoveryCodes(replacement, metadata=ada.metadata)
+    await factors.RemoveTotp(RemoveTotpRequest(), metadata=ada.metadata)
+    await channel.close(None)
+    async with bench.working():
+        for subject in (
+            "second factor was added",
+            "recovery code was used",
+            "recovery codes were replaced",
+            "second factor was removed",
+        ):
+            await bench.mail_about(ada.email, subject)
 
 
 async def test_whose_refresh_token_was_copied_is_told(

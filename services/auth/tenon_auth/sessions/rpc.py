@@ -21,7 +21,13 @@ from tenon.auth.v1.session_service_pb2 import (
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceServicer
 from tenon_auth.api_keys.service import ApiKeyService
 from tenon_auth.sessions.models import SecondStep
-from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user, read_device
+from tenon_auth.sessions.packing import (
+    packed_session,
+    packed_tokens,
+    packed_user,
+    read_device,
+    step_fields,
+)
 from tenon_auth.sessions.service import SessionService
 from tenon_core.ids import parse_id
 from tenon_rpc.guard import current_call

@@ -129,7 +129,7 @@ def _said(exchange: Exchange) -> Mapping[str, str]:
 
 
 def _second_step(step: SecondStep, return_to: str) -> str:
-    """Return the page that asks for a second factor; behind its `#` is what no server gets to see."""
+    """Return the page that asks for a second factor; no server gets to see what is behind `#`."""
     told = {"mfa_token": step.told["mfa_token"], "mfa_methods": ",".join(step.told["mfa_methods"])}
     return f"{SECOND_STEP_PAGE}#{urlencode(told | {'return_to': return_to})}"
 

@@ -39,10 +39,23 @@ class Kind(StrEnum):
     RESET_PASSWORD = "reset_password"  # noqa: S105 # a kind of mail
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 # a kind of mail
     IDENTITY_LINKED = "identity_linked"
+    SECOND_FACTOR_ADDED = "second_factor_added"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    RECOVERY_CODES_REPLACED = "recovery_codes_replaced"
 
 
 NOTICES = frozenset(
-    {Kind.NEW_DEVICE, Kind.SESSION_REUSED, Kind.PASSWORD_CHANGED, Kind.IDENTITY_LINKED}
+    {
+        Kind.NEW_DEVICE,
+        Kind.SESSION_REUSED,
+        Kind.PASSWORD_CHANGED,
+        Kind.IDENTITY_LINKED,
+        Kind.SECOND_FACTOR_ADDED,
+        Kind.SECOND_FACTOR_REMOVED,
+        Kind.RECOVERY_CODE_USED,
+        Kind.RECOVERY_CODES_REPLACED,
+    }
 )
 """What nobody is told whose address may be another's: whoever signs up with it could fill a
 stranger's mailbox."""

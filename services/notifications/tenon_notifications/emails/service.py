@@ -98,7 +98,14 @@ class EmailService:
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
         match email.kind:
-            case Kind.PASSWORD_CHANGED | Kind.IDENTITY_LINKED:
+            case (
+                Kind.PASSWORD_CHANGED
+                | Kind.IDENTITY_LINKED
+                | Kind.SECOND_FACTOR_ADDED
+                | Kind.SECOND_FACTOR_REMOVED
+                | Kind.RECOVERY_CODE_USED
+                | Kind.RECOVERY_CODES_REPLACED
+            ):
                 return {"name": person.name}
             case Kind.WELCOME:
                 link = await self._link(email)
