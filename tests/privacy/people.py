@@ -1,6 +1,7 @@
 """What people do with the system, and what they tell it that is personal."""
 
 import asyncio
+import base64
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,8 @@ import httpx
 from aiosmtpd.smtp import SMTP, Envelope
 
 from services.auth.tests.identities.hostile_provider import Hostile, asked
+from services.auth.tests.passkeys.authenticator import Authenticator
+from services.auth.tests.second_factors.enrolled import code_of
 from services.notifications.tests.smtp_inbox import Inbox
 from tenon_testing.callers import PASSWORD
 from tenon_testing.waiting import eventually
@@ -62,6 +65,7 @@ class People:
             again = await client.post("/api/auth/signup", json=account)
             assert again.json()["code"] == "email_taken"
             await self._log_in(client, email)
+            await self._have_a_second_factor(client, email)
             await self._own_an_organization(client, email, exports=number < 3)
             assert (await client.post("/api/auth/logout")).status_code == 204
             await self._come_by_a_provider(client)
@@ -118,6 +122,27 @@ class People:
         assert finished.headers["location"] == return_to
         identities = (await client.get("/api/auth/identities")).json()["items"]
         assert [identity["email"] for identity in identities] == [email]
+
+    async def _have_a_second_factor(self, client: httpx.AsyncClient, email: str) -> None:
+        """Enrol an app and a passkey, and log in by a code and by a recovery code."""
+        secret = (await client.post("/api/auth/mfa/totp", json={})).json()["secret"]
+        confirmed = await client.post("/api/auth/mfa/totp:confirm", json={"code": code_of(secret)})
+        codes = confirmed.json()["recovery_codes"]
+        self.canaries.secrets |= {secret, base64.b32decode(secret).hex(), *codes}
+        self.canaries.secrets |= {code.replace("-", "") for code in codes}
+        for proof in ({"code": code_of(secret, 1)}, {"recovery_code": codes[0]}):
+            step = await client.post("/api/auth/login", json={"email": email, "password": PASSWORD})
+            token = step.json()["mfa_token"]
+            self.canaries.secrets.add(token[-43:])  # what proves it; before that are ids
+            body = {"mfa_token": token, **proof}
+            assert (await client.post("/api/auth/login/mfa", json=body)).status_code == 200
+            assert (await client.post("/api/auth/login/mfa", json=body)).status_code == 409
+        options = (await client.post("/api/auth/mfa/passkeys:start", json={})).json()["options"]
+        made = Authenticator(self.url).make(options)
+        passkey = {"passkey": made, "name": self.canaries.text("telephone of ")}
+        added = await client.post("/api/auth/mfa/passkeys", json=passkey)
+        assert added.status_code == 201
+        assert (await client.get("/api/auth/mfa")).status_code == 200
 
     async def _own_an_organization(
         self, client: httpx.AsyncClient, email: str, *, exports: bool

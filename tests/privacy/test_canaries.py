@@ -25,6 +25,8 @@ from tests.privacy.places import PLACES, Places
 PEOPLE = 6
 PEOPLE_LONG = 200
 CANARIES_LONG = 1_000
+SECRETS_EACH = 24
+"""A TOTP secret in two forms, ten recovery codes in two, two tokens of log-ins that wait."""
 
 pytestmark = pytest.mark.timeout(1_200)
 
@@ -74,13 +76,13 @@ async def aftermath(
 
 
 async def settled(places: Places, people: int) -> None:
-    """Wait until every mail was sent, refused or tried once, and the audit log is written."""
+    """Wait until every welcome was sent, refused or tried once, and the audit log is written."""
 
     async def quiet() -> bool:
         with places.admin() as admin:
             (mails,) = admin.execute(
                 "SELECT count(*) FROM notifications.jobs WHERE type = 'emails.send'"
-                " AND (state <> 'queued' OR attempts > 0)"
+                " AND payload->>'kind' = 'welcome' AND (state <> 'queued' OR attempts > 0)"
             ).fetchone() or (0,)
             (lines,) = admin.execute(
                 "SELECT count(DISTINCT user_id) FROM tenancy.personal_audit_events"
@@ -103,10 +105,12 @@ def test_the_canaries_went_everywhere(aftermath: Aftermath) -> None:
         mark in mail.content for mail in aftermath.inbox.taken if isinstance(mail.content, bytes)
     )
     assert aftermath.inbox.delayed
+    assert len(aftermath.canaries.secrets) >= PEOPLE * SECRETS_EACH
     assert bool(aftermath.canaries.addresses) == CAN_CHOOSE_ADDRESS
     with aftermath.places.admin() as admin:
         failed = admin.execute("SELECT failure FROM notifications.emails WHERE state = 'failed'")
-        assert {row[0] for row in failed} == {"the SMTP server said 550"}
+        told = {"the SMTP server said 550", "the address is not verified"}
+        assert {row[0] for row in failed} == told
 
 
 def test_a_canary_put_into_each_place_is_found(aftermath: Aftermath) -> None:
@@ -138,6 +142,12 @@ def plant(places: Places, control: Canaries) -> None:
     redis.close()
     (places.system.directory / "logs" / "planted.log").write_text(text.upper())
     (places.system.directory / "files" / text).touch()
+
+
+def test_a_secret_that_has_no_mark_is_found() -> None:
+    control = Canaries(secrets={"7k2p9-x0hfm"})
+    logged = Haystack("logs", "auth.log", b"code=7K2P9-X0HFM")
+    assert control.found_in([logged]) == ["logs: auth.log: plain"]
 
 
 @pytest.mark.parametrize("before", range(3))
