@@ -333,7 +333,7 @@ async def test_a_stricter_policy_at_the_gateway_is_found(
 ) -> None:
     """The positive control there. (A weaker one would show nothing: the services refuse too.)"""
     monkeypatch.setattr(policies, "read_policy", _changed(Role.OWNER))
-    async with _gateway(whole_system) as session:
+    async with gateway_here(whole_system) as session:
         doors = [door for rpc in MEMBERS_RPCS for door in gateway_doors(rpc, session)]
         found = await differences(doors, organization, tokens)
     assert len(found) == sum(Role.OWNER - door.rpc.policy.min_role for door in doors)
@@ -345,7 +345,7 @@ def _changed(min_role: Role) -> Callable[..., MethodPolicy]:
 
 
 @asynccontextmanager
-async def _gateway(system: System) -> AsyncIterator[ClientSession]:
+async def gateway_here(system: System) -> AsyncIterator[ClientSession]:
     """Serve a gateway in this process."""
     values = system.values("gateway")
     url = f"http://127.0.0.1:{free_port()}"
