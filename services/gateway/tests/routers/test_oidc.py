@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientSession, CookieJar
 
 from services.auth.tests.identities.toolkit_process import NAME, Toolkit
+from services.auth.tests.second_factors.enrolled import code_of
 from services.gateway.tests.browser import Browser
 from services.gateway.tests.browsing import Gateway, Serve, problem, set_cookies
 from tenon_embedded.ports import free_port
@@ -104,6 +105,26 @@ async def test_who_comes_again_is_the_same(site: Site) -> None:
             session = await (await browser.get("/api/auth/session")).json()
             users.add(session["user"]["id"])
     assert len(users) == 1
+
+
+async def test_who_has_a_second_factor_is_asked_for_it(site: Site, browser: Browser) -> None:
+    member = site.toolkit.member()
+    await browser.log_in(member)
+    secret = (await (await browser.post("/api/auth/mfa/totp", json={})).json())["secret"]
+    confirmed = await browser.post("/api/auth/mfa/totp:confirm", json={"code": code_of(secret)})
+    assert confirmed.status == 200
+    async with site.browser() as other:
+        response = await other.log_in(member, return_to="/reports")
+        page, _, fragment = response.headers["location"].partition("#")
+        asked = {name: values[0] for name, values in parse_qs(fragment).items()}
+        assert (page, asked["return_to"]) == ("/login/mfa", "/reports")
+        assert set(asked["mfa_methods"].split(",")) == {"totp", "recovery_code"}
+        assert (await other.get("/api/auth/session")).status == 401
+        proof = {"mfa_token": asked["mfa_token"], "code": code_of(secret, 1)}
+        finished = await other.post("/api/auth/login/mfa", json=proof)
+        assert finished.status == 200
+        session = (await (await other.get("/api/auth/session")).json())["session"]
+        assert set(session["methods"]) == {"fed", "otp", "mfa"}
 
 
 async def test_cookies_are_those_of_a_log_in_and_that_of_the_way_is_gone(
