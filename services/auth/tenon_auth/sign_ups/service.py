@@ -15,15 +15,14 @@ from tenon_auth.sign_ups.models import SignUps
 from tenon_auth.sign_ups.repository import PendingSignUpRepository
 from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.models import User
+from tenon_auth.users.names import valid_name
 from tenon_auth.users.service import UserService
 from tenon_core import clock
-from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
 from tenon_policy.call import Call
 
-MAX_NAME_CHARS = 100
 MAILS = Allowance(3, 3_600)
 """To one address, whoever has it."""
 
@@ -61,7 +60,7 @@ class SignUpService:
         user = User(
             id=uuid7(),
             email=valid_address(email),
-            name=_valid_name(name),
+            name=valid_name(name),
             email_verified=False,
             create_time=clock.now(),
         )
@@ -135,11 +134,3 @@ class SignUpService:
             link = await self._links.make(tx, user.id, Purpose.CONFIRM_SIGN_UP)
             await PendingSignUpRepository(tx).add(user.id, link.expire_time)
             await tx.publish(events.sign_up_requested(user.id, link.id))
-
-
-def _valid_name(name: str) -> str:
-    name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
-        message = f"must be 1 to {MAX_NAME_CHARS} printable characters"
-        raise InvalidArgument(fields=[FieldError("/name", message)])
-    return name

@@ -1,8 +1,9 @@
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_auth.users.models import SEALED_USERS, User, logins, users
@@ -35,11 +36,15 @@ class UserRepository:
         await self._tx.execute(insert(users).values(sealed))
 
     async def get(self, user_id: UUID) -> User:
-        row = await self._tx.row(select(users).where(users.c.id == user_id))
-        if row is None:
-            raise NotFound
-        (opened,) = await self._cipher.open(self._tx, SEALED_USERS, [row])
-        return User(**opened)
+        return await self._one(select(users).where(users.c.id == user_id))
+
+    async def lock(self, user_id: UUID) -> User:
+        """Get an account, and hold off whoever would change it until the commit."""
+        return await self._one(select(users).where(users.c.id == user_id).with_for_update())
+
+    async def update(self, user: User) -> None:
+        sealed = await self._cipher.seal(self._tx, SEALED_USERS, dataclasses.asdict(user))
+        await self._tx.execute(update(users).where(users.c.id == user.id).values(sealed))
 
     async def remove(self, user_id: UUID) -> None:
         await self._tx.execute(delete(users).where(users.c.id == user_id))
@@ -61,3 +66,10 @@ class UserRepository:
             select(logins.c.user_id).where(logins.c.email_index.in_(digests)).distinct()
         )
         return found
+
+    async def _one(self, statement: Select[Any]) -> User:
+        row = await self._tx.row(statement)
+        if row is None:
+            raise NotFound
+        (opened,) = await self._cipher.open(self._tx, SEALED_USERS, [row])
+        return User(**opened)

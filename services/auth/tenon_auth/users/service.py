@@ -1,4 +1,5 @@
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from tenon_auth import events
@@ -7,6 +8,7 @@ from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.users.addresses import comparable
 from tenon_auth.users.models import User
+from tenon_auth.users.names import valid_name
 from tenon_auth.users.repository import UserRepository
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_crypto.blind_index import BlindIndex
@@ -18,6 +20,7 @@ from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 
 MAX_BATCH = 1_000
+CHANGEABLE = {"name": valid_name}
 
 
 class UserService:
@@ -39,6 +42,19 @@ class UserService:
         """Return whose address it is, by the digests of its terms."""
         async with self._database.system("log in") as tx:
             return await UserRepository(tx, self._cipher).find_id(digests)
+
+    async def update(self, call: Call, changes: Mapping[str, str]) -> User:
+        """Change the named fields of the caller's own account; InvalidArgument."""
+        if unknown := sorted(changes.keys() - CHANGEABLE.keys()):
+            message = f"{unknown[0]} cannot be changed"
+            raise InvalidArgument(fields=[FieldError("/update_mask", message)])
+        valid = {field: CHANGEABLE[field](value) for field, value in changes.items()}
+        async with self._database.user(call.user) as tx:
+            users = UserRepository(tx, self._cipher)
+            user = dataclasses.replace(await users.lock(call.user), **valid)
+            await users.update(user)
+            await tx.publish(call.access(f"users/{call.user}"))
+        return user
 
     async def verify_email(self, call: Call, token: str) -> User:
         """Take a mailed link as proof of the caller's address; LinkSpent."""
