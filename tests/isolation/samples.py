@@ -35,6 +35,7 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "UploadService.CreateUpload": [{"header": {"dataset_id": "", "time_column": "when"}}],
     "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
     "OrganizationService.CreateOrganization": [{"name": NEW}],
+    "UserService.UpdateUser": [{"name": NEW, "update_mask": "name"}],
     "PasswordService.ChangePassword": [
         {"current_password": PASSWORD, "new_password": "another horse and battery"}
     ],
