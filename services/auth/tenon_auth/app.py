@@ -4,12 +4,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tenon.auth.v1.email_change_service_pb2_grpc import add_EmailChangeServiceServicer_to_server
 from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
 from tenon.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from tenon_auth.devices.service import DeviceService
+from tenon_auth.email_changes.rpc import EmailChangeServicer
+from tenon_auth.email_changes.service import EmailChangeService
+from tenon_auth.email_changes.tasks import EmailChangeTasks
 from tenon_auth.links.rpc import LinkServicer
 from tenon_auth.links.service import LinkService
 from tenon_auth.links.tokens import LinkTokens
@@ -89,7 +93,19 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     passwords = PasswordService(
         database, accounts.queue, users, devices, links, credentials, sessions
     )
+    email_changes = EmailChangeService(
+        database,
+        accounts.cipher,
+        accounts.queue,
+        users,
+        devices,
+        links,
+        guesses,
+        credentials,
+        sessions,
+    )
     return [
+        (add_EmailChangeServiceServicer_to_server, EmailChangeServicer(email_changes)),
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions)),
         (add_PasswordServiceServicer_to_server, PasswordServicer(passwords)),
@@ -104,12 +120,19 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
         accounts, database = Accounts(backbone), backbone.database
         passwords = PasswordTasks(database, accounts.users, accounts.links)
         sign_ups = SignUpTasks(database, accounts.users, accounts.links)
+        email_changes = EmailChangeTasks(database, accounts.cipher, accounts.users)
         rotation = RotationTasks(settings.signing_keys_directory, settings.signing_key_days)
         upkeep = Upkeep(database, accounts.queue, Keep.of(settings))
         yield Worker(
             database,
             accounts.queue,
-            [*passwords.types(), *sign_ups.types(), *rotation.types(), *upkeep.types()],
+            [
+                *passwords.types(),
+                *sign_ups.types(),
+                *email_changes.types(),
+                *rotation.types(),
+                *upkeep.types(),
+            ],
             recurring=[*sign_ups.recurring(), *rotation.recurring(), *upkeep.recurring()],
         )
 

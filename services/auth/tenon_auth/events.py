@@ -5,6 +5,9 @@ from uuid import UUID
 
 from tenon.auth.v1 import events_pb2
 from tenon.auth.v1.events_pb2 import (
+    EmailChanged,
+    EmailChangeRequested,
+    EmailChangeUndone,
     PasswordChanged,
     PasswordForgotten,
     SessionEnded,
@@ -25,6 +28,7 @@ class SessionEndCause(IntEnum):
     TOKEN_REUSED = events_pb2.SESSION_END_CAUSE_TOKEN_REUSED
     PASSWORD_CHANGED = events_pb2.SESSION_END_CAUSE_PASSWORD_CHANGED
     TOO_MANY = events_pb2.SESSION_END_CAUSE_TOO_MANY
+    EMAIL_CHANGED = events_pb2.SESSION_END_CAUSE_EMAIL_CHANGED
 
 
 def sign_up_requested(user_id: UUID, link_id: UUID) -> Event:
@@ -70,4 +74,20 @@ def password_changed(user_id: UUID) -> Event:
 
 def password_forgotten(user_id: UUID, link_id: UUID) -> Event:
     payload = PasswordForgotten(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)
+
+
+def email_change_requested(user_id: UUID, link_id: UUID) -> Event:
+    payload = EmailChangeRequested(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)
+
+
+def email_changed(user_id: UUID, link_id: UUID | None) -> Event:
+    """Tell of another address; `link_id` is by what the old one comes back, if it can."""
+    payload = EmailChanged(user_id=str(user_id), link_id=str(link_id or ""))
+    return Event.of(payload, user_id=user_id)
+
+
+def email_change_undone(user_id: UUID, link_id: UUID) -> Event:
+    payload = EmailChangeUndone(user_id=str(user_id), link_id=str(link_id))
     return Event.of(payload, user_id=user_id)

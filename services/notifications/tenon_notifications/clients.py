@@ -8,6 +8,8 @@ from uuid import UUID
 
 import grpc
 
+from tenon.auth.v1.email_change_service_pb2 import GetEmailChangeNoticeRequest
+from tenon.auth.v1.email_change_service_pb2_grpc import EmailChangeServiceStub
 from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
 from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
 from tenon.auth.v1.session_service_pb2 import GetSessionNoticeRequest
@@ -70,6 +72,8 @@ class People(Protocol):
 
     async def find_link(self, user_id: UUID, link_id: UUID) -> LinkNotice | None: ...
 
+    async def find_changing_email(self, user_id: UUID, link_id: UUID) -> str | None: ...
+
 
 class Runs(Protocol):
     async def find_notice(self, org_id: UUID, run_id: UUID) -> RunNotice | None: ...
@@ -82,6 +86,7 @@ class AuthPeople:
         self._stub = UserServiceStub(channel)
         self._sessions = SessionServiceStub(channel)
         self._links = LinkServiceStub(channel)
+        self._email_changes = EmailChangeServiceStub(channel)
         self._people = Coalescer[UUID, Person | None](self._load)
 
     async def find(self, user_id: UUID) -> Person | None:
@@ -103,6 +108,11 @@ class AuthPeople:
         if reply is None:
             return None
         return LinkNotice(reply.token, reply.expire_time.ToDatetime(tzinfo=UTC))
+
+    async def find_changing_email(self, user_id: UUID, link_id: UUID) -> str | None:
+        request = GetEmailChangeNoticeRequest(user_id=str(user_id), link_id=str(link_id))
+        reply = await _found(self._email_changes.GetEmailChangeNotice(request))
+        return None if reply is None else _ascii_domain(reply.email)
 
     async def _load(self, user_ids: Sequence[UUID]) -> Mapping[UUID, Person | None]:
         request = BatchGetUsersRequest(ids=[str(user_id) for user_id in user_ids])

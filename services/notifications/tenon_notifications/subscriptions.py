@@ -8,6 +8,9 @@ from google.protobuf.message import Message
 
 from tenon.auth.v1.events_pb2 import (
     SESSION_END_CAUSE_TOKEN_REUSED,
+    EmailChanged,
+    EmailChangeRequested,
+    EmailChangeUndone,
     PasswordChanged,
     PasswordForgotten,
     SessionEnded,
@@ -24,10 +27,18 @@ from tenon_db.transaction import Transaction
 from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.service import EmailService
 
-Link: TypeAlias = SignUpRequested | SignUpRepeated | VerificationRequested | PasswordForgotten
+Link: TypeAlias = (
+    SignUpRequested
+    | SignUpRepeated
+    | VerificationRequested
+    | PasswordForgotten
+    | EmailChangeRequested
+    | EmailChanged
+    | EmailChangeUndone
+)
 
-Mail: TypeAlias = Callable[[FeedEvent], Email | None]
-"""Makes the mail that an event asks for, if it asks for one."""
+Mail: TypeAlias = Callable[[FeedEvent], Email | Sequence[Email] | None]
+"""Makes the mail that an event asks for, if it asks for one; or several."""
 
 
 def subscriptions(emails: EmailService) -> Mapping[str, Mapping[str, Handler]]:
@@ -41,8 +52,8 @@ def subscriptions(emails: EmailService) -> Mapping[str, Mapping[str, Handler]]:
 def _handler(emails: EmailService, mail: Mail) -> Handler:
     async def handle(tx: Transaction, events: Sequence[FeedEvent]) -> None:
         for event in events:
-            email = mail(event)
-            if email is not None:
+            asked_for = mail(event) or ()
+            for email in [asked_for] if isinstance(asked_for, Email) else asked_for:
                 await emails.request(tx, email)
 
     return handle
@@ -86,6 +97,23 @@ def _password_changed(event: FeedEvent) -> Email:
     return Email.because_of(event.id, Kind.PASSWORD_CHANGED, UUID(user.user_id))
 
 
+def _email_change_requested(event: FeedEvent) -> Sequence[Email]:
+    change = EmailChangeRequested.FromString(event.payload)
+    return (
+        _with_link(event, Kind.CHANGE_EMAIL, change),
+        Email.because_of(event.id, Kind.EMAIL_CHANGE_REQUESTED, UUID(change.user_id)),
+    )
+
+
+def _email_changed(event: FeedEvent) -> Email | None:
+    change = EmailChanged.FromString(event.payload)
+    return _with_link(event, Kind.EMAIL_CHANGED, change) if change.link_id else None
+
+
+def _email_change_undone(event: FeedEvent) -> Email:
+    return _with_link(event, Kind.EMAIL_CHANGE_UNDONE, EmailChangeUndone.FromString(event.payload))
+
+
 def _run_succeeded(event: FeedEvent) -> Email:
     return _about_run(event, Kind.RUN_SUCCEEDED, RunSucceeded.FromString(event.payload))
 
@@ -120,6 +148,9 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         VerificationRequested: _verification_requested,
         PasswordForgotten: _password_forgotten,
         PasswordChanged: _password_changed,
+        EmailChangeRequested: _email_change_requested,
+        EmailChanged: _email_changed,
+        EmailChangeUndone: _email_change_undone,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }

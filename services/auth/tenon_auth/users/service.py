@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from tenon_auth import events
@@ -7,7 +8,7 @@ from tenon_auth.errors import EmailTaken, LinkSpent
 from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.users.addresses import comparable
-from tenon_auth.users.models import User
+from tenon_auth.users.models import KeptAddress, User
 from tenon_auth.users.names import valid_name
 from tenon_auth.users.repository import UserRepository
 from tenon_core.errors import FieldError, InvalidArgument
@@ -48,7 +49,9 @@ class UserService:
         if unknown := sorted(changes.keys() - CHANGEABLE.keys()):
             message = f"{unknown[0]} cannot be changed"
             raise InvalidArgument(fields=[FieldError("/update_mask", message)])
-        valid = {field: CHANGEABLE[field](value) for field, value in changes.items()}
+        valid: dict[str, Any] = {
+            field: CHANGEABLE[field](value) for field, value in changes.items()
+        }
         async with self._database.user(call.user) as tx:
             users = UserRepository(tx, self._cipher)
             user = dataclasses.replace(await users.lock(call.user), **valid)
@@ -115,3 +118,27 @@ class UserService:
         if not await users.claim(user.id, terms):
             raise EmailTaken
         await users.add(user)
+
+    async def change_address_within(
+        self, tx: Transaction, user_id: UUID, email: str, kept: Sequence[KeptAddress]
+    ) -> User:
+        """Give an account another address, which is verified, and of those that it had keep these
+        from others; EmailTaken.
+        """
+        users = UserRepository(tx, self._cipher)
+        user = dataclasses.replace(await users.lock(user_id), email=email, email_verified=True)
+        terms = list(await self.terms(email))
+        if not await users.claim(user_id, terms):
+            raise EmailTaken
+        for address in kept:
+            if comparable(address.email) != comparable(email):
+                kept_terms = await self.terms(address.email)
+                await users.claim(user_id, kept_terms, address.release_time)
+                terms += kept_terms
+        await users.release_others(user_id, [term.digest for term in terms])
+        await users.update(user)
+        return user
+
+    async def release_within(self, tx: Transaction, user_id: UUID) -> None:
+        """Let others have the addresses that were kept from them long enough."""
+        await UserRepository(tx, self._cipher).release_over(user_id)

@@ -38,11 +38,24 @@ class Kind(StrEnum):
     SESSION_REUSED = "session_reused"
     RESET_PASSWORD = "reset_password"  # noqa: S105 # a kind of mail
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 # a kind of mail
+    CHANGE_EMAIL = "change_email"
+    EMAIL_CHANGE_REQUESTED = "email_change_requested"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
 
 
-NOTICES = frozenset({Kind.NEW_DEVICE, Kind.SESSION_REUSED, Kind.PASSWORD_CHANGED})
+NOTICES = frozenset(
+    {
+        Kind.NEW_DEVICE,
+        Kind.SESSION_REUSED,
+        Kind.PASSWORD_CHANGED,
+        Kind.EMAIL_CHANGE_REQUESTED,
+    }
+)
 """What nobody is told whose address may be another's: whoever signs up with it could fill a
 stranger's mailbox."""
+OF_EMAIL_CHANGES = frozenset({Kind.CHANGE_EMAIL, Kind.EMAIL_CHANGED})
+"""What goes to another address than the user's: the one to be, or the one that was."""
 
 
 class State(StrEnum):

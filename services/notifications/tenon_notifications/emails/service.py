@@ -1,5 +1,5 @@
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeAlias, TypeVar
 
 from prometheus_client import Counter
@@ -9,7 +9,7 @@ from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_notifications.clients import LinkNotice, People, Person, RunNotice, Runs, SessionNotice
-from tenon_notifications.emails.models import NOTICES, Email, Kind, State
+from tenon_notifications.emails.models import NOTICES, OF_EMAIL_CHANGES, Email, Kind, State
 from tenon_notifications.emails.postman import Postman
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.repository import EmailRepository
@@ -17,7 +17,7 @@ from tenon_notifications.errors import Undeliverable
 
 SEND = "emails.send"
 
-N = TypeVar("N", RunNotice, SessionNotice, LinkNotice)
+N = TypeVar("N", RunNotice, SessionNotice, LinkNotice, str)
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
@@ -94,11 +94,15 @@ class EmailService:
             raise Undeliverable("the user is gone")
         if email.kind in NOTICES and not person.verified:
             raise Undeliverable("the address is not verified")
+        if email.kind in OF_EMAIL_CHANGES:
+            assert email.subject_id is not None
+            address = await self._people.find_changing_email(email.user_id, email.subject_id)
+            person = replace(person, email=_there(address, "address"))
         return person
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
         match email.kind:
-            case Kind.PASSWORD_CHANGED:
+            case Kind.PASSWORD_CHANGED | Kind.EMAIL_CHANGE_REQUESTED:
                 return {"name": person.name}
             case Kind.WELCOME:
                 link = await self._link(email)
@@ -117,6 +121,9 @@ class EmailService:
                 | Kind.SIGN_UP_REPEATED
                 | Kind.RESET_PASSWORD
                 | Kind.VERIFY_EMAIL
+                | Kind.CHANGE_EMAIL
+                | Kind.EMAIL_CHANGED
+                | Kind.EMAIL_CHANGE_UNDONE
             ):
                 link = await self._link(email)
                 return {"name": person.name, **asdict(_there(link, "link"))}
