@@ -12,6 +12,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.reports.tests.reports_client import ReportsClient, event
+from tenon.auth.v1.events_pb2 import UserErased
 from tenon.reports.v1.dataset_service_pb2 import (
     DeleteDatasetRequest,
     GetDatasetRequest,
@@ -37,6 +38,7 @@ from tenon.tenancy.v1.organization_service_pb2 import (
 )
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon.tenancy.v1.role_pb2 import ROLE_ADMIN, ROLE_VIEWER
+from tenon_core.ids import uuid7
 from tenon_jobs import Worker
 from tenon_policy.policies import Role
 from tenon_reports import app as reports_app
@@ -112,6 +114,7 @@ async def use_everything(stage: Stage) -> None:
         gone = "SELECT NOT EXISTS (SELECT FROM reports.datasets WHERE id = %s AND org_id = %s)"
         await stage.until(lambda: stage.scalar(gone, dataset, client.org_id))
         await _use_the_log(stage, tenant)
+        await _erase_a_member(stage, tenant)
     await _use_members(stage, tenant)
 
 
@@ -235,6 +238,20 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
     await stage.until(lambda: stage.scalar(moved))
     log = AuditEventServiceStub(stage.tenancy)
     await _pages(log.ListAuditEvents, ListAuditEventsRequest, tenant, org_id=str(tenant.org_id))
+
+
+async def _erase_a_member(stage: Stage, tenant: Tenant) -> None:
+    """Let auth say that somebody is no more."""
+    registry = Registry(stage.system, stage.callers, stage.admin)
+    member = await registry.join(tenant.org_id, Role.MEMBER)
+    erased = UserErased(user_id=str(member.user_id))
+    await stage.admin.execute(
+        "INSERT INTO auth.outbox (id, type, user_id, event_time, payload)"
+        " VALUES (%s, %s, %s, now(), %s)",
+        [uuid7(), UserErased.DESCRIPTOR.full_name, member.user_id, erased.SerializeToString()],
+    )
+    gone = "SELECT NOT EXISTS (SELECT FROM tenancy.memberships WHERE user_id = %s)"
+    await stage.until(lambda: stage.scalar(gone, member.user_id))
 
 
 async def _use_members(stage: Stage, tenant: Tenant) -> None:

@@ -60,6 +60,7 @@ class People:
             assert again.json()["code"] == "email_taken"
             await self._log_in(client, email)
             await self._own_an_organization(client, email, exports=number < 3)
+            await self._change_account(client)
             assert (await client.post("/api/auth/logout")).status_code == 204
 
     @asynccontextmanager
@@ -113,6 +114,12 @@ class People:
         assert (await client.get(f"/api/orgs/{org}/audit-events")).status_code == 200
         if exports:
             await self._export(client, f"/api/orgs/{org}")
+
+    async def _change_account(self, client: httpx.AsyncClient) -> None:
+        name = {"name": self.canaries.text("Other name ")}
+        assert (await client.patch("/api/auth/user", json=name)).json()["name"] == name["name"]
+        change = {"email": self.canaries.email("changed")}
+        assert (await client.post("/api/auth/email/change", json=change)).status_code == 202
 
     async def _export(self, client: httpx.AsyncClient, org: str) -> None:
         body = {"name": "orders", "dimensions": ["product"]}

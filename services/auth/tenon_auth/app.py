@@ -5,15 +5,22 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tenon.auth.v1.email_change_service_pb2_grpc import add_EmailChangeServiceServicer_to_server
+from tenon.auth.v1.erasure_service_pb2_grpc import add_ErasureServiceServicer_to_server
 from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
 from tenon.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from tenon_auth.clients import TenancyMemberships
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.email_changes.rpc import EmailChangeServicer
 from tenon_auth.email_changes.service import EmailChangeService
 from tenon_auth.email_changes.tasks import EmailChangeTasks
+from tenon_auth.erasures import subscriptions
+from tenon_auth.erasures.models import OTHERS
+from tenon_auth.erasures.rpc import ErasureServicer
+from tenon_auth.erasures.service import ErasureService
+from tenon_auth.erasures.tasks import ErasureTasks
 from tenon_auth.links.rpc import LinkServicer
 from tenon_auth.links.service import LinkService
 from tenon_auth.links.tokens import LinkTokens
@@ -23,6 +30,7 @@ from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_auth.passwords.rpc import PasswordServicer
 from tenon_auth.passwords.service import PasswordService
 from tenon_auth.passwords.tasks import PasswordTasks
+from tenon_auth.sessions.ending import SessionEnding
 from tenon_auth.sessions.rpc import SessionServicer
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
@@ -37,9 +45,11 @@ from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
+from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_policy.tokens import KeySet, TokenVerifier
 from tenon_rpc.backbone import Backbone, open_backbone
+from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
 from tenon_rpc.process import ServiceApp
 
@@ -60,6 +70,15 @@ class Accounts:
         addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
         self.users = UserService(database, self.cipher, addresses, self.links)
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+        self.erasures = ErasureService(
+            database,
+            self.cipher,
+            self.queue,
+            self.users,
+            self.links,
+            SessionEnding(self.cipher, backbone.grant_changes),
+            TenancyMemberships(backbone.channels["tenancy"]),
+        )
 
 
 def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
@@ -106,11 +125,23 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     )
     return [
         (add_EmailChangeServiceServicer_to_server, EmailChangeServicer(email_changes)),
+        (add_ErasureServiceServicer_to_server, ErasureServicer(accounts.erasures)),
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions)),
         (add_PasswordServiceServicer_to_server, PasswordServicer(passwords)),
         (add_LinkServiceServicer_to_server, LinkServicer(links)),
         (add_SigningKeyServiceServicer_to_server, SigningKeyServicer(signing_keys)),
+    ]
+
+
+def consumers(backbone: Backbone[AuthSettings], erasures: ErasureService) -> Sequence[Consumer]:
+    return [
+        Consumer(
+            backbone.database,
+            PeerFeed(source, backbone.channels[source]),
+            subscriptions.handlers(erasures, source),
+        )
+        for source in OTHERS
     ]
 
 
@@ -121,6 +152,7 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
         passwords = PasswordTasks(database, accounts.users, accounts.links)
         sign_ups = SignUpTasks(database, accounts.users, accounts.links)
         email_changes = EmailChangeTasks(database, accounts.cipher, accounts.users)
+        erasures = ErasureTasks(database, accounts.erasures)
         rotation = RotationTasks(settings.signing_keys_directory, settings.signing_key_days)
         upkeep = Upkeep(database, accounts.queue, Keep.of(settings))
         yield Worker(
@@ -130,10 +162,17 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
                 *passwords.types(),
                 *sign_ups.types(),
                 *email_changes.types(),
+                *erasures.types(),
                 *rotation.types(),
                 *upkeep.types(),
             ],
-            recurring=[*sign_ups.recurring(), *rotation.recurring(), *upkeep.recurring()],
+            recurring=[
+                *sign_ups.recurring(),
+                *erasures.recurring(),
+                *rotation.recurring(),
+                *upkeep.recurring(),
+            ],
+            beside=[consumer.run for consumer in consumers(backbone, accounts.erasures)],
         )
 
 

@@ -80,3 +80,16 @@ class SessionNotFound(NotFound):
     """There is no such session, or it is not yours."""
 
     reason = "session_not_found"
+
+
+class LastOwner(TenonError):
+    """An organization keeps at least one owner. Make somebody else an owner first."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "last_owner"
+
+
+class ErasureNotFound(NotFound):
+    """There is no such erasure."""
+
+    reason = "erasure_not_found"

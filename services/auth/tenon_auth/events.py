@@ -8,12 +8,14 @@ from tenon.auth.v1.events_pb2 import (
     EmailChanged,
     EmailChangeRequested,
     EmailChangeUndone,
+    ErasureFinished,
     PasswordChanged,
     PasswordForgotten,
     SessionEnded,
     SessionStarted,
     SignUpRepeated,
     SignUpRequested,
+    UserErased,
     UserSignedUp,
     VerificationRequested,
 )
@@ -29,6 +31,7 @@ class SessionEndCause(IntEnum):
     PASSWORD_CHANGED = events_pb2.SESSION_END_CAUSE_PASSWORD_CHANGED
     TOO_MANY = events_pb2.SESSION_END_CAUSE_TOO_MANY
     EMAIL_CHANGED = events_pb2.SESSION_END_CAUSE_EMAIL_CHANGED
+    ERASED = events_pb2.SESSION_END_CAUSE_ERASED
 
 
 def sign_up_requested(user_id: UUID, link_id: UUID) -> Event:
@@ -91,3 +94,12 @@ def email_changed(user_id: UUID, link_id: UUID | None) -> Event:
 def email_change_undone(user_id: UUID, link_id: UUID) -> Event:
     payload = EmailChangeUndone(user_id=str(user_id), link_id=str(link_id))
     return Event.of(payload, user_id=user_id)
+
+
+def user_erased(user_id: UUID) -> Event:
+    return Event.of(UserErased(user_id=str(user_id)), user_id=user_id)
+
+
+def erasure_finished(erasure_id: UUID) -> Event:
+    """Tell that nothing is left of somebody; nobody but the erasure itself is named."""
+    return Event.of(ErasureFinished(erasure_id=str(erasure_id)), user_id=erasure_id)

@@ -11,12 +11,14 @@ from tenon.auth.v1.events_pb2 import (
     EmailChanged,
     EmailChangeRequested,
     EmailChangeUndone,
+    ErasureFinished,
     PasswordChanged,
     PasswordForgotten,
     SessionEnded,
     SessionStarted,
     SignUpRepeated,
     SignUpRequested,
+    UserErased,
     UserSignedUp,
     VerificationRequested,
 )
@@ -43,10 +45,12 @@ Mail: TypeAlias = Callable[[FeedEvent], Email | Sequence[Email] | None]
 
 def subscriptions(emails: EmailService) -> Mapping[str, Mapping[str, Handler]]:
     """Return the handlers by service and type of event."""
-    return {
+    handlers = {
         service: {kind.DESCRIPTOR.full_name: _handler(emails, mail) for kind, mail in mails.items()}
         for service, mails in MAILS.items()
     }
+    handlers["auth"][UserErased.DESCRIPTOR.full_name] = _erasing(emails)
+    return handlers
 
 
 def _handler(emails: EmailService, mail: Mail) -> Handler:
@@ -57,6 +61,14 @@ def _handler(emails: EmailService, mail: Mail) -> Handler:
                 await emails.request(tx, email)
 
     return handle
+
+
+def _erasing(emails: EmailService) -> Handler:
+    async def erase(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        for event in events:
+            await emails.erase(tx, UUID(UserErased.FromString(event.payload).user_id))
+
+    return erase
 
 
 def _sign_up_requested(event: FeedEvent) -> Email:
@@ -114,6 +126,11 @@ def _email_change_undone(event: FeedEvent) -> Email:
     return _with_link(event, Kind.EMAIL_CHANGE_UNDONE, EmailChangeUndone.FromString(event.payload))
 
 
+def _erasure_finished(event: FeedEvent) -> Email:
+    erasure = ErasureFinished.FromString(event.payload)
+    return Email.because_of(event.id, Kind.ACCOUNT_ERASED, UUID(erasure.erasure_id))
+
+
 def _run_succeeded(event: FeedEvent) -> Email:
     return _about_run(event, Kind.RUN_SUCCEEDED, RunSucceeded.FromString(event.payload))
 
@@ -151,6 +168,7 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         EmailChangeRequested: _email_change_requested,
         EmailChanged: _email_changed,
         EmailChangeUndone: _email_change_undone,
+        ErasureFinished: _erasure_finished,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }

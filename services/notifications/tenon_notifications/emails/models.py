@@ -42,6 +42,7 @@ class Kind(StrEnum):
     EMAIL_CHANGE_REQUESTED = "email_change_requested"
     EMAIL_CHANGED = "email_changed"
     EMAIL_CHANGE_UNDONE = "email_change_undone"
+    ACCOUNT_ERASED = "account_erased"
 
 
 NOTICES = frozenset(

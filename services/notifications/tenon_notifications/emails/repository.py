@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_db.transaction import Transaction
@@ -27,6 +27,11 @@ class EmailRepository:
             index_elements=["user_id", "id"], set_={"kind": statement.excluded.kind}
         )
         return State(await self._tx.scalar(known.returning(emails.c.state)))
+
+    async def remove_all(self, user_id: UUID) -> int:
+        """Forget a user's mails; return how many there were."""
+        removed = await self._tx.execute(delete(emails).where(emails.c.user_id == user_id))
+        return removed.rowcount
 
     async def finish(
         self, user_id: UUID, email_id: UUID, state: State, failure: str | None = None

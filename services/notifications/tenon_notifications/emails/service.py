@@ -1,6 +1,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
 
 from prometheus_client import Counter
 
@@ -8,7 +9,16 @@ from tenon_core import clock
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
-from tenon_notifications.clients import LinkNotice, People, Person, RunNotice, Runs, SessionNotice
+from tenon_notifications import events
+from tenon_notifications.clients import (
+    ErasureNotice,
+    LinkNotice,
+    People,
+    Person,
+    RunNotice,
+    Runs,
+    SessionNotice,
+)
 from tenon_notifications.emails.models import NOTICES, OF_EMAIL_CHANGES, Email, Kind, State
 from tenon_notifications.emails.postman import Postman
 from tenon_notifications.emails.rendering import Envelope, Renderer
@@ -17,7 +27,7 @@ from tenon_notifications.errors import Undeliverable
 
 SEND = "emails.send"
 
-N = TypeVar("N", RunNotice, SessionNotice, LinkNotice, str)
+N = TypeVar("N", RunNotice, SessionNotice, LinkNotice, ErasureNotice, Person, str)
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
@@ -51,6 +61,11 @@ class EmailService:
             tx, SEND, email.to_payload(), org_id=email.org_id, user_id=email.user_id
         )
 
+    async def erase(self, tx: Transaction, user_id: UUID) -> None:
+        """Forget what was mailed to somebody who is no more, in their transaction."""
+        rows = await EmailRepository(tx).remove_all(user_id)
+        await tx.publish(events.personal_data_erased(user_id, rows))
+
     async def send(self, email: Email, complete: Complete) -> None:
         """Send a mail that was not sent yet, and record it together with `complete`.
 
@@ -68,6 +83,7 @@ class EmailService:
         mails = EmailRepository(tx)
         await mails.add(email)
         await mails.finish(email.user_id, email.id, State.FAILED, failure)
+        await _tell(tx, email)
         FINISHED.labels(email.kind, State.FAILED).inc()
 
     async def _finish(
@@ -75,6 +91,7 @@ class EmailService:
     ) -> None:
         async with self._database.user(email.user_id) as tx:
             await EmailRepository(tx).finish(email.user_id, email.id, state, failure)
+            await _tell(tx, email)
             await complete(tx)
         FINISHED.labels(email.kind, state).inc()
 
@@ -89,6 +106,8 @@ class EmailService:
         return State.SENT, None
 
     async def _recipient(self, email: Email) -> Person:
+        if email.kind is Kind.ACCOUNT_ERASED:
+            return _there(await self._people.find_erased(email.user_id), "address")
         person = await self._people.find(email.user_id)
         if person is None:
             raise Undeliverable("the user is gone")
@@ -104,6 +123,9 @@ class EmailService:
         match email.kind:
             case Kind.PASSWORD_CHANGED | Kind.EMAIL_CHANGE_REQUESTED:
                 return {"name": person.name}
+            case Kind.ACCOUNT_ERASED:
+                erasure = await self._people.find_erasure(email.user_id)
+                return {"name": person.name, **asdict(_there(erasure, "erasure"))}
             case Kind.WELCOME:
                 link = await self._link(email)
                 return {"name": person.name, "token": link.token if link else ""}
@@ -132,6 +154,12 @@ class EmailService:
         if email.subject_id is None:
             return None
         return await self._people.find_link(email.user_id, email.subject_id)
+
+
+async def _tell(tx: Transaction, email: Email) -> None:
+    """Tell who waits for the end of a mail."""
+    if email.kind is Kind.ACCOUNT_ERASED:
+        await tx.publish(events.erasure_reported(email.user_id))
 
 
 def _there(notice: N | None, noun: str) -> N:
