@@ -53,6 +53,7 @@ KINDS = {
     "run_id": "run",
     "user_id": "member",
     "session_id": "session",
+    "export_id": "export",
     "events.id": "event",
 }
 

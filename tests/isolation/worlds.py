@@ -12,6 +12,9 @@ import psycopg
 from psycopg import sql
 
 from services.reports.tests.reports_client import ReportsClient, event
+from tenon.auth.v1.export_pb2 import Export
+from tenon.auth.v1.export_service_pb2 import GetExportRequest, StartExportRequest
+from tenon.auth.v1.export_service_pb2_grpc import ExportServiceStub
 from tenon.auth.v1.session_service_pb2 import LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.events.v1.events_pb2 import AccessRecorded
@@ -91,6 +94,7 @@ class Registry:
             "organization": str(tenant.org_id),
             "member": str(member.user_id),
             "session": await _other_session(channels["auth"], tenant.owner),
+            "export": await _export(channels["auth"], tenant.owner),
         }
         secrets = {secret, tenant.owner.email, member.email, str(tenant.owner.user_id)}
         return World(tenant, member, names, frozenset(secrets))
@@ -157,6 +161,20 @@ async def _other_session(auth: grpc.aio.Channel, caller: Caller) -> str:
     request = LogInRequest(email=caller.email, password=PASSWORD)
     session_id: str = (await SessionServiceStub(auth).LogIn(request)).session.id
     return session_id
+
+
+async def _export(auth: grpc.aio.Channel, caller: Caller) -> str:
+    """Have somebody's data collected; return the export's id."""
+    exports, metadata = ExportServiceStub(auth), caller.metadata
+    export_id: str = (await exports.StartExport(StartExportRequest(), metadata=metadata)).export.id
+
+    async def is_there() -> bool:
+        request = GetExportRequest(export_id=export_id)
+        reply = await exports.GetExport(request, metadata=metadata)
+        return bool(reply.export.state == Export.STATE_SUCCEEDED)
+
+    await eventually(is_there, within=60)
+    return export_id
 
 
 async def _reports(client: ReportsClient) -> tuple[dict[str, str], str]:

@@ -118,6 +118,7 @@ class People:
     async def _change_account(self, client: httpx.AsyncClient) -> None:
         name = {"name": self.canaries.text("Other name ")}
         assert (await client.patch("/api/auth/user", json=name)).json()["name"] == name["name"]
+        assert (await client.post("/api/auth/user/export", json={})).status_code == 202
         change = {"email": self.canaries.email("changed")}
         assert (await client.post("/api/auth/email/change", json=change)).status_code == 202
 

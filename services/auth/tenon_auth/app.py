@@ -6,12 +6,16 @@ from pathlib import Path
 
 from tenon.auth.v1.email_change_service_pb2_grpc import add_EmailChangeServiceServicer_to_server
 from tenon.auth.v1.erasure_service_pb2_grpc import add_ErasureServiceServicer_to_server
+from tenon.auth.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
 from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
 from tenon.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
-from tenon_auth.clients import TenancyMemberships
+from tenon.privacy.v1.personal_data_service_pb2_grpc import (
+    add_PersonalDataServiceServicer_to_server,
+)
+from tenon_auth.clients import EverybodysPersonalData, TenancyMemberships
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.email_changes.rpc import EmailChangeServicer
 from tenon_auth.email_changes.service import EmailChangeService
@@ -21,6 +25,9 @@ from tenon_auth.erasures.models import OTHERS
 from tenon_auth.erasures.rpc import ErasureServicer
 from tenon_auth.erasures.service import ErasureService
 from tenon_auth.erasures.tasks import ErasureTasks
+from tenon_auth.exports.rpc import ExportServicer
+from tenon_auth.exports.service import ExportService
+from tenon_auth.exports.tasks import ExportTasks
 from tenon_auth.links.rpc import LinkServicer
 from tenon_auth.links.service import LinkService
 from tenon_auth.links.tokens import LinkTokens
@@ -30,6 +37,8 @@ from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_auth.passwords.rpc import PasswordServicer
 from tenon_auth.passwords.service import PasswordService
 from tenon_auth.passwords.tasks import PasswordTasks
+from tenon_auth.personal_data.rpc import PersonalDataServicer
+from tenon_auth.personal_data.service import PersonalDataService
 from tenon_auth.sessions.ending import SessionEnding
 from tenon_auth.sessions.rpc import SessionServicer
 from tenon_auth.sessions.service import SessionService
@@ -79,6 +88,8 @@ class Accounts:
             SessionEnding(self.cipher, backbone.grant_changes),
             TenancyMemberships(backbone.channels["tenancy"]),
         )
+        personal_data = EverybodysPersonalData(backbone.channels)
+        self.exports = ExportService(database, self.cipher, self.queue, personal_data)
 
 
 def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
@@ -126,6 +137,11 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     return [
         (add_EmailChangeServiceServicer_to_server, EmailChangeServicer(email_changes)),
         (add_ErasureServiceServicer_to_server, ErasureServicer(accounts.erasures)),
+        (add_ExportServiceServicer_to_server, ExportServicer(accounts.exports)),
+        (
+            add_PersonalDataServiceServicer_to_server,
+            PersonalDataServicer(PersonalDataService(database, accounts.cipher)),
+        ),
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions)),
         (add_PasswordServiceServicer_to_server, PasswordServicer(passwords)),
@@ -163,6 +179,7 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
                 *sign_ups.types(),
                 *email_changes.types(),
                 *erasures.types(),
+                *ExportTasks(accounts.exports).types(),
                 *rotation.types(),
                 *upkeep.types(),
             ],

@@ -1,10 +1,15 @@
 """What auth asks of other services."""
 
-from typing import Protocol
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
 from uuid import UUID
 
 import grpc
 
+from tenon.privacy.v1.personal_data_service_pb2 import ExportPersonalDataRequest
+from tenon.privacy.v1.personal_data_service_pb2_grpc import PersonalDataServiceStub
 from tenon.tenancy.v1.member_service_pb2 import ReleaseUserRequest
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
 from tenon_auth.errors import LastOwner
@@ -31,3 +36,27 @@ class TenancyMemberships:
             if error.reason == LastOwner.reason:
                 raise LastOwner from error
             raise
+
+
+class PersonalData(Protocol):
+    """Knows what is held of a person."""
+
+    async def collect(self, user_id: UUID) -> Mapping[str, Any]:
+        """Return what each service holds of somebody, by the services' names."""
+
+
+class EverybodysPersonalData:
+    """All services, auth itself too."""
+
+    def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
+        self._stubs = {name: PersonalDataServiceStub(channel) for name, channel in channels.items()}
+
+    async def collect(self, user_id: UUID) -> Mapping[str, Any]:
+        request = ExportPersonalDataRequest(user_id=str(user_id))
+        replies = await asyncio.gather(
+            *(stub.ExportPersonalData(request) for stub in self._stubs.values())
+        )
+        return {
+            name: json.loads(reply.document)
+            for name, reply in zip(self._stubs, replies, strict=True)
+        }

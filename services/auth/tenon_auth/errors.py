@@ -89,6 +89,19 @@ class LastOwner(TenonError):
     reason = "last_owner"
 
 
+class ExportNotFound(NotFound):
+    """There is no such export of yours, or it is not there yet, or not any more."""
+
+    reason = "export_not_found"
+
+
+class TooManyExports(TenonError):
+    """You had several of these made within the day. Take the last one, or wait."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "too_many_exports"
+
+
 class ErasureNotFound(NotFound):
     """There is no such erasure."""
 

@@ -9,6 +9,7 @@ from tenon.auth.v1.events_pb2 import (
     EmailChangeRequested,
     EmailChangeUndone,
     ErasureFinished,
+    ExportFinished,
     PasswordChanged,
     PasswordForgotten,
     SessionEnded,
@@ -103,3 +104,8 @@ def user_erased(user_id: UUID) -> Event:
 def erasure_finished(erasure_id: UUID) -> Event:
     """Tell that nothing is left of somebody; nobody but the erasure itself is named."""
     return Event.of(ErasureFinished(erasure_id=str(erasure_id)), user_id=erasure_id)
+
+
+def export_finished(user_id: UUID, export_id: UUID) -> Event:
+    payload = ExportFinished(user_id=str(user_id), export_id=str(export_id))
+    return Event.of(payload, user_id=user_id)

@@ -12,6 +12,7 @@ from tenon.auth.v1.events_pb2 import (
     EmailChangeRequested,
     EmailChangeUndone,
     ErasureFinished,
+    ExportFinished,
     PasswordChanged,
     PasswordForgotten,
     SessionEnded,
@@ -131,6 +132,11 @@ def _erasure_finished(event: FeedEvent) -> Email:
     return Email.because_of(event.id, Kind.ACCOUNT_ERASED, UUID(erasure.erasure_id))
 
 
+def _export_finished(event: FeedEvent) -> Email:
+    export = ExportFinished.FromString(event.payload)
+    return Email.because_of(event.id, Kind.EXPORT_FINISHED, UUID(export.user_id))
+
+
 def _run_succeeded(event: FeedEvent) -> Email:
     return _about_run(event, Kind.RUN_SUCCEEDED, RunSucceeded.FromString(event.payload))
 
@@ -169,6 +175,7 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         EmailChanged: _email_changed,
         EmailChangeUndone: _email_change_undone,
         ErasureFinished: _erasure_finished,
+        ExportFinished: _export_finished,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }

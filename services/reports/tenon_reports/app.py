@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import reset_tzpath
 
+from tenon.privacy.v1.personal_data_service_pb2_grpc import (
+    add_PersonalDataServiceServicer_to_server,
+)
 from tenon.reports.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from tenon.reports.v1.event_service_pb2_grpc import add_EventServiceServicer_to_server
 from tenon.reports.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
@@ -22,6 +25,8 @@ from tenon_reports.files.tasks import FileTasks
 from tenon_reports.ingest.rpc import EventServicer
 from tenon_reports.ingest.service import IngestService
 from tenon_reports.personal_data import subscriptions
+from tenon_reports.personal_data.rpc import PersonalDataServicer
+from tenon_reports.personal_data.service import PersonalDataService
 from tenon_reports.queries.rpc import QueryServicer
 from tenon_reports.queries.service import QueryService
 from tenon_reports.runs.exporting import RunExporter
@@ -86,6 +91,10 @@ def servicers(backbone: Backbone[ReportsSettings]) -> Sequence[Registration]:
         (add_UploadServiceServicer_to_server, UploadServicer(own.uploads)),
         (add_QueryServiceServicer_to_server, QueryServicer(queries)),
         (add_RunServiceServicer_to_server, RunServicer(own.runs, public_url)),
+        (
+            add_PersonalDataServiceServicer_to_server,
+            PersonalDataServicer(PersonalDataService(backbone.database)),
+        ),
     ]
 
 

@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tenon.privacy.v1.personal_data_service_pb2_grpc import (
+    add_PersonalDataServiceServicer_to_server,
+)
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
@@ -22,6 +25,8 @@ from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.rpc import OrganizationServicer
 from tenon_tenancy.organizations.service import OrganizationService
 from tenon_tenancy.personal_data import subscriptions as erasures
+from tenon_tenancy.personal_data.rpc import PersonalDataServicer
+from tenon_tenancy.personal_data.service import PersonalDataService
 from tenon_tenancy.personal_data.tasks import PersonalDataTasks
 from tenon_tenancy.settings import TenancySettings
 
@@ -38,6 +43,10 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
+        (
+            add_PersonalDataServiceServicer_to_server,
+            PersonalDataServicer(PersonalDataService(database, members)),
+        ),
     ]
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tenon.auth.v1 import session_pb2
+from tenon.auth.v1.export_service_pb2 import GetExportFileRequest
 from tenon.auth.v1.session_pb2 import Session, Tokens
 from tenon.auth.v1.session_service_pb2 import (
     GetSessionRequest,
@@ -20,6 +21,7 @@ from tenon_core.errors import FieldError, InvalidArgument
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
     CONFIRM_SIGN_UP,
+    GET_EXPORT_FILE,
     GET_SESSION,
     LOG_IN,
     LOG_OUT,
@@ -130,6 +132,11 @@ class AuthClient:
         """Return `{user, session}` of the caller."""
         reply = await self._caller.call(GET_SESSION, GetSessionRequest(), metadata)
         return {"user": self._user(reply.user), "session": self._session(reply.session)}
+
+    async def export_file(self, export_id: str, metadata: Headers) -> bytes:
+        """Return the JSON document of one of the caller's exports."""
+        request = GetExportFileRequest(export_id=export_id)
+        return (await self._caller.call(GET_EXPORT_FILE, request, metadata)).document
 
     def _signed_in(
         self,

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from tenon.auth.v1.export_service_pb2 import GetExportFileRequest, GetExportFileResponse
 from tenon.auth.v1.password_service_pb2 import (
     ChangePasswordRequest,
     ChangePasswordResponse,
@@ -68,6 +69,9 @@ CHANGE_PASSWORD = Rpc(
 )
 RESET_PASSWORD = Rpc(
     "/tenon.auth.v1.PasswordService/ResetPassword", ResetPasswordRequest, ResetPasswordResponse
+)
+GET_EXPORT_FILE = Rpc(
+    "/tenon.auth.v1.ExportService/GetExportFile", GetExportFileRequest, GetExportFileResponse
 )
 REFRESH_SESSION = Rpc(
     "/tenon.auth.v1.SessionService/RefreshSession", RefreshSessionRequest, RefreshSessionResponse

@@ -43,6 +43,7 @@ class Kind(StrEnum):
     EMAIL_CHANGED = "email_changed"
     EMAIL_CHANGE_UNDONE = "email_change_undone"
     ACCOUNT_ERASED = "account_erased"
+    EXPORT_FINISHED = "export_finished"
 
 
 NOTICES = frozenset(
@@ -51,6 +52,7 @@ NOTICES = frozenset(
         Kind.SESSION_REUSED,
         Kind.PASSWORD_CHANGED,
         Kind.EMAIL_CHANGE_REQUESTED,
+        Kind.EXPORT_FINISHED,
     }
 )
 """What nobody is told whose address may be another's: whoever signs up with it could fill a

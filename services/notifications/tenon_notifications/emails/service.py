@@ -121,7 +121,7 @@ class EmailService:
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
         match email.kind:
-            case Kind.PASSWORD_CHANGED | Kind.EMAIL_CHANGE_REQUESTED:
+            case Kind.PASSWORD_CHANGED | Kind.EMAIL_CHANGE_REQUESTED | Kind.EXPORT_FINISHED:
                 return {"name": person.name}
             case Kind.ACCOUNT_ERASED:
                 erasure = await self._people.find_erasure(email.user_id)

@@ -81,7 +81,7 @@ class MemberService:
         call.had_no_effect()  # what they leave is on record in each organization
         if user_id is None:
             return
-        organizations = await self._organizations_of(user_id)
+        organizations = await self.organizations_of(user_id)
         for org_id, role in organizations:
             if role is Role.OWNER:
                 async with self._database.tenant(org_id) as tx:
@@ -93,10 +93,15 @@ class MemberService:
         """Remove who is no more from all organizations, even as the last owner; return from how
         many.
         """
-        organizations = await self._organizations_of(user_id)
+        organizations = await self.organizations_of(user_id)
         for org_id, _ in organizations:
             await self._leave(org_id, user_id)
         return len(organizations)
+
+    async def organizations_of(self, user_id: UUID) -> Sequence[tuple[UUID, Role]]:
+        """Return where somebody belongs and in what role, what they own first."""
+        async with self._database.user(user_id) as tx:
+            return await find_organizations(tx, user_id)
 
     async def check(self, keys: Sequence[MemberKey | None]) -> Sequence[Role]:
         """Return the roles of these keys in their order; `Role.NONE` for None and no member."""
@@ -124,10 +129,6 @@ class MemberService:
         if member.role is Role.OWNER and role is not Role.OWNER:
             await _require_other_owner(members, member.user_id)
         return member
-
-    async def _organizations_of(self, user_id: UUID) -> Sequence[tuple[UUID, Role]]:
-        async with self._database.user(user_id) as tx:
-            return await find_organizations(tx, user_id)
 
     async def _leave(self, org_id: UUID, user_id: UUID, call: Call | None = None) -> None:
         """Remove a user from an organization; for a call LastOwner, if it has no other."""
