@@ -64,16 +64,26 @@ class ExportRepository:
         return document
 
     async def finish(self, export: Export, document: bytes | None = None) -> bool:
-        """Record the end of one that is queued; say whether it was."""
-        row = {**dataclasses.asdict(export), "document": document}
-        sealed = await self._cipher.seal(self._tx, SEALED_EXPORTS, row)
-        finished = await self._tx.execute(
-            update(personal_exports)
+        """Record the end of one that is queued; say whether it was.
+
+        It is looked for first: sealing would make a key for somebody who is no more.
+        """
+        queued = await self._tx.scalar(
+            select(table.id)
             .where(table.user_id == export.user_id, table.id == export.id)
             .where(table.state == ExportState.QUEUED)
+            .with_for_update()
+        )
+        if queued is None:
+            return False
+        row = {**dataclasses.asdict(export), "document": document}
+        sealed = await self._cipher.seal(self._tx, SEALED_EXPORTS, row)
+        await self._tx.execute(
+            update(personal_exports)
+            .where(table.user_id == export.user_id, table.id == export.id)
             .values(sealed)
         )
-        return finished.rowcount == 1
+        return True
 
     async def delete(self, user_id: UUID, export_id: UUID) -> None:
         await self._tx.execute(

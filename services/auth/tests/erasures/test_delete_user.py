@@ -1,6 +1,7 @@
 """An account ends once, whole, wherever its process dies; and never that of a last owner."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID, uuid4
@@ -77,6 +78,12 @@ def told(admin: Admin, user_id: UUID) -> int:
     return int(row[0])
 
 
+def begun(admin: Admin, user_id: UUID) -> bool:
+    """Say whether an erasure is on record."""
+    row = admin.execute("SELECT 1 FROM auth.erasures WHERE user_id = %s", [user_id]).fetchone()
+    return row is not None
+
+
 def roles(admin: Admin, user_id: UUID) -> list[int]:
     rows = admin.execute(
         "SELECT role FROM tenancy.memberships WHERE user_id = %s ORDER BY 1", [user_id]
@@ -112,6 +119,7 @@ async def test_the_last_owner_stays_and_loses_nothing(
     assert roles(admin, tenant.owner.user_id) == [Role.MEMBER, Role.OWNER, Role.OWNER]
     assert not await is_refused(auth, tenant.metadata)
     assert told(admin, tenant.owner.user_id) == 0
+    assert not begun(admin, tenant.owner.user_id), "or it would go on when they are not the last"
     join(tenant, Role.OWNER, await callers.user())
     assert await delete(auth, tenant.owner) == "", "and not once they are not the last"
 
@@ -119,14 +127,21 @@ async def test_the_last_owner_stays_and_loses_nothing(
 async def test_of_two_owners_who_go_at_once_one_stays(
     auth: grpc.aio.Channel, admin: Admin, callers: Callers, join: Join
 ) -> None:
-    tenant, other = await callers.tenant(), await callers.user()
-    join(tenant, Role.OWNER, other)
-    gone = await asyncio.gather(delete(auth, tenant.owner), delete(auth, other))
-    assert sorted(gone) == ["", "last_owner"]
-    members = admin.execute(
-        "SELECT role FROM tenancy.memberships WHERE org_id = %s", [tenant.org_id]
-    )
-    assert members.fetchall() == [(Role.OWNER,)]
+    """Both are dispensable when they are looked at first: the last look is under the lock."""
+    tenants = [await callers.tenant() for _ in range(10)]
+    others = [await callers.user() for _ in tenants]
+    for tenant, other in zip(tenants, others, strict=True):
+        join(tenant, Role.OWNER, other)
+    leaving = [
+        who for pair in zip(tenants, others, strict=True) for who in (pair[0].owner, pair[1])
+    ]
+    gone = await asyncio.gather(*(delete(auth, one) for one in leaving))
+    assert Counter(gone) == {"": 10, "last_owner": 10}
+    for tenant in tenants:
+        members = admin.execute(
+            "SELECT role FROM tenancy.memberships WHERE org_id = %s", [tenant.org_id]
+        )
+        assert members.fetchall() == [(Role.OWNER,)]
 
 
 async def test_twenty_at_once_erase_it_once(

@@ -5,11 +5,13 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
 
 from services.auth.tests.erasures.conftest import Admin, Working
+from services.auth.tests.erasures.test_delete_user import delete, left
 from tenon.auth.v1.export_pb2 import Export
 from tenon.auth.v1.export_service_pb2 import (
     GetExportFileRequest,
@@ -17,12 +19,17 @@ from tenon.auth.v1.export_service_pb2 import (
     StartExportRequest,
 )
 from tenon.auth.v1.export_service_pb2_grpc import ExportServiceStub
-from tenon_auth.exports.models import EXPORTS_A_DAY
+from tenon_auth.app import APP, Accounts
+from tenon_auth.exports import models as exports_models
+from tenon_auth.exports.models import EXPORTS_A_DAY, ExportState
+from tenon_auth.exports.repository import ExportRepository
 from tenon_auth.personal_data.models import SECRET, SECTIONS
 from tenon_auth.users.models import METADATA
+from tenon_core import clock
 from tenon_crypto.cells import OwnerKind
 from tenon_crypto.tables import name_of
 from tenon_db.tables import USER
+from tenon_rpc.backbone import open_backbone
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import Caller, Callers
 from tenon_testing.system import SERVICES, System
@@ -155,6 +162,21 @@ async def test_it_is_deleted_in_the_end(
 
     async with working() as until:
         await until(gone)
+
+
+async def test_whoever_is_erased_meanwhile_gets_no_new_key(
+    exports: Any, callers: Callers, system: System, admin: Admin, auth: grpc.aio.Channel
+) -> None:
+    """Between the last answer and the end of the export."""
+    ada, at = await callers.user(), clock.now()
+    export = UUID((await start(exports, ada)).id)
+    assert await delete(auth, ada) == ""
+    async with open_backbone(APP.name, system.settings(APP)) as backbone:
+        cipher = Accounts(backbone).cipher
+        finished = exports_models.Export(export, ada.user_id, ExportState.SUCCEEDED, at, at)
+        async with backbone.database.user(ada.user_id) as tx:
+            assert not await ExportRepository(tx, cipher).finish(finished, b"{}")
+    assert left(admin, ada.user_id) == []
 
 
 def test_every_table_of_people_says_what_of_it_is_shown() -> None:
