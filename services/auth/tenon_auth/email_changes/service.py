@@ -1,5 +1,6 @@
 import dataclasses
 import secrets
+from contextlib import suppress
 from uuid import UUID
 
 from tenon_auth import events
@@ -7,7 +8,14 @@ from tenon_auth.devices.models import Device
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.email_changes.models import RESERVED_LONGER, EmailChange
 from tenon_auth.email_changes.repository import EmailChangeRepository
-from tenon_auth.errors import InvalidEmail, LinkNotFound, LinkSpent, TooManyGuesses, TooManyMails
+from tenon_auth.errors import (
+    InvalidCredentials,
+    InvalidEmail,
+    LinkNotFound,
+    LinkSpent,
+    TooManyGuesses,
+    TooManyMails,
+)
 from tenon_auth.events import SessionEndCause
 from tenon_auth.links.models import Link, Purpose
 from tenon_auth.links.service import LinkService
@@ -116,7 +124,8 @@ class EmailChangeService:
             user_id = link.user_id
             await self._links.lock(tx, user_id)
             await self._links.use(tx, link, UNDO)
-            await self._credentials.replace(tx, user_id, unknown_password)
+            with suppress(InvalidCredentials):  # there may be none
+                await self._credentials.replace(tx, user_id, unknown_password)
             await self._sessions.end_all(tx, SessionEndCause.EMAIL_CHANGED)
             await self._devices.forget_others(tx, user_id, Device())
             await self._use_up_links(tx, user_id)

@@ -157,6 +157,13 @@ async def test_no_thief_uses_up_the_mails_that_an_undo_needs(ada: Person) -> Non
     assert await ada.undo(undo) == ""
 
 
+async def test_an_account_without_a_password_comes_back_too(ada: Person) -> None:
+    undo = await ada.change(new_address())
+    ada.admin.execute("DELETE FROM auth.credentials WHERE user_id = %s", [ada.user_id])
+    assert await ada.undo(undo) == ""
+    assert ada.addresses() == [False]
+
+
 @pytest.mark.parametrize("purpose", ["change_email", "verify_email"])
 async def test_a_link_for_something_else_undoes_nothing(ada: Person, purpose: str) -> None:
     await ada.ask(new_address())
