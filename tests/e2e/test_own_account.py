@@ -1,6 +1,9 @@
-"""One's own account over HTTP: a name, a copy of all that is known, the end."""
+"""One's own account over HTTP: a name, an address, a copy of all that is known, the end."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from uuid import uuid4
 
 from tenon_testing.waiting import wait_until
 from tests.conftest import Person
@@ -40,3 +43,23 @@ def test_the_last_owner_of_an_organization_stays(new_person: Callable[[], Person
     wait_for_mails(person, 1)
     assert not [mail for mail in mails(person) if "erased" in mail["subject"]]
     assert person.send("GET", "/api/auth/session")["user"]["email"] == person.email
+
+
+def test_an_address_is_changed_by_the_mail_to_the_new_one(
+    new_person: Callable[[], Person],
+) -> None:
+    person, new = new_person(), f"{uuid4()}@example.com"
+    person.send("POST", "/api/auth/email/change", json={"email": new})
+    there = replace(person, email=new)
+    wait_for_mails(there, 1)
+    (mail,) = mails(there)
+    link = re.search(r"/change-email#(\S+)", mail["text"])
+    assert link is not None
+    confirm = {"token": link[1]}
+    changed = person.send("POST", "/api/auth/email/change/confirm", json=confirm)
+    assert (changed["user"]["email"], changed["user"]["email_verified"]) == (new, True)
+    assert person.send("GET", "/api/auth/session")["user"]["email"] == new
+    again = person.client.post("/api/auth/email/change/confirm", json=confirm)
+    assert (again.status_code, again.json()["code"]) == (409, "link_spent")
+    undo = person.client.post("/api/auth/email/change/undo", json=confirm)
+    assert (undo.status_code, undo.json()["code"]) == (409, "link_spent")
