@@ -16,13 +16,15 @@ from tenon_auth.erasures.models import (
     erasures,
 )
 from tenon_auth.passwords.models import credentials
-from tenon_auth.sign_ups.models import pending_sign_ups
-from tenon_auth.users.models import METADATA, logins, users
+from tenon_auth.users.models import METADATA, users
 from tenon_crypto.cells import OwnerKind
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.tables import data_keys_of
-from tenon_db.tables import USER
+from tenon_db.tables import TENANT
 from tenon_db.transaction import Transaction
+
+KEPT = frozenset({"outbox", "jobs", erasures.name, erasure_receipts.name})
+"""What names people by ids that mean nothing any more."""
 
 
 class ErasureRepository:
@@ -150,13 +152,10 @@ class PersonRepository:
         return counted
 
     async def remove(self, user_id: UUID) -> int:
-        """Remove the person from every table of people, whatever slice it is of, and from what
-        finds them; return how many rows there were.
+        """Remove the person from every table that names people, whatever slice it is of; return
+        how many rows there were.
         """
-        counts = [
-            await self._remove_from(table, user_id)
-            for table in (pending_sign_ups, logins, *_tables_of_people())
-        ]
+        counts = [await self._remove_from(table, user_id) for table in _tables_naming_people()]
         gone = await self._tx.execute(delete(users).where(users.c.id == user_id))
         return sum(counts) + gone.rowcount
 
@@ -165,7 +164,10 @@ class PersonRepository:
         return removed.rowcount
 
 
-def _tables_of_people() -> Sequence[Table]:
-    """Return the tables that name a person, those first that refer to others."""
-    tables = reversed(METADATA.sorted_tables)
-    return [table for table in tables if table.info == USER and "user_id" in table.c]
+def _tables_naming_people() -> Sequence[Table]:
+    """Return the tables of people and those that find them, first those that refer to others."""
+    return [
+        table
+        for table in reversed(METADATA.sorted_tables)
+        if "user_id" in table.c and table.info != TENANT and table.name not in KEPT
+    ]
