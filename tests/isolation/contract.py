@@ -19,7 +19,7 @@ Path: TypeAlias = tuple[str, ...]
 are passed through without a name of their own but `key` and `value`."""
 
 VALUE = "google.protobuf.Value"
-FEED = "events"
+SERVED_BY_ALL = ("events", "privacy")
 MAX_DEPTH = 6
 NOBODY = "nobody"
 """The name of a provider that nobody logs in by."""
@@ -42,9 +42,9 @@ class Rpc:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Who serves it; each service has a feed of its own."""
+        """Who serves it; each service has a feed of its own, and says what it holds of people."""
         name = service_name(self.method.full_name)
-        return ("auth", "tenancy", "reports", "notifications") if name == FEED else (name,)
+        return ("auth", "tenancy", "reports", "notifications") if name in SERVED_BY_ALL else (name,)
 
     def request(self) -> Message:
         return GetMessageClass(self.method.input_type)()

@@ -16,7 +16,7 @@ from tenon_testing.callers import PASSWORD
 from tests.isolation.contract import NOBODY, Path, Rpc, holds, names_something, put, texts
 
 NEW = "$new"
-"""Stands for a text that nobody used before."""
+"""Stands for something that nobody used before, alone or within a text."""
 
 COUNT = {"dataset_id": "", "metrics": [{"name": "n", "op": "OP_COUNT"}], "dimensions": ["who"]}
 WHO = {"field": "who", "op": "OP_EQ", "value": "ada"}
@@ -40,6 +40,8 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "LogInService.ConfirmSession": [{"password": PASSWORD}],
     "PasskeyService.AddPasskey": [{"name": NEW}],
     "PasskeyService.RenamePasskey": [{"name": NEW}],
+    "EmailChangeService.RequestEmailChange": [{"email": f"{NEW}@example.com"}],
+    "UserService.UpdateUser": [{"name": NEW, "update_mask": "name"}],
     "PasswordService.ChangePassword": [
         {"current_password": PASSWORD, "new_password": "another horse and battery"}
     ],
@@ -65,6 +67,7 @@ KINDS = {
     "identity_id": "identity",
     "key_id": "api key",
     "passkey_id": "passkey",
+    "export_id": "export",
     "events.id": "event",
 }
 
@@ -126,4 +129,4 @@ def _renewed(value: Any) -> Any:
         return {key: _renewed(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_renewed(item) for item in value]
-    return f"new {uuid4().hex}" if value == NEW else value
+    return value.replace(NEW, f"new-{uuid4().hex}") if isinstance(value, str) else value

@@ -15,6 +15,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.auth.tests.api_keys.keys_client import KeysClient
 from services.reports.tests.reports_client import ReportsClient, event
+from tenon.auth.v1.events_pb2 import UserErased
 from tenon.auth.v1.session_service_pb2 import CheckSessionsRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.reports.v1.dataset_service_pb2 import (
@@ -42,11 +43,17 @@ from tenon.tenancy.v1.organization_service_pb2 import (
 )
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon.tenancy.v1.role_pb2 import ROLE_ADMIN, ROLE_VIEWER
+from tenon_core.ids import uuid7
 from tenon_jobs import Worker
 from tenon_policy.policies import Role
 from tenon_reports import app as reports_app
+from tenon_reports.personal_data import service as reports_personal_data
+from tenon_rpc.backbone import open_backbone
 from tenon_rpc.status import PeerError
 from tenon_tenancy import app as tenancy_app
+from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.members.service import MemberService
+from tenon_tenancy.personal_data import service as tenancy_personal_data
 from tenon_testing.callers import Callers, Tenant
 from tenon_testing.system import System
 from tenon_testing.waiting import eventually
@@ -122,6 +129,8 @@ async def use_everything(stage: Stage) -> None:
         gone = "SELECT NOT EXISTS (SELECT FROM reports.datasets WHERE id = %s AND org_id = %s)"
         await stage.until(lambda: stage.scalar(gone, dataset, client.org_id))
         await _use_the_log(stage, tenant)
+        await _export_the_owner(stage, tenant)
+        await _erase_a_member(stage, tenant)
     await _use_keys(stage, tenant)
     await _use_members(stage, tenant)
 
@@ -246,6 +255,33 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
     await stage.until(lambda: stage.scalar(moved))
     log = AuditEventServiceStub(stage.tenancy)
     await _pages(log.ListAuditEvents, ListAuditEventsRequest, tenant, org_id=str(tenant.org_id))
+
+
+async def _export_the_owner(stage: Stage, tenant: Tenant) -> None:
+    """Let each service say what it holds of somebody, as it does when auth asks."""
+    user_id = tenant.owner.user_id
+    settings = stage.system.settings(reports_app.APP)
+    async with open_backbone(reports_app.NAME, settings) as reports:
+        await reports_personal_data.PersonalDataService(reports.database).export(user_id)
+    async with open_backbone(tenancy_app.NAME, stage.system.settings(tenancy_app.APP)) as backbone:
+        directory = AuthDirectory(backbone.channels["auth"])
+        members = MemberService(backbone.database, backbone.grant_changes, directory)
+        held = tenancy_personal_data.PersonalDataService(backbone.database, members)
+        assert (await held.export(user_id))["audit_events"]
+
+
+async def _erase_a_member(stage: Stage, tenant: Tenant) -> None:
+    """Let auth say that somebody is no more."""
+    registry = Registry(stage.system, stage.callers, stage.admin)
+    member = await registry.join(tenant.org_id, Role.MEMBER)
+    erased = UserErased(user_id=str(member.user_id))
+    await stage.admin.execute(
+        "INSERT INTO auth.outbox (id, type, user_id, event_time, payload)"
+        " VALUES (%s, %s, %s, now(), %s)",
+        [uuid7(), UserErased.DESCRIPTOR.full_name, member.user_id, erased.SerializeToString()],
+    )
+    gone = "SELECT NOT EXISTS (SELECT FROM tenancy.memberships WHERE user_id = %s)"
+    await stage.until(lambda: stage.scalar(gone, member.user_id))
 
 
 async def _use_members(stage: Stage, tenant: Tenant) -> None:

@@ -52,6 +52,8 @@ STRANGERS = ("worker", "gateway-worker", "gateways", "notifications-worker-worke
 REVOKED_SECONDS = 1.0
 LOG_OUT = "SessionService.LogOut"
 """Anybody may; with a token it would end the session that the other requests need."""
+DELETE_USER = "ErasureService.DeleteUser"
+"""Whoever may is gone afterwards; its own tests let somebody in."""
 
 Tokens = Mapping[Standing | KeyStanding, str | None]
 
@@ -114,6 +116,8 @@ async def differences(
     found = []
     for door in doors:
         for standing, token in tokens.items():
+            if door.rpc.name == DELETE_USER and _is_live(standing):
+                continue
             said = _said(door.rpc.policy, standing, peer)
             sent = None if door.rpc.name == LOG_OUT else token
             reply = await door.send(sent, request_about(door.rpc, organization))
@@ -121,6 +125,10 @@ async def differences(
             if done != said:
                 found.append(f"{door.name} for {standing}: {said!r} by the protos, got {reply}")
     return found
+
+
+def _is_live(standing: Standing | KeyStanding) -> bool:
+    return isinstance(standing, Standing) and standing.session is Session.LIVE
 
 
 def _said(policy: MethodPolicy, standing: Standing | KeyStanding, peer: str) -> str:

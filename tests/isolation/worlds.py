@@ -15,6 +15,9 @@ from services.auth.tests.identities.stored import add_identity
 from services.auth.tests.passkeys.authenticator import Authenticator
 from services.auth.tests.second_factors.enrolled import register
 from services.reports.tests.reports_client import ReportsClient, event
+from tenon.auth.v1.export_pb2 import Export
+from tenon.auth.v1.export_service_pb2 import GetExportRequest, StartExportRequest
+from tenon.auth.v1.export_service_pb2_grpc import ExportServiceStub
 from tenon.auth.v1.session_service_pb2 import LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.events.v1.events_pb2 import AccessRecorded
@@ -101,6 +104,7 @@ class Registry:
             "session": await _other_session(channels["auth"], tenant.owner),
             "identity": await add_identity(self.system, tenant.owner.user_id),
             "passkey": await _passkeys(self.system, channels["auth"], tenant.owner),
+            "export": await _export(channels["auth"], tenant.owner),
         }
         secrets = {
             secret,
@@ -180,6 +184,20 @@ async def _passkeys(system: System, auth: grpc.aio.Channel, caller: Caller) -> s
     for _ in range(2):
         added = await register(auth, caller.metadata, Authenticator(system.url))
     return str(added.passkey.id)
+
+
+async def _export(auth: grpc.aio.Channel, caller: Caller) -> str:
+    """Have somebody's data collected; return the export's id."""
+    exports, metadata = ExportServiceStub(auth), caller.metadata
+    export_id: str = (await exports.StartExport(StartExportRequest(), metadata=metadata)).export.id
+
+    async def is_there() -> bool:
+        request = GetExportRequest(export_id=export_id)
+        reply = await exports.GetExport(request, metadata=metadata)
+        return bool(reply.export.state == Export.STATE_SUCCEEDED)
+
+    await eventually(is_there, within=60)
+    return export_id
 
 
 async def _reports(client: ReportsClient) -> tuple[dict[str, str], str]:

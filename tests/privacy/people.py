@@ -67,6 +67,7 @@ class People:
             await self._log_in(client, email)
             await self._have_a_second_factor(client, email)
             await self._own_an_organization(client, email, exports=number < 3)
+            await self._change_account(client)
             assert (await client.post("/api/auth/logout")).status_code == 204
             await self._come_by_a_provider(client)
 
@@ -166,6 +167,13 @@ class People:
             headers = {"Authorization": f"Bearer {secret}"}
             async with httpx.AsyncClient(base_url=self.url, headers=headers) as machine:
                 assert (await machine.get(org)).status_code == status
+
+    async def _change_account(self, client: httpx.AsyncClient) -> None:
+        name = {"name": self.canaries.text("Other name ")}
+        assert (await client.patch("/api/auth/user", json=name)).json()["name"] == name["name"]
+        assert (await client.post("/api/auth/user/export", json={})).status_code == 202
+        change = {"email": self.canaries.email("changed")}
+        assert (await client.post("/api/auth/email/change", json=change)).status_code == 202
 
     async def _export(self, client: httpx.AsyncClient, org: str) -> None:
         body = {"name": "orders", "dimensions": ["product"]}

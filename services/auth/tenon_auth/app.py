@@ -6,6 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from tenon.auth.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer_to_server
+from tenon.auth.v1.email_change_service_pb2_grpc import add_EmailChangeServiceServicer_to_server
+from tenon.auth.v1.erasure_service_pb2_grpc import add_ErasureServiceServicer_to_server
+from tenon.auth.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
 from tenon.auth.v1.identity_service_pb2_grpc import add_IdentityServiceServicer_to_server
 from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
 from tenon.auth.v1.log_in_service_pb2_grpc import add_LogInServiceServicer_to_server
@@ -15,9 +18,24 @@ from tenon.auth.v1.second_factor_service_pb2_grpc import add_SecondFactorService
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from tenon.privacy.v1.personal_data_service_pb2_grpc import (
+    add_PersonalDataServiceServicer_to_server,
+)
 from tenon_auth.api_keys.rpc import ApiKeyServicer
 from tenon_auth.api_keys.service import ApiKeyService
+from tenon_auth.clients import EverybodysPersonalData, TenancyMemberships
 from tenon_auth.devices.service import DeviceService
+from tenon_auth.email_changes.rpc import EmailChangeServicer
+from tenon_auth.email_changes.service import EmailChangeService
+from tenon_auth.email_changes.tasks import EmailChangeTasks
+from tenon_auth.erasures import subscriptions
+from tenon_auth.erasures.models import OTHERS
+from tenon_auth.erasures.rpc import ErasureServicer
+from tenon_auth.erasures.service import ErasureService
+from tenon_auth.erasures.tasks import ErasureTasks
+from tenon_auth.exports.rpc import ExportServicer
+from tenon_auth.exports.service import ExportService
+from tenon_auth.exports.tasks import ExportTasks
 from tenon_auth.identities.people import People
 from tenon_auth.identities.rpc import IdentityServicer
 from tenon_auth.identities.service import IdentityService
@@ -40,6 +58,8 @@ from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_auth.passwords.rpc import PasswordServicer
 from tenon_auth.passwords.service import PasswordService
 from tenon_auth.passwords.tasks import PasswordTasks
+from tenon_auth.personal_data.rpc import PersonalDataServicer
+from tenon_auth.personal_data.service import PersonalDataService
 from tenon_auth.providers.flows import FlowTokens
 from tenon_auth.providers.service import ProviderService
 from tenon_auth.recovery_codes.service import RecoveryCodeService
@@ -48,6 +68,7 @@ from tenon_auth.second_factors.rpc import SecondFactorServicer
 from tenon_auth.second_factors.service import SecondFactorService
 from tenon_auth.second_steps.service import SecondStepService
 from tenon_auth.second_steps.tokens import StepTokens
+from tenon_auth.sessions.ending import SessionEnding
 from tenon_auth.sessions.rpc import SessionServicer
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
@@ -65,9 +86,11 @@ from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
+from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_policy.tokens import KeySet, TokenVerifier
 from tenon_rpc.backbone import Backbone, open_backbone
+from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
 from tenon_rpc.process import ServiceApp
 
@@ -88,6 +111,17 @@ class Accounts:
         addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
         self.users = UserService(database, self.cipher, addresses, self.links)
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+        self.erasures = ErasureService(
+            database,
+            self.cipher,
+            self.queue,
+            self.users,
+            self.links,
+            SessionEnding(self.cipher, backbone.grant_changes),
+            TenancyMemberships(backbone.channels["tenancy"]),
+        )
+        personal_data = EverybodysPersonalData(backbone.channels)
+        self.exports = ExportService(database, self.cipher, self.queue, personal_data)
 
 
 class Factors:
@@ -196,7 +230,25 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         guesses,
         Allowance(settings.guesses_per_second_factor, GUESSES_SECONDS),
     )
+    email_changes = EmailChangeService(
+        database,
+        accounts.cipher,
+        accounts.queue,
+        users,
+        devices,
+        links,
+        guesses,
+        credentials,
+        sessions,
+    )
     return [
+        (add_EmailChangeServiceServicer_to_server, EmailChangeServicer(email_changes)),
+        (add_ErasureServiceServicer_to_server, ErasureServicer(accounts.erasures)),
+        (add_ExportServiceServicer_to_server, ExportServicer(accounts.exports)),
+        (
+            add_PersonalDataServiceServicer_to_server,
+            PersonalDataServicer(PersonalDataService(database, accounts.cipher)),
+        ),
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions, api_keys)),
         (add_ApiKeyServiceServicer_to_server, ApiKeyServicer(api_keys)),
@@ -210,6 +262,17 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     ]
 
 
+def consumers(backbone: Backbone[AuthSettings], erasures: ErasureService) -> Sequence[Consumer]:
+    return [
+        Consumer(
+            backbone.database,
+            PeerFeed(source, backbone.channels[source]),
+            subscriptions.handlers(erasures, source),
+        )
+        for source in OTHERS
+    ]
+
+
 @asynccontextmanager
 async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
@@ -217,6 +280,8 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
         passwords = PasswordTasks(database, accounts.users, accounts.links)
         sign_ups = SignUpTasks(database, accounts.users, accounts.links)
         identities = IdentityTasks(database)
+        email_changes = EmailChangeTasks(database, accounts.cipher, accounts.users)
+        erasures = ErasureTasks(database, accounts.erasures)
         rotation = RotationTasks(settings.signing_keys_directory, settings.signing_key_days)
         upkeep = Upkeep(database, accounts.queue, Keep.of(settings))
         yield Worker(
@@ -226,15 +291,20 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
                 *passwords.types(),
                 *sign_ups.types(),
                 *identities.types(),
+                *email_changes.types(),
+                *erasures.types(),
+                *ExportTasks(accounts.exports).types(),
                 *rotation.types(),
                 *upkeep.types(),
             ],
             recurring=[
                 *sign_ups.recurring(),
                 *identities.recurring(),
+                *erasures.recurring(),
                 *rotation.recurring(),
                 *upkeep.recurring(),
             ],
+            beside=[consumer.run for consumer in consumers(backbone, accounts.erasures)],
         )
 
 

@@ -286,3 +286,29 @@ class ChallengeSpent(TenonError):
 
     code = Code.FAILED_PRECONDITION
     reason = "challenge_spent"
+
+
+class LastOwner(TenonError):
+    """An organization keeps at least one owner. Make somebody else an owner first."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "last_owner"
+
+
+class ExportNotFound(NotFound):
+    """There is no such export of yours, or it is not there yet, or not any more."""
+
+    reason = "export_not_found"
+
+
+class TooManyExports(TenonError):
+    """You had several of these made within the day. Take the last one, or wait."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "too_many_exports"
+
+
+class ErasureNotFound(NotFound):
+    """There is no such erasure."""
+
+    reason = "erasure_not_found"

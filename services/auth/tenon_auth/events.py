@@ -7,6 +7,11 @@ from tenon.auth.v1 import events_pb2, second_factor_pb2
 from tenon.auth.v1.events_pb2 import (
     ApiKeyCreated,
     ApiKeyRevoked,
+    EmailChanged,
+    EmailChangeRequested,
+    EmailChangeUndone,
+    ErasureFinished,
+    ExportFinished,
     IdentityLinked,
     PasswordChanged,
     PasswordForgotten,
@@ -18,6 +23,7 @@ from tenon.auth.v1.events_pb2 import (
     SessionStarted,
     SignUpRepeated,
     SignUpRequested,
+    UserErased,
     UserSignedUp,
     VerificationRequested,
 )
@@ -36,6 +42,8 @@ class SessionEndCause(IntEnum):
     TOKEN_REUSED = events_pb2.SESSION_END_CAUSE_TOKEN_REUSED
     PASSWORD_CHANGED = events_pb2.SESSION_END_CAUSE_PASSWORD_CHANGED
     TOO_MANY = events_pb2.SESSION_END_CAUSE_TOO_MANY
+    EMAIL_CHANGED = events_pb2.SESSION_END_CAUSE_EMAIL_CHANGED
+    ERASED = events_pb2.SESSION_END_CAUSE_ERASED
 
 
 def sign_up_requested(user_id: UUID, link_id: UUID) -> Event:
@@ -132,3 +140,33 @@ def recovery_codes_replaced(user_id: UUID) -> Event:
 
 def _packed_kind(kind: int) -> "second_factor_pb2.SecondFactorKind.ValueType":
     return second_factor_pb2.SecondFactorKind.ValueType(kind)
+
+
+def email_change_requested(user_id: UUID, link_id: UUID) -> Event:
+    payload = EmailChangeRequested(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)
+
+
+def email_changed(user_id: UUID, link_id: UUID | None) -> Event:
+    """Tell of another address; `link_id` is by what the old one comes back, if it can."""
+    payload = EmailChanged(user_id=str(user_id), link_id=str(link_id or ""))
+    return Event.of(payload, user_id=user_id)
+
+
+def email_change_undone(user_id: UUID, link_id: UUID) -> Event:
+    payload = EmailChangeUndone(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)
+
+
+def user_erased(user_id: UUID) -> Event:
+    return Event.of(UserErased(user_id=str(user_id)), user_id=user_id)
+
+
+def erasure_finished(erasure_id: UUID) -> Event:
+    """Tell that nothing is left of somebody; nobody but the erasure itself is named."""
+    return Event.of(ErasureFinished(erasure_id=str(erasure_id)), user_id=erasure_id)
+
+
+def export_finished(user_id: UUID, export_id: UUID) -> Event:
+    payload = ExportFinished(user_id=str(user_id), export_id=str(export_id))
+    return Event.of(payload, user_id=user_id)

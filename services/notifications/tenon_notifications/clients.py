@@ -8,6 +8,10 @@ from uuid import UUID
 
 import grpc
 
+from tenon.auth.v1.email_change_service_pb2 import GetEmailChangeNoticeRequest
+from tenon.auth.v1.email_change_service_pb2_grpc import EmailChangeServiceStub
+from tenon.auth.v1.erasure_service_pb2 import GetErasureRequest, GetErasureResponse
+from tenon.auth.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
 from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
 from tenon.auth.v1.session_service_pb2 import GetSessionNoticeRequest
@@ -63,12 +67,36 @@ class LinkNotice:
     expire_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """What one service has destroyed of a person."""
+
+    service: str
+    keys: int
+    rows: int
+    erase_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureNotice:
+    """What a mail says about an erasure."""
+
+    request_time: datetime
+    receipts: tuple[ErasureReceipt, ...]
+
+
 class People(Protocol):
     async def find(self, user_id: UUID) -> Person | None: ...
 
     async def find_session(self, user_id: UUID, session_id: UUID) -> SessionNotice | None: ...
 
     async def find_link(self, user_id: UUID, link_id: UUID) -> LinkNotice | None: ...
+
+    async def find_changing_email(self, user_id: UUID, link_id: UUID) -> str | None: ...
+
+    async def find_erased(self, erasure_id: UUID) -> Person | None: ...
+
+    async def find_erasure(self, erasure_id: UUID) -> ErasureNotice | None: ...
 
 
 class Runs(Protocol):
@@ -82,6 +110,8 @@ class AuthPeople:
         self._stub = UserServiceStub(channel)
         self._sessions = SessionServiceStub(channel)
         self._links = LinkServiceStub(channel)
+        self._email_changes = EmailChangeServiceStub(channel)
+        self._erasures = ErasureServiceStub(channel)
         self._people = Coalescer[UUID, Person | None](self._load)
 
     async def find(self, user_id: UUID) -> Person | None:
@@ -103,6 +133,32 @@ class AuthPeople:
         if reply is None:
             return None
         return LinkNotice(reply.token, reply.expire_time.ToDatetime(tzinfo=UTC))
+
+    async def find_changing_email(self, user_id: UUID, link_id: UUID) -> str | None:
+        request = GetEmailChangeNoticeRequest(user_id=str(user_id), link_id=str(link_id))
+        reply = await _found(self._email_changes.GetEmailChangeNotice(request))
+        return None if reply is None else _ascii_domain(reply.email)
+
+    async def find_erased(self, erasure_id: UUID) -> Person | None:
+        """Return who is told of an erasure; None if nobody."""
+        reply = await self._erasure(erasure_id)
+        if reply is None or not reply.email:
+            return None
+        return Person(reply.name, _ascii_domain(reply.email), verified=True)
+
+    async def find_erasure(self, erasure_id: UUID) -> ErasureNotice | None:
+        reply = await self._erasure(erasure_id)
+        if reply is None:
+            return None
+        receipts = (
+            ErasureReceipt(one.service, one.keys, one.rows, one.erase_time.ToDatetime(tzinfo=UTC))
+            for one in reply.receipts
+        )
+        return ErasureNotice(reply.request_time.ToDatetime(tzinfo=UTC), tuple(receipts))
+
+    async def _erasure(self, erasure_id: UUID) -> GetErasureResponse | None:
+        request = GetErasureRequest(erasure_id=str(erasure_id))
+        return await _found(self._erasures.GetErasure(request))
 
     async def _load(self, user_ids: Sequence[UUID]) -> Mapping[UUID, Person | None]:
         request = BatchGetUsersRequest(ids=[str(user_id) for user_id in user_ids])

@@ -8,6 +8,11 @@ from google.protobuf.message import Message
 
 from tenon.auth.v1.events_pb2 import (
     SESSION_END_CAUSE_TOKEN_REUSED,
+    EmailChanged,
+    EmailChangeRequested,
+    EmailChangeUndone,
+    ErasureFinished,
+    ExportFinished,
     IdentityLinked,
     PasswordChanged,
     PasswordForgotten,
@@ -19,6 +24,7 @@ from tenon.auth.v1.events_pb2 import (
     SessionStarted,
     SignUpRepeated,
     SignUpRequested,
+    UserErased,
     UserSignedUp,
     VerificationRequested,
 )
@@ -30,7 +36,15 @@ from tenon_db.transaction import Transaction
 from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.service import EmailService
 
-Link: TypeAlias = SignUpRequested | SignUpRepeated | VerificationRequested | PasswordForgotten
+Link: TypeAlias = (
+    SignUpRequested
+    | SignUpRepeated
+    | VerificationRequested
+    | PasswordForgotten
+    | EmailChangeRequested
+    | EmailChanged
+    | EmailChangeUndone
+)
 User: TypeAlias = (
     PasswordChanged
     | SecondFactorAdded
@@ -39,26 +53,36 @@ User: TypeAlias = (
     | RecoveryCodesReplaced
 )
 
-Mail: TypeAlias = Callable[[FeedEvent], Email | None]
-"""Makes the mail that an event asks for, if it asks for one."""
+Mail: TypeAlias = Callable[[FeedEvent], Email | Sequence[Email] | None]
+"""Makes the mail that an event asks for, if it asks for one; or several."""
 
 
 def subscriptions(emails: EmailService) -> Mapping[str, Mapping[str, Handler]]:
     """Return the handlers by service and type of event."""
-    return {
+    handlers = {
         service: {kind.DESCRIPTOR.full_name: _handler(emails, mail) for kind, mail in mails.items()}
         for service, mails in MAILS.items()
     }
+    handlers["auth"][UserErased.DESCRIPTOR.full_name] = _erasing(emails)
+    return handlers
 
 
 def _handler(emails: EmailService, mail: Mail) -> Handler:
     async def handle(tx: Transaction, events: Sequence[FeedEvent]) -> None:
         for event in events:
-            email = mail(event)
-            if email is not None:
+            asked_for = mail(event) or ()
+            for email in [asked_for] if isinstance(asked_for, Email) else asked_for:
                 await emails.request(tx, email)
 
     return handle
+
+
+def _erasing(emails: EmailService) -> Handler:
+    async def erase(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        for event in events:
+            await emails.erase(tx, UUID(UserErased.FromString(event.payload).user_id))
+
+    return erase
 
 
 def _sign_up_requested(event: FeedEvent) -> Email:
@@ -121,6 +145,33 @@ def _identity_linked(event: FeedEvent) -> Email:
     return Email.because_of(event.id, Kind.IDENTITY_LINKED, UUID(user.user_id))
 
 
+def _email_change_requested(event: FeedEvent) -> Sequence[Email]:
+    change = EmailChangeRequested.FromString(event.payload)
+    return (
+        _with_link(event, Kind.CHANGE_EMAIL, change),
+        Email.because_of(event.id, Kind.EMAIL_CHANGE_REQUESTED, UUID(change.user_id)),
+    )
+
+
+def _email_changed(event: FeedEvent) -> Email | None:
+    change = EmailChanged.FromString(event.payload)
+    return _with_link(event, Kind.EMAIL_CHANGED, change) if change.link_id else None
+
+
+def _email_change_undone(event: FeedEvent) -> Email:
+    return _with_link(event, Kind.EMAIL_CHANGE_UNDONE, EmailChangeUndone.FromString(event.payload))
+
+
+def _erasure_finished(event: FeedEvent) -> Email:
+    erasure = ErasureFinished.FromString(event.payload)
+    return Email.because_of(event.id, Kind.ACCOUNT_ERASED, UUID(erasure.erasure_id))
+
+
+def _export_finished(event: FeedEvent) -> Email:
+    export = ExportFinished.FromString(event.payload)
+    return Email.because_of(event.id, Kind.EXPORT_FINISHED, UUID(export.user_id))
+
+
 def _run_succeeded(event: FeedEvent) -> Email | None:
     return _about_run(event, Kind.RUN_SUCCEEDED, RunSucceeded.FromString(event.payload))
 
@@ -167,6 +218,11 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         SecondFactorRemoved: _second_factor_removed,
         RecoveryCodeUsed: _recovery_code_used,
         RecoveryCodesReplaced: _recovery_codes_replaced,
+        EmailChangeRequested: _email_change_requested,
+        EmailChanged: _email_changed,
+        EmailChangeUndone: _email_change_undone,
+        ErasureFinished: _erasure_finished,
+        ExportFinished: _export_finished,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import reset_tzpath
 
+from tenon.privacy.v1.personal_data_service_pb2_grpc import (
+    add_PersonalDataServiceServicer_to_server,
+)
 from tenon.reports.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from tenon.reports.v1.event_service_pb2_grpc import add_EventServiceServicer_to_server
 from tenon.reports.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from tenon.reports.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 from tenon.reports.v1.upload_service_pb2_grpc import add_UploadServiceServicer_to_server
+from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_reports.datasets.rpc import DatasetServicer
 from tenon_reports.datasets.service import DatasetService
@@ -20,6 +24,9 @@ from tenon_reports.files.service import FileService
 from tenon_reports.files.tasks import FileTasks
 from tenon_reports.ingest.rpc import EventServicer
 from tenon_reports.ingest.service import IngestService
+from tenon_reports.personal_data import subscriptions
+from tenon_reports.personal_data.rpc import PersonalDataServicer
+from tenon_reports.personal_data.service import PersonalDataService
 from tenon_reports.queries.rpc import QueryServicer
 from tenon_reports.queries.service import QueryService
 from tenon_reports.runs.exporting import RunExporter
@@ -32,6 +39,7 @@ from tenon_reports.uploads.rpc import UploadServicer
 from tenon_reports.uploads.service import UploadService
 from tenon_reports.uploads.tasks import UploadTasks
 from tenon_rpc.backbone import Backbone, open_backbone
+from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
 from tenon_rpc.process import ServiceApp
 from tenon_storage.opening import open_storage
@@ -83,6 +91,10 @@ def servicers(backbone: Backbone[ReportsSettings]) -> Sequence[Registration]:
         (add_UploadServiceServicer_to_server, UploadServicer(own.uploads)),
         (add_QueryServiceServicer_to_server, QueryServicer(queries)),
         (add_RunServiceServicer_to_server, RunServicer(own.runs, public_url)),
+        (
+            add_PersonalDataServiceServicer_to_server,
+            PersonalDataServicer(PersonalDataService(backbone.database)),
+        ),
     ]
 
 
@@ -105,7 +117,11 @@ async def worker(settings: ReportsSettings) -> AsyncIterator[Worker]:
             *RunTasks(database, own.files, exporter).types(),
             *DatasetTasks(own.datasets, own.ingest, own.uploads, own.runs).types(),
         ]
-        yield Worker(database, own.queue, types, recurring=upkeep.recurring())
+        auth = PeerFeed("auth", backbone.channels["auth"])
+        consumer = Consumer(database, auth, subscriptions.handlers())
+        yield Worker(
+            database, own.queue, types, recurring=upkeep.recurring(), beside=[consumer.run]
+        )
 
 
 APP = ServiceApp(

@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tenon.privacy.v1.personal_data_service_pb2_grpc import (
+    add_PersonalDataServiceServicer_to_server,
+)
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
@@ -21,6 +24,10 @@ from tenon_tenancy.members.rpc import MemberServicer
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.rpc import OrganizationServicer
 from tenon_tenancy.organizations.service import OrganizationService
+from tenon_tenancy.personal_data import subscriptions as erasures
+from tenon_tenancy.personal_data.rpc import PersonalDataServicer
+from tenon_tenancy.personal_data.service import PersonalDataService
+from tenon_tenancy.personal_data.tasks import PersonalDataTasks
 from tenon_tenancy.settings import TenancySettings
 
 NAME = "tenancy"
@@ -36,14 +43,27 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
+        (
+            add_PersonalDataServiceServicer_to_server,
+            PersonalDataServicer(PersonalDataService(database, members)),
+        ),
     ]
 
 
+def queue_of(settings: TenancySettings) -> JobQueue:
+    return JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+
+
 def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
-    """Make the audit log's consumers, one for each service's feed."""
-    handlers = subscriptions.handlers(AuditEventService(backbone.database))
+    """Make the consumers, one for each service's feed: of the audit log, and of erasures."""
+    audit = subscriptions.handlers(AuditEventService(backbone.database))
+    more = {"auth": erasures.handlers(queue_of(backbone.settings))}
     return [
-        Consumer(backbone.database, PeerFeed(source, backbone.channels[source]), handlers)
+        Consumer(
+            backbone.database,
+            PeerFeed(source, backbone.channels[source]),
+            {**audit, **more.get(source, {})},
+        )
         for source in subscriptions.SOURCES
     ]
 
@@ -51,13 +71,16 @@ def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
 @asynccontextmanager
 async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
-        queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+        queue = queue_of(settings)
         beside = [consumer.run for consumer in consumers(backbone)]
+        directory = AuthDirectory(backbone.channels["auth"])
+        members = MemberService(backbone.database, backbone.grant_changes, directory)
+        personal_data = PersonalDataTasks(backbone.database, members)
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            upkeep.types(),
+            [*personal_data.types(), *upkeep.types()],
             recurring=upkeep.recurring(),
             beside=beside,
         )

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from tenon.privacy.v1.events_pb2 import PersonalDataErased
 from tenon.tenancy.v1 import role_pb2
 from tenon.tenancy.v1.events_pb2 import MemberRemoved, MemberUpdated, OrganizationCreated
 from tenon_core.events import Event
@@ -23,3 +24,8 @@ def member_updated(org_id: UUID, user_id: UUID, role: Role) -> Event:
 def member_removed(org_id: UUID, user_id: UUID) -> Event:
     payload = MemberRemoved(org_id=str(org_id), user_id=str(user_id))
     return Event.of(payload, org_id=org_id)
+
+
+def personal_data_erased(user_id: UUID, rows: int) -> Event:
+    """Tell that nothing is left of somebody here; tenancy has no keys of people."""
+    return Event.of(PersonalDataErased(user_id=str(user_id), rows=rows), user_id=user_id)

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from tenon_auth.errors import RoleAboveOwn
 from tenon_auth.users.models import METADATA
+from tenon_auth.users.names import PROBLEM, is_name
 from tenon_core.errors import FieldError
 from tenon_db.tables import GLOBAL, TENANT
 from tenon_policy.api_keys import KeyScope, grantable_permissions
@@ -44,7 +45,6 @@ api_key_secrets = Table(
     info=GLOBAL,
 )
 
-MAX_NAME_CHARS = 100
 MAX_PERMISSIONS = 50
 """They travel in each access token, which has to fit into a header."""
 MAX_LIFE = timedelta(days=365)
@@ -100,9 +100,8 @@ class Wish:
     def problems(self, at: datetime) -> list[FieldError]:
         """Say what is wrong with it."""
         found = []
-        if not (1 <= len(self.name) <= MAX_NAME_CHARS and self.name.isprintable()):
-            message = f"must be 1 to {MAX_NAME_CHARS} printable characters"
-            found.append(FieldError("/name", message))
+        if not is_name(self.name):
+            found.append(FieldError("/name", PROBLEM))
         if self.role is Role.NONE:
             found.append(FieldError("/role", "is needed"))
         if not at < self.ends(at) <= at + MAX_LIFE:

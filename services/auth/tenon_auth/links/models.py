@@ -27,12 +27,16 @@ class Purpose(StrEnum):
     RESET_PASSWORD = "reset_password"  # noqa: S105 # no secret
     VERIFY_EMAIL = "verify_email"
     CONFIRM_SIGN_UP = "confirm_sign_up"
+    CHANGE_EMAIL = "change_email"
+    UNDO_EMAIL_CHANGE = "undo_email_change"
 
 
 LIVES = {
     Purpose.RESET_PASSWORD: timedelta(hours=1),
     Purpose.VERIFY_EMAIL: timedelta(days=3),
     Purpose.CONFIRM_SIGN_UP: timedelta(days=1),
+    Purpose.CHANGE_EMAIL: timedelta(days=1),
+    Purpose.UNDO_EMAIL_CHANGE: timedelta(days=7),
 }
 
 

@@ -22,15 +22,21 @@ class LinkService:
         self._database = database
         self._tokens = tokens
 
-    async def make(self, tx: Transaction, user_id: UUID, purpose: Purpose) -> Link:
+    async def lock(self, tx: Transaction, user_id: UUID) -> None:
+        """Let others who make links for the user wait until the commit."""
+        await LinkRepository(tx).lock(user_id)
+
+    async def make(
+        self, tx: Transaction, user_id: UUID, purpose: Purpose, *, limited: bool = True
+    ) -> Link:
         """Make a link, and forget those long over; TooManyMails, so that nobody fills another's
-        mailbox.
+        mailbox, unless it is one that a thief must not be able to use up.
         """
         at = clock.now()
         repository = LinkRepository(tx)
         await repository.lock(user_id)
         await repository.delete_old(user_id, at - KEPT)
-        if await repository.count(purpose, at - MAILS_IN) >= MAILS:
+        if limited and await repository.count(purpose, at - MAILS_IN) >= MAILS:
             raise TooManyMails(retry_after=MAILS_IN.total_seconds() / MAILS)
         link = Link(uuid7(), user_id, purpose, at, at + LIVES[purpose])
         await repository.add(link)

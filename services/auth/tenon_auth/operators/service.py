@@ -9,9 +9,9 @@ from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.rules import require_strong
 from tenon_auth.sessions.service import SessionService
-from tenon_auth.sign_ups.service import valid_name
 from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.models import User
+from tenon_auth.users.names import valid_name
 from tenon_auth.users.service import UserService
 from tenon_core import clock
 from tenon_core.errors import NotFound

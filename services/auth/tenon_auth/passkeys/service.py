@@ -9,14 +9,12 @@ from tenon_auth.passkeys.models import Passkey
 from tenon_auth.passkeys.repository import PasskeyRepository
 from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.second_factors.models import Kind
+from tenon_auth.users.names import valid_name
 from tenon_auth.users.service import UserService
-from tenon_core.errors import FieldError, InvalidArgument
 from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_policy.call import Call
-
-MAX_NAME_CHARS = 100
 
 
 class PasskeyService:
@@ -49,7 +47,7 @@ class PasskeyService:
 
         ChallengeSpent, InvalidPasskey, PasskeyExists, TooManyPasskeys.
         """
-        name = _valid_name(name)
+        name = valid_name(name)
         async with self._database.user(call.user) as tx:
             await self._factors.lock(tx, call.user)
             passkey = await self._passkeys.add(tx, call.user, credential, name)
@@ -71,7 +69,7 @@ class PasskeyService:
             passkey = await passkeys.find(passkey_id) if passkey_id else None
             if passkey is None:
                 raise PasskeyNotFound
-            renamed = replace(passkey, name=_valid_name(name))
+            renamed = replace(passkey, name=valid_name(name))
             await passkeys.rename(renamed)
             await tx.publish(call.access(f"passkeys/{passkey.id}"))
         return renamed
@@ -85,11 +83,3 @@ class PasskeyService:
                 raise PasskeyNotFound
             await self._factors.removed(tx, call.user, Kind.PASSKEY)
             await tx.publish(call.access(f"passkeys/{passkey_id}"))
-
-
-def _valid_name(name: str) -> str:
-    name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
-        message = f"must be 1 to {MAX_NAME_CHARS} printable characters"
-        raise InvalidArgument(fields=[FieldError("/name", message)])
-    return name

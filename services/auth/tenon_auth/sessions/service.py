@@ -12,6 +12,7 @@ from tenon_auth.events import SessionEndCause
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions import refresh_tokens
+from tenon_auth.sessions.ending import SessionEnding
 from tenon_auth.sessions.models import (
     AuthMethod,
     LogIn,
@@ -33,7 +34,7 @@ from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
-from tenon_policy.grants import GrantChanges, GrantKey, SessionKey
+from tenon_policy.grants import GrantChanges
 from tenon_policy.tokens import BadToken, TokenVerifier
 
 GRACE_SECONDS = 10.0
@@ -70,7 +71,7 @@ class SessionService:
         self._factors = factors
         self._signing_keys = signing_keys
         self._verifier = verifier
-        self._grants = grants
+        self._ending = SessionEnding(cipher, grants)
         self._life = life
 
     async def log_in(
@@ -135,7 +136,7 @@ class SessionService:
         repository = SessionRepository(tx, self._cipher)
         await repository.delete_old(user.id, at - KEPT)
         surplus = (await repository.lock_live(at))[: 1 - MAX_LIVE]
-        await self._end(tx, user.id, surplus, SessionEndCause.TOO_MANY)
+        await self._ending.end(tx, user.id, surplus, SessionEndCause.TOO_MANY)
         await repository.add(session)
         token, is_new = await self._devices.remember(tx, user.id, device)
         tokens = dataclasses.replace(self._tokens(session), device_token=token)
@@ -165,7 +166,9 @@ class SessionService:
                 case Presented.CURRENT:
                     session = await self._rotate(tx, session)
                 case Presented.STALE:
-                    await self._end(tx, session.user_id, [session.id], SessionEndCause.TOKEN_REUSED)
+                    await self._ending.end(
+                        tx, session.user_id, [session.id], SessionEndCause.TOKEN_REUSED
+                    )
                     session = dataclasses.replace(session, end_time=clock.now())
             await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
             user = await self._users.get_within(tx, session.user_id)
@@ -193,7 +196,7 @@ class SessionService:
             call.had_no_effect()
 
     async def _log_out(self, tx: Transaction, call: Call, session: Session) -> None:
-        await self._end(tx, session.user_id, [session.id], SessionEndCause.LOG_OUT)
+        await self._ending.end(tx, session.user_id, [session.id], SessionEndCause.LOG_OUT)
         await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
 
     async def get(self, call: Call) -> tuple[User, Session]:
@@ -220,7 +223,7 @@ class SessionService:
             if not session.is_live(clock.now()):
                 call.had_no_effect()
                 return
-            await self._end(tx, call.user, [session.id], SessionEndCause.REVOKED)
+            await self._ending.end(tx, call.user, [session.id], SessionEndCause.REVOKED)
             await tx.publish(call.access(f"sessions/{session.id}"))
 
     async def revoke_others(self, call: Call) -> None:
@@ -231,15 +234,11 @@ class SessionService:
 
     async def end_others(self, tx: Transaction, but: UUID, cause: SessionEndCause) -> None:
         """End all other sessions of the transaction's user."""
-        assert tx.user_id is not None
-        live = await SessionRepository(tx, self._cipher).lock_live(clock.now())
-        await self._end(tx, tx.user_id, [one for one in live if one != but], cause)
+        await self._ending.end_all(tx, cause, but)
 
     async def end_all(self, tx: Transaction, cause: SessionEndCause) -> None:
         """End all sessions of the transaction's user."""
-        assert tx.user_id is not None
-        live = await SessionRepository(tx, self._cipher).lock_live(clock.now())
-        await self._end(tx, tx.user_id, live, cause)
+        await self._ending.end_all(tx, cause)
 
     async def get_notice(self, user_id: UUID | None, session_id: UUID | None) -> Session:
         """Return a session, ended or not, of which its user is told; SessionNotFound."""
@@ -278,18 +277,6 @@ class SessionService:
         )
         await SessionRepository(tx, self._cipher).rotate(rotated)
         return rotated
-
-    async def _end(
-        self, tx: Transaction, user_id: UUID, session_ids: Sequence[UUID], cause: SessionEndCause
-    ) -> None:
-        """End sessions, however many: by one statement, one set of marks, and one of events."""
-        if not session_ids:
-            return
-        await SessionRepository(tx, self._cipher).end(session_ids, clock.now())
-        await tx.publish(*(events.session_ended(user_id, one, cause) for one in session_ids))
-        levels: dict[GrantKey, int] = {SessionKey(one): 0 for one in session_ids}
-        mark = await self._grants.mark(*levels)
-        tx.after_commit(lambda: self._grants.settle(levels, mark))
 
     def _tokens(self, session: Session) -> Tokens:
         access_token, access_expire_time = self._signing_keys.sign(

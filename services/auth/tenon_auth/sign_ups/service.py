@@ -14,9 +14,9 @@ from tenon_auth.sign_ups.models import SignUps
 from tenon_auth.sign_ups.repository import PendingSignUpRepository
 from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.models import User
+from tenon_auth.users.names import is_name, valid_name
 from tenon_auth.users.service import UserService
 from tenon_core import clock
-from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
@@ -24,7 +24,6 @@ from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 
 ASKED = "sign_ups.asked"
-MAX_NAME_CHARS = 100
 MAILS = Allowance(3, 3_600)
 """To one address, whoever has it."""
 
@@ -105,7 +104,7 @@ class SignUpService:
         user = User(
             id=uuid7(),
             email=email,
-            name=name if _is_name(name) else email.partition("@")[0],
+            name=name if is_name(name) else email.partition("@")[0],
             email_verified=True,
             create_time=clock.now(),
         )
@@ -143,16 +142,3 @@ class SignUpService:
             expire_time = user.create_time + LIVES[Purpose.CONFIRM_SIGN_UP]
             await PendingSignUpRepository(tx).add(user.id, expire_time)
             await self._queue.enqueue(tx, ASKED, payload)
-
-
-def valid_name(name: str) -> str:
-    """Return a name as it is kept; InvalidArgument."""
-    name = name.strip()
-    if not _is_name(name):
-        message = f"must be 1 to {MAX_NAME_CHARS} printable characters"
-        raise InvalidArgument(fields=[FieldError("/name", message)])
-    return name
-
-
-def _is_name(name: str) -> bool:
-    return 1 <= len(name) <= MAX_NAME_CHARS and name.isprintable()

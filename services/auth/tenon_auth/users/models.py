@@ -22,13 +22,15 @@ users = Table(
 SEALED_USERS = SealedTable(users, owner="id", text=("email", "name"))
 
 # Finds the account of an address before anybody is logged in, so it is global: keyed hashes and
-# ids. An account has one row for each index key that there was when it was made.
+# ids. An account has one row for each index key that there was when it was made. Rows with a
+# `release_time` find nobody: until then nobody else can have an address that its owner left.
 logins = Table(
     "logins",
     METADATA,
     Column("email_index", LargeBinary, primary_key=True),
     Column("index_key", Text, nullable=False),
     Column("user_id", Uuid, nullable=False),
+    Column("release_time", DateTime(timezone=True)),
     info=GLOBAL,
 )
 
@@ -40,3 +42,11 @@ class User:
     name: str
     email_verified: bool
     create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAddress:
+    """An address that its owner has left, and until when nobody else can have it."""
+
+    email: str
+    release_time: datetime

@@ -1,11 +1,14 @@
 import dataclasses
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_auth.users.models import SEALED_USERS, User, logins, users
+from tenon_core import clock
 from tenon_core.errors import NotFound
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.keyring import Mac
@@ -19,27 +22,57 @@ class UserRepository:
         self._tx = tx
         self._cipher = cipher
 
-    async def claim(self, user_id: UUID, terms: Sequence[Mac]) -> bool:
-        """Take an address for an account; False if another one has it, and all is to be undone."""
+    async def claim(
+        self, user_id: UUID, terms: Sequence[Mac], release_time: datetime | None = None
+    ) -> bool:
+        """Take an address for an account, or until a time keep it from others; False if another
+        one has it, and all is to be undone.
+        """
         rows = [
-            {"email_index": term.digest, "index_key": term.key, "user_id": user_id}
+            {
+                "email_index": term.digest,
+                "index_key": term.key,
+                "user_id": user_id,
+                "release_time": release_time,
+            }
             for term in terms
         ]
+        statement = insert(logins).values(rows)
+        free = or_(logins.c.user_id == user_id, logins.c.release_time < clock.now())
+        taken = {name: statement.excluded[name] for name in ("user_id", "release_time")}
         claimed = await self._tx.rows(
-            insert(logins).values(rows).on_conflict_do_nothing().returning(logins.c.user_id)
+            statement.on_conflict_do_update(
+                index_elements=["email_index"], set_=taken, where=free
+            ).returning(logins.c.user_id)
         )
         return len(claimed) == len(terms)
+
+    async def release_others(self, user_id: UUID, digests: Sequence[bytes]) -> None:
+        """Give up all of an account's addresses but these."""
+        await self._tx.execute(
+            delete(logins).where(logins.c.user_id == user_id, logins.c.email_index.not_in(digests))
+        )
+
+    async def release_over(self, user_id: UUID) -> None:
+        """Give up the addresses that were kept until now."""
+        await self._tx.execute(
+            delete(logins).where(logins.c.user_id == user_id, logins.c.release_time < clock.now())
+        )
 
     async def add(self, user: User) -> None:
         sealed = await self._cipher.seal(self._tx, SEALED_USERS, dataclasses.asdict(user))
         await self._tx.execute(insert(users).values(sealed))
 
     async def get(self, user_id: UUID) -> User:
-        row = await self._tx.row(select(users).where(users.c.id == user_id))
-        if row is None:
-            raise NotFound
-        (opened,) = await self._cipher.open(self._tx, SEALED_USERS, [row])
-        return User(**opened)
+        return await self._one(select(users).where(users.c.id == user_id))
+
+    async def lock(self, user_id: UUID) -> User:
+        """Get an account, and hold off whoever would change it until the commit."""
+        return await self._one(select(users).where(users.c.id == user_id).with_for_update())
+
+    async def update(self, user: User) -> None:
+        sealed = await self._cipher.seal(self._tx, SEALED_USERS, dataclasses.asdict(user))
+        await self._tx.execute(update(users).where(users.c.id == user.id).values(sealed))
 
     async def remove(self, user_id: UUID) -> None:
         await self._tx.execute(delete(users).where(users.c.id == user_id))
@@ -58,6 +91,15 @@ class UserRepository:
     async def find_id(self, digests: Sequence[bytes]) -> UUID | None:
         """Return whose address it is, in a system transaction."""
         found: UUID | None = await self._tx.scalar(
-            select(logins.c.user_id).where(logins.c.email_index.in_(digests)).distinct()
+            select(logins.c.user_id)
+            .where(logins.c.email_index.in_(digests), logins.c.release_time.is_(None))
+            .distinct()
         )
         return found
+
+    async def _one(self, statement: Select[Any]) -> User:
+        row = await self._tx.row(statement)
+        if row is None:
+            raise NotFound
+        (opened,) = await self._cipher.open(self._tx, SEALED_USERS, [row])
+        return User(**opened)

@@ -7,6 +7,8 @@ from tenon.auth.v1.user_service_pb2 import (
     SendVerificationResponse,
     SignUpRequest,
     SignUpResponse,
+    UpdateUserRequest,
+    UpdateUserResponse,
     VerifyEmailRequest,
     VerifyEmailResponse,
 )
@@ -62,6 +64,13 @@ class UserServicer(UserServiceServicer):
     ) -> SendVerificationResponse:
         await self._users.send_verification(current_call())
         return SendVerificationResponse()
+
+    async def UpdateUser(self, request: UpdateUserRequest, context: object) -> UpdateUserResponse:
+        changes = {
+            path: request.name if path == "name" else "" for path in request.update_mask.paths
+        }
+        user = await self._users.update(current_call(), changes)
+        return UpdateUserResponse(user=packed_user(user))
 
     async def BatchGetUsers(
         self, request: BatchGetUsersRequest, context: object

@@ -1,4 +1,6 @@
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from tenon_auth import events
@@ -6,7 +8,8 @@ from tenon_auth.errors import EmailTaken, LinkSpent
 from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.users.addresses import comparable
-from tenon_auth.users.models import User
+from tenon_auth.users.models import KeptAddress, User
+from tenon_auth.users.names import valid_name
 from tenon_auth.users.repository import UserRepository
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_crypto.blind_index import BlindIndex
@@ -18,6 +21,7 @@ from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 
 MAX_BATCH = 1_000
+CHANGEABLE = {"name": valid_name}
 
 
 class UserService:
@@ -39,6 +43,21 @@ class UserService:
         """Return whose address it is, by the digests of its terms."""
         async with self._database.system("log in") as tx:
             return await UserRepository(tx, self._cipher).find_id(digests)
+
+    async def update(self, call: Call, changes: Mapping[str, str]) -> User:
+        """Change the named fields of the caller's own account; InvalidArgument."""
+        if unknown := sorted(changes.keys() - CHANGEABLE.keys()):
+            message = f"{unknown[0]} cannot be changed"
+            raise InvalidArgument(fields=[FieldError("/update_mask", message)])
+        valid: dict[str, Any] = {
+            field: CHANGEABLE[field](value) for field, value in changes.items()
+        }
+        async with self._database.user(call.user) as tx:
+            users = UserRepository(tx, self._cipher)
+            user = dataclasses.replace(await users.lock(call.user), **valid)
+            await users.update(user)
+            await tx.publish(call.access(f"users/{call.user}"))
+        return user
 
     async def verify_email(self, call: Call, token: str) -> User:
         """Take a mailed link as proof of the caller's address; LinkSpent."""
@@ -99,3 +118,27 @@ class UserService:
         if not await users.claim(user.id, terms):
             raise EmailTaken
         await users.add(user)
+
+    async def change_address_within(
+        self, tx: Transaction, user_id: UUID, email: str, kept: Sequence[KeptAddress]
+    ) -> User:
+        """Give an account another address, which is verified, and of those that it had keep these
+        from others; EmailTaken.
+        """
+        users = UserRepository(tx, self._cipher)
+        user = dataclasses.replace(await users.lock(user_id), email=email, email_verified=True)
+        terms = list(await self.terms(email))
+        if not await users.claim(user_id, terms):
+            raise EmailTaken
+        for address in kept:
+            if comparable(address.email) != comparable(email):
+                kept_terms = await self.terms(address.email)
+                await users.claim(user_id, kept_terms, address.release_time)
+                terms += kept_terms
+        await users.release_others(user_id, [term.digest for term in terms])
+        await users.update(user)
+        return user
+
+    async def release_within(self, tx: Transaction, user_id: UUID) -> None:
+        """Let others have the addresses that were kept from them long enough."""
+        await UserRepository(tx, self._cipher).release_over(user_id)

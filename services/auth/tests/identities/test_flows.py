@@ -242,7 +242,7 @@ async def test_finished_flows_are_forgotten_once_nobody_could_finish_them(
             " (%s, now() + interval '1 minute')",
             [old, fresh],
         )
-        async with worker(system.settings(APP)) as work, work.running():
+        async with worker(system.settings(APP, process="auth-worker")) as work, work.running():
             admin.execute(
                 "INSERT INTO auth.jobs (id, type, payload, lane, run_at, priority)"
                 " VALUES (gen_random_uuid(), %s, '{}', 0, now(), 0)",

@@ -46,7 +46,7 @@ async def verified(system: System) -> AsyncIterator[grpc.aio.Channel]:
     """Auth with its worker."""
     async with (
         system.serving(APP, sign_up="verified") as channel,
-        worker(system.settings(APP)) as work,
+        worker(system.settings(APP, process="auth-worker")) as work,
         work.running(),
     ):
         yield channel

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from tenon.auth.v1 import session_pb2
+from tenon.auth.v1.export_service_pb2 import GetExportFileRequest
 from tenon.auth.v1.identity_service_pb2 import FinishProviderLogInResponse
 from tenon.auth.v1.log_in_service_pb2 import (
     ConfirmSessionResponse,
@@ -27,6 +28,7 @@ from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
     CONFIRM_SESSION,
     CONFIRM_SIGN_UP,
+    GET_EXPORT_FILE,
     GET_SESSION,
     LOG_IN,
     LOG_IN_WITH_PASSKEY,
@@ -188,6 +190,11 @@ class AuthClient:
         """Return `{user, session}` of the caller."""
         reply = await self._caller.call(GET_SESSION, GetSessionRequest(), metadata)
         return {"user": self._user(reply.user), "session": self._session(reply.session)}
+
+    async def export_file(self, export_id: str, metadata: Headers) -> bytes:
+        """Return the JSON document of one of the caller's exports."""
+        request = GetExportFileRequest(export_id=export_id)
+        return (await self._caller.call(GET_EXPORT_FILE, request, metadata)).document
 
     def outcome(self, reply: LogInResponse | FinishProviderLogInResponse) -> SignedIn | SecondStep:
         """Return what a log-in came to that may want a second factor."""

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 
 from tenon.auth.v1.api_key_service_pb2 import ExchangeApiKeyRequest, ExchangeApiKeyResponse
+from tenon.auth.v1.export_service_pb2 import GetExportFileRequest, GetExportFileResponse
 from tenon.auth.v1.identity_service_pb2 import (
     ConnectIdentityRequest,
     ConnectIdentityResponse,
@@ -98,6 +99,9 @@ CHANGE_PASSWORD = Rpc(
 )
 RESET_PASSWORD = Rpc(
     "/tenon.auth.v1.PasswordService/ResetPassword", ResetPasswordRequest, ResetPasswordResponse
+)
+GET_EXPORT_FILE = Rpc(
+    "/tenon.auth.v1.ExportService/GetExportFile", GetExportFileRequest, GetExportFileResponse
 )
 REFRESH_SESSION = Rpc(
     "/tenon.auth.v1.SessionService/RefreshSession", RefreshSessionRequest, RefreshSessionResponse

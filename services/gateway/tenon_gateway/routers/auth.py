@@ -9,6 +9,7 @@ from tenon_gateway.clients.auth import MFA_FIELDS, AuthClient, SecondStep
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
     CONFIRM_SIGN_UP,
+    GET_EXPORT_FILE,
     GET_SESSION,
     LIST_ORGANIZATIONS,
     LOG_IN,
@@ -26,7 +27,8 @@ from tenon_gateway.routers.browsers import Browsers, json_response
 from tenon_gateway.routers.endpoints import Endpoint, exchange_of
 from tenon_gateway.settings import GatewaySettings
 from tenon_gateway.transcoding.bodies import NO_BODY, is_no_body
-from tenon_gateway.transcoding.manual import Content, ManualOperation
+from tenon_gateway.transcoding.manual import JSON, Content, ManualOperation
+from tenon_storage.links import attachment
 
 DEVICE = frozenset({"device"})
 TOKENS = frozenset({"tokens"})
@@ -99,6 +101,12 @@ SESSION_OPERATION = ManualOperation(
     rpcs=(GET_SESSION.path, LIST_ORGANIZATIONS.path),
     reply=Content(GET_SESSION.response, extra={"orgs": ORGANIZATIONS}),
 )
+EXPORT_FILE_OPERATION = ManualOperation(
+    "GET",
+    "/api/auth/user/exports/{export_id}/file",
+    rpcs=(GET_EXPORT_FILE.path,),
+    reply=Content(schema={"type": "object"}),
+)
 OPERATIONS = (
     SIGN_UP_OPERATION,
     CONFIRM_SIGN_UP_OPERATION,
@@ -108,6 +116,7 @@ OPERATIONS = (
     CHANGE_PASSWORD_OPERATION,
     RESET_PASSWORD_OPERATION,
     SESSION_OPERATION,
+    EXPORT_FILE_OPERATION,
 )
 
 
@@ -130,6 +139,7 @@ class AuthRouter:
             Endpoint(CHANGE_PASSWORD_OPERATION, self.change_password),
             Endpoint(RESET_PASSWORD_OPERATION, self.reset_password),
             Endpoint(SESSION_OPERATION, self.session),
+            Endpoint(EXPORT_FILE_OPERATION, self.export_file),
         ]
 
     async def sign_up(self, request: Request) -> Response:
@@ -205,6 +215,14 @@ class AuthRouter:
         )
         orgs = [{name: org[name] for name in ORGANIZATION_FIELDS} for org in organizations]
         return json_response({**session, "orgs": orgs})
+
+    async def export_file(self, request: Request) -> Response:
+        exchange = exchange_of(request)
+        document = await self._auth.export_file(
+            exchange.parameters["export_id"], exchange.metadata()
+        )
+        headers = {"content-disposition": attachment("personal-data.json")}
+        return Response(document, media_type=JSON, headers=headers)
 
     async def _read(self, exchange: Exchange) -> bytes:
         settings = self._settings

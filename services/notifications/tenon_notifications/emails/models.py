@@ -43,6 +43,12 @@ class Kind(StrEnum):
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     RECOVERY_CODE_USED = "recovery_code_used"
     RECOVERY_CODES_REPLACED = "recovery_codes_replaced"
+    CHANGE_EMAIL = "change_email"
+    EMAIL_CHANGE_REQUESTED = "email_change_requested"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
+    ACCOUNT_ERASED = "account_erased"
+    EXPORT_FINISHED = "export_finished"
 
 
 NOTICES = frozenset(
@@ -55,10 +61,14 @@ NOTICES = frozenset(
         Kind.SECOND_FACTOR_REMOVED,
         Kind.RECOVERY_CODE_USED,
         Kind.RECOVERY_CODES_REPLACED,
+        Kind.EMAIL_CHANGE_REQUESTED,
+        Kind.EXPORT_FINISHED,
     }
 )
 """What nobody is told whose address may be another's: whoever signs up with it could fill a
 stranger's mailbox."""
+OF_EMAIL_CHANGES = frozenset({Kind.CHANGE_EMAIL, Kind.EMAIL_CHANGED})
+"""What goes to another address than the user's: the one to be, or the one that was."""
 
 
 class State(StrEnum):

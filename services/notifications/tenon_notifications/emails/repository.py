@@ -1,6 +1,7 @@
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_db.transaction import Transaction
@@ -27,6 +28,19 @@ class EmailRepository:
             index_elements=["user_id", "id"], set_={"kind": statement.excluded.kind}
         )
         return State(await self._tx.scalar(known.returning(emails.c.state)))
+
+    async def remove_all(self, user_id: UUID) -> int:
+        """Forget a user's mails; return how many there were."""
+        removed = await self._tx.execute(delete(emails).where(emails.c.user_id == user_id))
+        return removed.rowcount
+
+    async def find_all(self, user_id: UUID) -> list[dict[str, Any]]:
+        """Return what is known of a user's mails, oldest first."""
+        shown = [emails.c[name] for name in ("id", "kind", "state", "create_time", "finish_time")]
+        rows = await self._tx.rows(
+            select(*shown).where(emails.c.user_id == user_id).order_by(emails.c.create_time)
+        )
+        return [{**row._mapping} for row in rows]  # noqa: SLF001 # SQLAlchemy's public name begins with _
 
     async def finish(
         self, user_id: UUID, email_id: UUID, state: State, failure: str | None = None

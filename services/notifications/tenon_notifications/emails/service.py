@@ -1,6 +1,7 @@
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
 
 from prometheus_client import Counter
 
@@ -8,8 +9,17 @@ from tenon_core import clock
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
-from tenon_notifications.clients import LinkNotice, People, Person, RunNotice, Runs, SessionNotice
-from tenon_notifications.emails.models import NOTICES, Email, Kind, State
+from tenon_notifications import events
+from tenon_notifications.clients import (
+    ErasureNotice,
+    LinkNotice,
+    People,
+    Person,
+    RunNotice,
+    Runs,
+    SessionNotice,
+)
+from tenon_notifications.emails.models import NOTICES, OF_EMAIL_CHANGES, Email, Kind, State
 from tenon_notifications.emails.postman import Postman
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.repository import EmailRepository
@@ -17,7 +27,7 @@ from tenon_notifications.errors import Undeliverable
 
 SEND = "emails.send"
 
-N = TypeVar("N", RunNotice, SessionNotice, LinkNotice)
+N = TypeVar("N", RunNotice, SessionNotice, LinkNotice, ErasureNotice, Person, str)
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
@@ -51,6 +61,11 @@ class EmailService:
             tx, SEND, email.to_payload(), org_id=email.org_id, user_id=email.user_id
         )
 
+    async def erase(self, tx: Transaction, user_id: UUID) -> None:
+        """Forget what was mailed to somebody who is no more, in their transaction."""
+        rows = await EmailRepository(tx).remove_all(user_id)
+        await tx.publish(events.personal_data_erased(user_id, rows))
+
     async def send(self, email: Email, complete: Complete) -> None:
         """Send a mail that was not sent yet, and record it together with `complete`.
 
@@ -68,6 +83,7 @@ class EmailService:
         mails = EmailRepository(tx)
         await mails.add(email)
         await mails.finish(email.user_id, email.id, State.FAILED, failure)
+        await _tell(tx, email)
         FINISHED.labels(email.kind, State.FAILED).inc()
 
     async def _finish(
@@ -75,6 +91,7 @@ class EmailService:
     ) -> None:
         async with self._database.user(email.user_id) as tx:
             await EmailRepository(tx).finish(email.user_id, email.id, state, failure)
+            await _tell(tx, email)
             await complete(tx)
         FINISHED.labels(email.kind, state).inc()
 
@@ -89,11 +106,17 @@ class EmailService:
         return State.SENT, None
 
     async def _recipient(self, email: Email) -> Person:
+        if email.kind is Kind.ACCOUNT_ERASED:
+            return _there(await self._people.find_erased(email.user_id), "address")
         person = await self._people.find(email.user_id)
         if person is None:
             raise Undeliverable("the user is gone")
         if email.kind in NOTICES and not person.verified:
             raise Undeliverable("the address is not verified")
+        if email.kind in OF_EMAIL_CHANGES:
+            assert email.subject_id is not None
+            address = await self._people.find_changing_email(email.user_id, email.subject_id)
+            person = replace(person, email=_there(address, "address"))
         return person
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
@@ -101,12 +124,17 @@ class EmailService:
             case (
                 Kind.PASSWORD_CHANGED
                 | Kind.IDENTITY_LINKED
+                | Kind.EMAIL_CHANGE_REQUESTED
+                | Kind.EXPORT_FINISHED
                 | Kind.SECOND_FACTOR_ADDED
                 | Kind.SECOND_FACTOR_REMOVED
                 | Kind.RECOVERY_CODE_USED
                 | Kind.RECOVERY_CODES_REPLACED
             ):
                 return {"name": person.name}
+            case Kind.ACCOUNT_ERASED:
+                erasure = await self._people.find_erasure(email.user_id)
+                return {"name": person.name, **asdict(_there(erasure, "erasure"))}
             case Kind.WELCOME:
                 link = await self._link(email)
                 return {"name": person.name, "token": link.token if link else ""}
@@ -124,6 +152,9 @@ class EmailService:
                 | Kind.SIGN_UP_REPEATED
                 | Kind.RESET_PASSWORD
                 | Kind.VERIFY_EMAIL
+                | Kind.CHANGE_EMAIL
+                | Kind.EMAIL_CHANGED
+                | Kind.EMAIL_CHANGE_UNDONE
             ):
                 link = await self._link(email)
                 return {"name": person.name, **asdict(_there(link, "link"))}
@@ -132,6 +163,12 @@ class EmailService:
         if email.subject_id is None:
             return None
         return await self._people.find_link(email.user_id, email.subject_id)
+
+
+async def _tell(tx: Transaction, email: Email) -> None:
+    """Tell who waits for the end of a mail."""
+    if email.kind is Kind.ACCOUNT_ERASED:
+        await tx.publish(events.erasure_reported(email.user_id))
 
 
 def _there(notice: N | None, noun: str) -> N:

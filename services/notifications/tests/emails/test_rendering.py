@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage, Message
@@ -7,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from tenon_notifications.clients import Person
+from tenon_notifications.clients import ErasureNotice, ErasureReceipt, Person
 from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.rendering import Envelope, Rendered, Renderer, size
 from tenon_notifications.errors import Undeliverable
@@ -34,10 +35,17 @@ LINK: dict[str, Any] = {
     "expire_time": datetime(2026, 11, 23, 13, 30, tzinfo=UTC),
 }
 
+ERASURE: dict[str, Any] = asdict(
+    ErasureNotice(
+        request_time=datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
+        receipts=(ErasureReceipt("auth", 1, 12, datetime(2026, 11, 23, 9, 6, tzinfo=UTC)),),
+    )
+)
+
 
 def rendered(kind: Kind, **facts: Any) -> Rendered:
     return Renderer("https://tenon.test").render(
-        kind, {"name": "Ada", **LINK, **SESSION, **RUN, **facts}
+        kind, {"name": "Ada", **LINK, **SESSION, **RUN, **ERASURE, **facts}
     )
 
 
@@ -55,6 +63,12 @@ def test_every_kind_has_its_templates(kind: Kind) -> None:
     assert words.subject
     assert "Hello Ada," in words.text
     assert "<p>Hello Ada,</p>" in words.html
+
+
+def test_receipts_of_an_erasure_are_told_one_by_one() -> None:
+    words = rendered(Kind.ACCOUNT_ERASED)
+    for text in (words.text, words.html):
+        assert "auth: 1 keys and 12 rows, 23 November 2026, 09:06 UTC" in text
 
 
 def test_a_new_device_is_told_with_its_time() -> None:

@@ -81,5 +81,15 @@ async def find_roles(tx: Transaction, keys: Sequence[MemberKey]) -> dict[MemberK
     return {MemberKey(row.org_id, row.user_id): Role(row.role) for row in rows}
 
 
+async def find_organizations(tx: Transaction, user_id: UUID) -> list[tuple[UUID, Role]]:
+    """Return where the transaction's user belongs and in what role, what they own first."""
+    rows = await tx.rows(
+        select(memberships)
+        .where(memberships.c.user_id == user_id)
+        .order_by(memberships.c.role.desc(), memberships.c.org_id)
+    )
+    return [(row.org_id, Role(row.role)) for row in rows]
+
+
 def _member(row: Row[Any]) -> Member:
     return Member(row.user_id, Role(row.role), row.create_time)

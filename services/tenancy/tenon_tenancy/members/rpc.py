@@ -5,6 +5,8 @@ from tenon.tenancy.v1.member_service_pb2 import (
     ListMembersRequest,
     ListMembersResponse,
     MembershipKey,
+    ReleaseUserRequest,
+    ReleaseUserResponse,
     RemoveMemberRequest,
     RemoveMemberResponse,
     UpdateMemberRequest,
@@ -46,6 +48,12 @@ class MemberServicer(MemberServiceServicer):
     ) -> RemoveMemberResponse:
         await self._members.remove(current_call(), parse_id(request.user_id))
         return RemoveMemberResponse()
+
+    async def ReleaseUser(
+        self, request: ReleaseUserRequest, context: object
+    ) -> ReleaseUserResponse:
+        await self._members.release(current_call(), parse_id(request.user_id))
+        return ReleaseUserResponse()
 
     async def CheckMemberships(
         self, request: CheckMembershipsRequest, context: object

@@ -16,7 +16,7 @@ from tenon_tenancy import events
 from tenon_tenancy.clients import Directory
 from tenon_tenancy.errors import LastOwner, MemberNotFound
 from tenon_tenancy.members.models import Member, NamedMember, require_reach
-from tenon_tenancy.members.repository import MemberRepository, find_roles
+from tenon_tenancy.members.repository import MemberRepository, find_organizations, find_roles
 
 MAX_CHECKED = 1_000
 
@@ -72,6 +72,37 @@ class MemberService:
             )
             await self._grant(tx, MemberKey(call.org, member.user_id), Role.NONE)
 
+    async def release(self, call: Call, user_id: UUID | None) -> None:
+        """Remove a user from all organizations; LastOwner, and then from none.
+
+        All are looked at before the first is left. Whoever loses the other owner in between has
+        left some of those that they owned.
+        """
+        call.had_no_effect()  # what they leave is on record in each organization
+        if user_id is None:
+            return
+        organizations = await self.organizations_of(user_id)
+        for org_id, role in organizations:
+            if role is Role.OWNER:
+                async with self._database.tenant(org_id) as tx:
+                    await _require_other_owner(MemberRepository(tx, org_id), user_id)
+        for org_id, _ in organizations:
+            await self._leave(org_id, user_id, call)
+
+    async def remove_erased(self, user_id: UUID) -> int:
+        """Remove who is no more from all organizations, even as the last owner; return from how
+        many.
+        """
+        organizations = await self.organizations_of(user_id)
+        for org_id, _ in organizations:
+            await self._leave(org_id, user_id)
+        return len(organizations)
+
+    async def organizations_of(self, user_id: UUID) -> Sequence[tuple[UUID, Role]]:
+        """Return where somebody belongs and in what role, what they own first."""
+        async with self._database.user(user_id) as tx:
+            return await find_organizations(tx, user_id)
+
     async def check(self, keys: Sequence[MemberKey | None]) -> Sequence[Role]:
         """Return the roles of these keys in their order; `Role.NONE` for None and no member."""
         if len(keys) > MAX_CHECKED:
@@ -96,8 +127,25 @@ class MemberService:
             raise MemberNotFound
         require_reach(own, member.role, role)
         if member.role is Role.OWNER and role is not Role.OWNER:
-            await _require_other_owner(members, member)
+            await _require_other_owner(members, member.user_id)
         return member
+
+    async def _leave(self, org_id: UUID, user_id: UUID, call: Call | None = None) -> None:
+        """Remove a user from an organization; for a call LastOwner, if it has no other."""
+        async with self._database.tenant(org_id) as tx:
+            members = MemberRepository(tx, org_id)
+            await members.lock()
+            member = await members.find(user_id)
+            if member is None:
+                return
+            if call and member.role is Role.OWNER:
+                await _require_other_owner(members, user_id)
+            await members.remove(user_id)
+            await tx.publish(
+                events.member_removed(org_id, user_id),
+                *([call.access(f"members/{user_id}", org_id=org_id)] if call else []),
+            )
+            await self._grant(tx, MemberKey(org_id, user_id), Role.NONE)
 
     async def _grant(self, tx: Transaction, key: MemberKey, role: Role) -> None:
         """Let the hot copy follow; called just before the commit, while the lock is held."""
@@ -123,6 +171,6 @@ class MemberService:
         return named
 
 
-async def _require_other_owner(members: MemberRepository, owner: Member) -> None:
-    if not await members.has_other_owner(owner.user_id):
+async def _require_other_owner(members: MemberRepository, owner_id: UUID) -> None:
+    if not await members.has_other_owner(owner_id):
         raise LastOwner

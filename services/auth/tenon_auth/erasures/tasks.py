@@ -1,0 +1,57 @@
+from datetime import timedelta
+from uuid import UUID
+
+from tenon_auth.erasures.repository import ErasureRepository
+from tenon_auth.erasures.service import CARRY_OUT, ErasureService
+from tenon_auth.errors import LastOwner
+from tenon_core import clock
+from tenon_core.errors import Code, TenonError
+from tenon_db.database import Database
+from tenon_jobs import Job, JobType, Recurring, RetryLater, Scope
+
+REPEAT = "erasures.repeat"
+HOURLY = "41 * * * *"
+OVERDUE = timedelta(hours=1)
+BATCH = 100
+PASSING = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED}
+
+
+class ErasureTasks:
+    def __init__(self, database: Database, erasures: ErasureService) -> None:
+        self._database = database
+        self._erasures = erasures
+
+    def types(self) -> list[JobType]:
+        return [
+            JobType(
+                CARRY_OUT,
+                self.carry_out,
+                max_attempts=1_000,
+                longest_delay=3_600.0,
+                scope=Scope.USER,
+            ),
+            JobType(REPEAT, self.repeat, scope=Scope.SYSTEM),
+        ]
+
+    def recurring(self) -> list[Recurring]:
+        return [Recurring(REPEAT, HOURLY, REPEAT)]
+
+    async def carry_out(self, job: Job) -> None:
+        try:
+            await self._erasures.carry_out(UUID(job.payload["user_id"]))
+        except LastOwner:  # since it was begun; the account goes on
+            return
+        except TenonError as error:
+            if error.code in PASSING:
+                raise RetryLater(why=error.reason) from error
+            raise
+
+    async def repeat(self, _: Job) -> None:
+        """Ask again for the receipts that are overdue: a service may have lost an event with its
+        database, or the operator has made erasures unfinished after restoring one.
+        """
+        async with self._database.system("erasures") as tx:
+            user_ids = await ErasureRepository(tx).find_open(clock.now() - OVERDUE, BATCH)
+        for user_id in user_ids:
+            async with self._database.user(user_id) as tx:
+                await self._erasures.repeat(tx, user_id)
