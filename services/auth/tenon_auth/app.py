@@ -239,6 +239,8 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         links,
         guesses,
         credentials,
+        factors.all,
+        identities,
         sessions,
     )
     return [

@@ -1,6 +1,7 @@
 import dataclasses
 import secrets
 from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID
 
 from tenon_auth import events
@@ -17,10 +18,12 @@ from tenon_auth.errors import (
     TooManyMails,
 )
 from tenon_auth.events import SessionEndCause
+from tenon_auth.identities.service import IdentityService
 from tenon_auth.links.models import Link, Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.guesses import Allowance, Counted, GuessLimiter
+from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.users.addresses import comparable, valid_address
 from tenon_auth.users.models import User
@@ -37,6 +40,8 @@ FORGET = "email_changes.forget"
 CONFIRM, UNDO = Purpose.CHANGE_EMAIL, Purpose.UNDO_EMAIL_CHANGE
 TO_OLD_ADDRESS = (Purpose.RESET_PASSWORD, Purpose.VERIFY_EMAIL, Purpose.CHANGE_EMAIL)
 """Links that must not outlive a change: whoever reads the mails of another address has them."""
+STOLEN_BEFORE = timedelta(days=1)
+"""How long before they ask for a change thieves may have had the account."""
 MAILS = Allowance(3, 3_600)
 """To one address, whoever asks."""
 
@@ -57,6 +62,8 @@ class EmailChangeService:
         links: LinkService,
         limiter: GuessLimiter,
         credentials: Credentials,
+        factors: SecondFactors,
+        identities: IdentityService,
         sessions: SessionService,
     ) -> None:
         self._database = database
@@ -67,6 +74,8 @@ class EmailChangeService:
         self._links = links
         self._limiter = limiter
         self._credentials = credentials
+        self._factors = factors
+        self._identities = identities
         self._sessions = sessions
 
     async def request(self, call: Call, email: str) -> None:
@@ -116,7 +125,8 @@ class EmailChangeService:
     async def undo(self, call: Call, token: str) -> None:
         """Put the address back that was there before a change; LinkSpent, TooManyLogIns.
 
-        Who changed it may have the password, so that is good for nothing any more.
+        Who changed it may have the password, so that is good for nothing any more; nor is what was
+        added to log in by, from a day before on.
         """
         link = await self._links.read(token, UNDO)
         unknown_password = await self._credentials.hash(secrets.token_urlsafe())
@@ -129,7 +139,10 @@ class EmailChangeService:
             await self._sessions.end_all(tx, SessionEndCause.EMAIL_CHANGED)
             await self._devices.forget_others(tx, user_id, Device())
             await self._use_up_links(tx, user_id)
-            await self._restore(tx, user_id, link.link_id)
+            undone = await self._restore(tx, user_id, link.link_id)
+            since = undone.create_time - STOLEN_BEFORE
+            await self._factors.withdraw(tx, user_id, since)
+            await self._identities.withdraw(tx, user_id, since)
             reset = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD, limited=False)
             await tx.publish(
                 events.email_change_undone(user_id, reset.id),
@@ -183,9 +196,9 @@ class EmailChangeService:
         await changes.delete_pending(user.id)
         return undo
 
-    async def _restore(self, tx: Transaction, user_id: UUID, link_id: UUID) -> None:
-        """Make the address what it was before the change of this link, as if neither that nor any
-        later one had been.
+    async def _restore(self, tx: Transaction, user_id: UUID, link_id: UUID) -> EmailChange:
+        """Make the address what it was before the change of this link, which is returned, as if
+        neither that nor any later one had been.
         """
         changes = EmailChangeRepository(tx, self._cipher)
         confirmed = await changes.find_confirmed()
@@ -197,6 +210,7 @@ class EmailChangeService:
         await self._users.change_address_within(tx, user_id, undone[0].kept.email, kept)
         await changes.delete(user_id, [change.id for change in undone])
         await changes.delete_pending(user_id)
+        return undone[0]
 
     async def _use_up_links(self, tx: Transaction, user_id: UUID) -> None:
         for purpose in TO_OLD_ADDRESS:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from tenon_auth.devices.models import Device
@@ -22,6 +23,7 @@ from tenon_auth.users.service import UserService
 from tenon_core.errors import SessionEnded
 from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
+from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 
 
@@ -104,6 +106,13 @@ class IdentityService:
                 raise LastWayIn
             await repository.remove(call.user, identity_id)
             await tx.publish(call.access(f"identities/{identity_id}"))
+
+    async def withdraw(self, tx: Transaction, user_id: UUID, since: datetime) -> None:
+        """Forget what a thief of the account may have connected since then."""
+        repository = IdentityRepository(tx, self._cipher)
+        for identity in await repository.lock(user_id):
+            if identity.create_time >= since:
+                await repository.remove(user_id, identity.id)
 
     async def _begin(self, flow: Flow) -> Begun:
         url = await self._providers.get(flow.provider).url(flow)

@@ -1,6 +1,7 @@
 """Whether a passkey is somebody's: asked by log-ins and by changes."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -89,6 +90,10 @@ class Passkeys:
 
     async def find_all(self, tx: Transaction) -> Sequence[Passkey]:
         return await PasskeyRepository(tx, self._cipher).page(None, MAX)
+
+    async def remove_since(self, tx: Transaction, at: datetime) -> int:
+        """Remove those that were registered since then; return how many."""
+        return await PasskeyRepository(tx, self._cipher).remove_since(at)
 
     async def count(self, tx: Transaction) -> int:
         return await PasskeyRepository(tx, self._cipher).count()

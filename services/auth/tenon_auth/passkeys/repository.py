@@ -79,6 +79,15 @@ class PasskeyRepository:
         )
         return removed.rowcount == 1
 
+    async def remove_since(self, at: datetime) -> int:
+        """Remove those that were registered since then; return how many."""
+        removed = await self._tx.execute(
+            delete(passkeys).where(
+                passkeys.c.user_id == self._tx.user_id, passkeys.c.create_time >= at
+            )
+        )
+        return removed.rowcount
+
     def _own(self) -> Select[Any]:
         return select(passkeys).where(passkeys.c.user_id == self._tx.user_id)
 

@@ -1,6 +1,7 @@
 """Which second factors somebody has, and whether a proof is of one."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from tenon_auth import events
@@ -99,6 +100,17 @@ class SecondFactors:
         await tx.publish(events.second_factor_removed(user_id, kind))
         if not await self._held(tx):
             await self._recovery_codes.remove_all(tx)
+
+    async def withdraw(self, tx: Transaction, user_id: UUID, since: datetime) -> None:
+        """Remove what a thief of the account may have added since then, and all recovery codes,
+        which they may have replaced.
+        """
+        await self.lock(tx, user_id)
+        if await self._totp.remove_since(tx, since):
+            await tx.publish(events.second_factor_removed(user_id, Kind.TOTP))
+        if await self._passkeys.remove_since(tx, since):
+            await tx.publish(events.second_factor_removed(user_id, Kind.PASSKEY))
+        await self._recovery_codes.remove_all(tx)
 
     async def _held(self, tx: Transaction) -> list[Kind]:
         held = {Kind.TOTP: await self._totp.find(tx), Kind.PASSKEY: await self._passkeys.count(tx)}

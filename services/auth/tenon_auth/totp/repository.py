@@ -68,11 +68,13 @@ class TotpRepository:
         )
         return used.rowcount == 1
 
-    async def remove_confirmed(self) -> bool:
+    async def remove_confirmed(self, since: datetime | None = None) -> bool:
+        """Remove the secret if it is confirmed, and was not before `since`; say whether it was."""
+        confirmed = totp_factors.c.confirm_time
         removed = await self._tx.execute(
             delete(totp_factors).where(
                 totp_factors.c.user_id == self._tx.user_id,
-                totp_factors.c.confirm_time.is_not(None),
+                confirmed >= since if since else confirmed.is_not(None),
             )
         )
         return removed.rowcount == 1

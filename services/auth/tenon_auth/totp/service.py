@@ -1,3 +1,5 @@
+from datetime import datetime
+
 from tenon_auth.errors import InvalidCode, TotpExists, TotpNotFound
 from tenon_auth.totp import codes
 from tenon_auth.totp.models import TotpFactor
@@ -49,6 +51,10 @@ class TotpService:
         """Return the user's app, if it is confirmed."""
         factor = await TotpRepository(tx, self._cipher).find()
         return factor if factor and factor.confirm_time else None
+
+    async def remove_since(self, tx: Transaction, at: datetime) -> bool:
+        """Remove an app that was confirmed since then; say whether there was one."""
+        return await TotpRepository(tx, self._cipher).remove_confirmed(at)
 
     async def remove(self, tx: Transaction) -> None:
         if not await TotpRepository(tx, self._cipher).remove_confirmed():

@@ -2,13 +2,19 @@
 
 import asyncio
 from collections import Counter
+from uuid import UUID
 
 import grpc
 import pytest
 
 from services.auth.tests.email_changes.conftest import Join
 from services.auth.tests.email_changes.mailbox import Person, is_free, new_address
+from services.auth.tests.identities.stored import add_identity
+from services.auth.tests.passkeys.authenticator import Authenticator
+from services.auth.tests.second_factors.enrolled import factors_of, register
 from services.auth.tests.sessions.test_log_out import is_refused
+from tenon.auth.v1.identity_service_pb2 import ListIdentitiesRequest
+from tenon.auth.v1.identity_service_pb2_grpc import IdentityServiceStub
 from tenon.auth.v1.password_service_pb2 import ResetPasswordRequest
 from tenon.auth.v1.password_service_pb2_grpc import PasswordServiceStub
 from tenon_auth.app import APP, worker
@@ -38,6 +44,37 @@ async def test_the_old_address_is_back_and_the_thief_is_out(
     assert await ada.log_in(ada.email, NEW) == ""
     assert ada.addresses() == [False]
     assert await is_free(auth, theirs)
+
+
+async def test_what_the_thief_has_added_lets_nobody_in(
+    auth: grpc.aio.Channel, system: System, ada: Person
+) -> None:
+    await register(auth, ada.metadata, Authenticator(system.url))
+    await add_identity(system, UUID(ada.user_id))
+    undo = await ada.change(new_address())
+    assert await ada.undo(undo) == ""
+    await choose_password(ada)
+    assert await ada.log_in(ada.email, NEW) == "", "no second factor is asked for"
+    factors = await factors_of(auth, ada.metadata)
+    assert (list(factors.items), factors.recovery_codes_left) == ([], 0)
+    identities = IdentityServiceStub(auth)
+    assert not (
+        await identities.ListIdentities(ListIdentitiesRequest(), metadata=ada.metadata)
+    ).items
+
+
+async def test_what_the_owner_had_before_stays(
+    auth: grpc.aio.Channel, system: System, ada: Person
+) -> None:
+    await register(auth, ada.metadata, Authenticator(system.url))
+    ada.admin.execute(
+        "UPDATE auth.passkeys SET create_time = now() - interval '25 hours' WHERE user_id = %s",
+        [ada.user_id],
+    )
+    undo = await ada.change(new_address())
+    assert await ada.undo(undo) == ""
+    query = "SELECT count(*) FROM auth.passkeys WHERE user_id = %s"
+    assert ada.admin.execute(query, [ada.user_id]).fetchone() == (1,)
 
 
 async def test_fifty_at_once_undo_it_once(ada: Person) -> None:
