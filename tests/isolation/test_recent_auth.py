@@ -3,6 +3,7 @@ every RPC whose policy says so, taken from the descriptors.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import grpc
 import psycopg
@@ -12,20 +13,20 @@ from aiohttp import ClientSession
 from tenon.auth.v1.session_service_pb2 import RefreshSessionRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon_auth.app import APP
-from tenon_testing.callers import Callers
+from tenon_testing.callers import Callers, Tenant
 from tenon_testing.system import System
-from tests.isolation.contract import bare_request, rpcs
+from tests.isolation.contract import rpcs
 from tests.isolation.doors import Door, gateway_doors, service_doors
-from tests.isolation.test_matrix import gateway_here
+from tests.isolation.test_matrix import gateway_here, request_about
 
 GUARDED = [rpc for rpc in rpcs() if rpc.policy.recent_auth]
 REFUSED = "recent_auth_required"
 
 
 @pytest.fixture(scope="module")
-async def fresh(callers: Callers) -> str:
-    """The token of somebody who has just logged in."""
-    return (await callers.user()).access_token
+async def organization(callers: Callers) -> Tenant:
+    """Of somebody who has just logged in; nobody else owns it, so they cannot be erased."""
+    return await callers.tenant()
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +34,26 @@ async def old(
     callers: Callers,
     channels: Mapping[str, grpc.aio.Channel],
     admin: psycopg.AsyncConnection,
-) -> str:
-    """The token of somebody who logged in eleven minutes ago, and has used the session since."""
-    caller = await callers.user()
+) -> Tenant:
+    """The same of somebody who logged in eleven minutes ago, and has used the session since."""
+    tenant = await callers.tenant()
+    caller = tenant.owner
     await admin.execute(
         "UPDATE auth.sessions SET auth_time = now() - interval '11 minutes' WHERE id = %s",
         [caller.session_id],
     )
     request = RefreshSessionRequest(refresh_token=caller.refresh_token)
     reply = await SessionServiceStub(channels["auth"]).RefreshSession(request)
-    token: str = reply.tokens.access_token
-    return token
+    return replace(tenant, owner=replace(caller, access_token=reply.tokens.access_token))
 
 
-async def reasons(doors: Sequence[Door], token: str) -> dict[str, str]:
-    return {door.name: (await door.send(token, bare_request(door.rpc))).reason for door in doors}
+async def reasons(doors: Sequence[Door], organization: Tenant) -> dict[str, str]:
+    """Return why an organization's owner is refused at each door, by its name."""
+    token = organization.owner.access_token
+    return {
+        door.name: (await door.send(token, request_about(door.rpc, organization))).reason
+        for door in doors
+    }
 
 
 def test_there_is_something_to_guard() -> None:
@@ -55,7 +61,7 @@ def test_there_is_something_to_guard() -> None:
 
 
 async def test_an_older_log_in_is_refused_everywhere(
-    channels: Mapping[str, grpc.aio.Channel], session: ClientSession, old: str
+    channels: Mapping[str, grpc.aio.Channel], session: ClientSession, old: Tenant
 ) -> None:
     doors: list[Door] = []
     for rpc in GUARDED:
@@ -66,18 +72,18 @@ async def test_an_older_log_in_is_refused_everywhere(
 
 
 async def test_a_recent_one_is_not(
-    channels: Mapping[str, grpc.aio.Channel], session: ClientSession, fresh: str
+    channels: Mapping[str, grpc.aio.Channel], session: ClientSession, organization: Tenant
 ) -> None:
     """The control: it is the age that is refused."""
     doors: list[Door] = []
     for rpc in GUARDED:
         doors += gateway_doors(rpc, session)
         doors += service_doors(rpc, channels.__getitem__)
-    assert REFUSED not in (await reasons(doors, fresh)).values()
+    assert REFUSED not in (await reasons(doors, organization)).values()
 
 
 async def test_a_service_that_does_not_ask_is_found(
-    whole_system: System, old: str, monkeypatch: pytest.MonkeyPatch
+    whole_system: System, old: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The positive control at a service, which is behind no gateway here."""
     monkeypatch.setattr("tenon_rpc.guard.require_recent", lambda *_: None)
@@ -92,7 +98,7 @@ async def test_a_service_that_does_not_ask_is_found(
 
 
 async def test_the_gateway_asks_by_itself(
-    whole_system: System, fresh: str, monkeypatch: pytest.MonkeyPatch
+    whole_system: System, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not only the services behind it: to one that is stricter than they are, nothing is
     recent.
@@ -100,4 +106,4 @@ async def test_the_gateway_asks_by_itself(
     monkeypatch.setattr("tenon_policy.authorization.RECENT_SECONDS", -60)
     async with gateway_here(whole_system) as session:
         doors = [door for rpc in GUARDED for door in gateway_doors(rpc, session)]
-        assert set((await reasons(doors, fresh)).values()) == {REFUSED}
+        assert set((await reasons(doors, organization)).values()) == {REFUSED}

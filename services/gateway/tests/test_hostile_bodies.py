@@ -25,7 +25,7 @@ from services.gateway.tests.hostility import (
 )
 from tenon.auth.v1.user_service_pb2 import SignUpRequest
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
-from tenon_gateway.transcoding.routes import PARAMETER
+from tenon_gateway.transcoding.routes import PARAMETER, UPDATE_MASK
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import Callers
 from tenon_testing.service_process import ServiceProcess
@@ -99,7 +99,7 @@ async def test_every_route_with_a_body_refuses_an_empty_one(
 ) -> None:
     headers = {"authorization": authorization, "content-type": "application/json"}
     for target in targets():
-        if target.names:
+        if target.names and UPDATE_MASK not in target.names:  # which then changes nothing
             for body in (b"", b" ", b"{}"):
                 response, _ = await timed(client, target, body, headers)
                 assert 400 <= response.status < 500, target
