@@ -26,6 +26,8 @@ class DataDirectory:
         self.ending = path / "run" / "ending.json"
         self.secrets = path / "secrets"
         self.signing_keys = path / "secrets" / "signing-keys"
+        self.checkpoint_keys = path / "secrets" / "checkpoint-keys"
+        self.checkpoints = path / "checkpoints"
         self.keyring = path / "secrets" / "keyring"
         self.link_key = path / "secrets" / "link.key"
         self.address_key = path / "secrets" / "address.key"
@@ -78,7 +80,15 @@ class DataDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         # As root, PostgreSQL runs as another user, who passes through but sees nothing else.
         self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        private = (self.state.parent, self.signing_keys, self.certificates, self.files, self.logs)
+        private = (
+            self.state.parent,
+            self.signing_keys,
+            self.checkpoint_keys,
+            self.checkpoints,
+            self.certificates,
+            self.files,
+            self.logs,
+        )
         for folder in private:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.secrets.chmod(0o700)

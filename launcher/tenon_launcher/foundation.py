@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tenon_core.ids import uuid7
 from tenon_crypto.file_keyring import create_keyring
+from tenon_crypto.pem_keys import add_pem_key
 from tenon_db import migrations
 from tenon_db.provisioning import Passwords, provision
 from tenon_embedded.certificates import CertificateAuthority
@@ -40,7 +40,7 @@ def lay(data: DataDirectory, admin_url: str) -> None:
 
 
 def create_keys(data: DataDirectory) -> None:
-    """The keys of file links, of clients' names, of access tokens and of personal data."""
+    """The keys of file links, clients' names, access tokens, checkpoints and personal data."""
     if any(data.signing_keys.glob("*.pem")) and not data.keyring.exists():
         # The keyring is made first, so there was one, and what it encrypted needs it.
         sys.exit(
@@ -52,13 +52,9 @@ def create_keys(data: DataDirectory) -> None:
         if not key.exists():
             write_secret(key, secrets.token_bytes(32))
     if not any(data.signing_keys.glob("*.pem")):
-        # Names sort by time of making; the newest signs.
-        write_secret(data.signing_keys / f"{uuid7()}.pem", signing_key())
-
-
-def signing_key() -> bytes:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        add_pem_key(data.signing_keys, rsa.generate_private_key(65537, key_size=2048))
+    if not any(data.checkpoint_keys.glob("*.pem")):
+        add_pem_key(data.checkpoint_keys, Ed25519PrivateKey.generate())
 
 
 def passwords(data: DataDirectory) -> Mapping[str, Passwords]:

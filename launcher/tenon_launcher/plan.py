@@ -138,6 +138,11 @@ def own_settings(system: System, service: str) -> dict[str, str]:
                 "SIGNING_KEYS_DIRECTORY": str(system.data.signing_keys),
                 "KEYRING_URL": system.data.keyring.as_uri(),
             }
+        case "tenancy":
+            return {
+                "CHECKPOINT_KEYS_DIRECTORY": str(system.data.checkpoint_keys),
+                "CHECKPOINT_URL": system.data.checkpoints.as_uri(),
+            }
         case "reports":
             return {
                 "STORAGE_URL": system.data.files.as_uri(),

@@ -5,6 +5,7 @@ a tenant's is run.
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,11 @@ from tenon.reports.v1.dataset_service_pb2 import (
 )
 from tenon.reports.v1.run_pb2 import Run
 from tenon.reports.v1.run_service_pb2 import CancelRunRequest, ListRunsRequest
+from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
+    CreateAuditCheckpointRequest,
+    ListAuditCheckpointsRequest,
+)
+from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import AuditCheckpointServiceStub
 from tenon.tenancy.v1.audit_event_service_pb2 import ListAuditEventsRequest
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import AuditEventServiceStub
 from tenon.tenancy.v1.member_service_pb2 import (
@@ -254,7 +260,22 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
     )
     await stage.until(lambda: stage.scalar(moved))
     log = AuditEventServiceStub(stage.tenancy)
-    await _pages(log.ListAuditEvents, ListAuditEventsRequest, tenant, org_id=str(tenant.org_id))
+    org_id = str(tenant.org_id)
+    await _pages(log.ListAuditEvents, ListAuditEventsRequest, tenant, org_id=org_id)
+    unchained = (
+        "UPDATE tenancy.audit_heads SET hashed = 0, hash = decode(repeat('00', 32), 'hex')"
+        " WHERE org_id = %s"
+    )
+    await stage.admin.execute(unchained.encode(), [tenant.org_id])
+    checkpoints = AuditCheckpointServiceStub(stage.tenancy)
+    for _ in range(2):
+        made = CreateAuditCheckpointRequest(org_id=org_id)
+        reply = await checkpoints.CreateAuditCheckpoint(made, metadata=tenant.metadata)
+        grown = "SELECT position > %s FROM tenancy.audit_heads WHERE org_id = %s"
+        position = reply.checkpoint.position
+        await stage.until(partial(stage.scalar, grown, position, tenant.org_id))
+    listed = ListAuditCheckpointsRequest
+    await _pages(checkpoints.ListAuditCheckpoints, listed, tenant, org_id=org_id)
 
 
 async def _export_the_owner(stage: Stage, tenant: Tenant) -> None:

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import grpc
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tenon_core.ids import uuid7
 from tenon_core.settings import ProcessSettings, ServiceSettings
 from tenon_crypto.file_keyring import create_keyring
+from tenon_crypto.pem_keys import add_pem_key
 from tenon_db import migrations
 from tenon_db.provisioning import Passwords, provision
 from tenon_db.roles import app_role, owner_role
@@ -173,15 +173,14 @@ class System:
         return self.servers.postgres.url(self.database)
 
     def _prepare(self) -> None:
-        for name in ("keys", "files", "logs"):
+        for name in ("keys", "checkpoint-keys", "files", "logs"):
             (self.directory / name).mkdir(parents=True)
         create_keyring(self.directory / "keyring")
         for name in ("link.key", "address.key"):
             (self.directory / name).write_bytes(secrets.token_bytes(32))
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        (self.directory / "keys" / f"{uuid7()}.pem").write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        )
+        add_pem_key(self.directory / "keys", key)
+        add_pem_key(self.directory / "checkpoint-keys", Ed25519PrivateKey.generate())
         provision(self.servers.postgres.url(), self.database, self._passwords)
 
     def _targets(self) -> dict[str, int]:
@@ -214,6 +213,11 @@ class System:
                     "signing_keys_directory": str(self.directory / "keys"),
                     "keyring_url": (self.directory / "keyring").as_uri(),
                     "bcrypt_cost": QUICK_BCRYPT_COST,
+                }
+            case "tenancy":
+                return {
+                    "checkpoint_keys_directory": str(self.directory / "checkpoint-keys"),
+                    "checkpoint_url": (self.directory / "checkpoints").as_uri(),
                 }
             case "reports":
                 return public_url | {"storage_url": files.as_uri(), "link_key_file": str(link_key)}

@@ -7,6 +7,9 @@ from pathlib import Path
 from tenon.privacy.v1.personal_data_service_pb2_grpc import (
     add_PersonalDataServiceServicer_to_server,
 )
+from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
+    add_AuditCheckpointServiceServicer_to_server,
+)
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
@@ -16,6 +19,11 @@ from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
 from tenon_rpc.process import ServiceApp
+from tenon_storage.opening import open_storage
+from tenon_tenancy.audit_checkpoints.rpc import AuditCheckpointServicer
+from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
+from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
+from tenon_tenancy.audit_checkpoints.writing import CheckpointWriter
 from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
@@ -39,6 +47,7 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     members = MemberService(database, backbone.grant_changes, directory)
     organizations = OrganizationService(database, members)
     audit_events = AuditEventService(database)
+    checkpoints = _checkpoints(backbone, audit_events)
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
@@ -47,11 +56,21 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
             add_PersonalDataServiceServicer_to_server,
             PersonalDataServicer(PersonalDataService(database, members)),
         ),
+        (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
     ]
 
 
 def queue_of(settings: TenancySettings) -> JobQueue:
     return JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+
+
+def _checkpoints(
+    backbone: Backbone[TenancySettings], audit_events: AuditEventService
+) -> AuditCheckpointService:
+    settings = backbone.settings
+    storage = open_storage(settings.checkpoint_url, b"", "")  # nobody is given links to it
+    keys = CheckpointKeys(settings.checkpoint_keys_directory)
+    return AuditCheckpointService(backbone.database, storage, audit_events, keys)
 
 
 def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
@@ -72,7 +91,11 @@ def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
 async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
         queue = queue_of(settings)
-        beside = [consumer.run for consumer in consumers(backbone)]
+        checkpoints = _checkpoints(backbone, AuditEventService(backbone.database))
+        beside = [
+            *(consumer.run for consumer in consumers(backbone)),
+            CheckpointWriter(checkpoints).run,
+        ]
         directory = AuthDirectory(backbone.channels["auth"])
         members = MemberService(backbone.database, backbone.grant_changes, directory)
         personal_data = PersonalDataTasks(backbone.database, members)

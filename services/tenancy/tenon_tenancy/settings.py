@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from pydantic_settings import SettingsConfigDict
 
 from tenon_core.settings import ServiceSettings
@@ -7,3 +9,9 @@ class TenancySettings(ServiceSettings):
     """Environment variables `TENON_TENANCY_…`."""
 
     model_config = SettingsConfigDict(env_prefix="TENON_TENANCY_", frozen=True, extra="ignore")
+
+    checkpoint_keys_directory: Path
+    """Ed25519 keys as `<key id>.pem` that sign checkpoints of the audit logs; the last by name."""
+    checkpoint_url: str
+    """Where checkpoints are kept, such as a bucket whose objects nobody may replace:
+    `s3://bucket/prefix` or `file:///directory`."""

@@ -9,18 +9,12 @@ from pathlib import Path
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tenon_core.ids import uuid7
+from tenon_crypto.pem_keys import SUFFIX, add_pem_key
 
 BITS = 2_048
 EXPONENT = 65_537
-SUFFIX = ".pem"
 
 log = structlog.get_logger()
 
@@ -61,18 +55,8 @@ def load(directory: Path, kid: str) -> SigningKey | None:
 
 
 def add(directory: Path) -> str:
-    """Make a key that is newer than all; return its id. After a crash it is there whole or not."""
-    kid = str(uuid7())
-    key = generate_private_key(public_exponent=EXPONENT, key_size=BITS)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    unfinished = directory / f".{kid}"
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(directory / f"{kid}{SUFFIX}")
-    return kid
+    """Make a key that is newer than all; return its id."""
+    return add_pem_key(directory, generate_private_key(public_exponent=EXPONENT, key_size=BITS))
 
 
 def age_seconds(directory: Path, kid: str, now: float) -> float:

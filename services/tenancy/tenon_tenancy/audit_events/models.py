@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
 
 from tenon_db.tables import GLOBAL, TENANT, USER
 from tenon_tenancy.organizations.models import METADATA
@@ -24,20 +24,26 @@ def _record() -> list[Column[object]]:
 class Log:
     """The tables of the logs of one kind of owner: dense positions from 1 on for each `owner`.
 
-    The head's row holds an owner's last position, and locks the log while it grows.
+    The head's row holds an owner's last position and its hash, and locks the log while it grows.
+    `hashed` is the position that the hash is of: it lags where an older version of tenancy wrote.
+    `covered` is that of the last checkpoint.
     """
 
+    kind: str
     owner: str
     heads: Table
     events: Table
 
 
-def _log(prefix: str, owner: str, info: dict[str, str]) -> Log:
+def _log(kind: str, prefix: str, owner: str, info: dict[str, str]) -> Log:
     heads = Table(
         f"{prefix}_heads",
         METADATA,
         Column(owner, Uuid, primary_key=True),
         Column("position", BigInteger, nullable=False),
+        Column("hashed", BigInteger, nullable=False),
+        Column("hash", LargeBinary, nullable=False),
+        Column("covered", BigInteger, nullable=False),
         info=info,
     )
     events = Table(
@@ -47,13 +53,14 @@ def _log(prefix: str, owner: str, info: dict[str, str]) -> Log:
         Column("position", BigInteger, primary_key=True),
         Column("id", Uuid, nullable=False),
         *_record(),
+        Column("hash", LargeBinary),
         info=info,
     )
-    return Log(owner, heads, events)
+    return Log(kind, owner, heads, events)
 
 
-ORGANIZATIONS = _log("audit", "org_id", TENANT)
-PERSONS = _log("personal_audit", "user_id", USER)
+ORGANIZATIONS = _log("orgs", "audit", "org_id", TENANT)
+PERSONS = _log("users", "personal_audit", "user_id", USER)
 
 # What services did for themselves; no tenant's and no person's.
 service_events = Table(
@@ -80,8 +87,17 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """Where a log ends: the position of its last line, and that line's hash."""
+
+    position: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """A line of a log."""
+    """A line of a log; its hash covers it and all lines before it (`chain.py`)."""
 
     position: int
     access: Access
+    hash: bytes

@@ -3,18 +3,24 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import BigInteger, LargeBinary, Row, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from tenon_db.transaction import Transaction
+from tenon_tenancy.audit_events.chain import GENESIS, chained
 from tenon_tenancy.audit_events.models import (
     ORGANIZATIONS,
     PERSONS,
     Access,
     AuditEvent,
+    Head,
     Log,
     service_events,
 )
+
+BATCH = 1_000
+EMPTY = {"position": 0, "hashed": 0, "hash": GENESIS, "covered": 0}
 
 
 class AuditEventRepository:
@@ -25,15 +31,17 @@ class AuditEventRepository:
 
     async def append(self, accesses: Sequence[Access]) -> None:
         """Add lines at the end; those that are there already are not added again."""
-        if self._tx.org_id:
-            await self._append(ORGANIZATIONS, self._tx.org_id, accesses)
-        elif self._tx.user_id:
-            await self._append(PERSONS, self._tx.user_id, accesses)
+        if self._tx.org_id or self._tx.user_id:
+            await self._append(*self._own(), accesses)
         else:
             await self._tx.execute_many(
                 postgresql.insert(service_events).on_conflict_do_nothing(),
                 [dataclasses.asdict(access) for access in accesses],
             )
+
+    async def head(self) -> Head:
+        """Return where the log of the transaction's organization or person ends."""
+        return await self._lock(*self._own())
 
     async def page(self, org_id: UUID, limit: int, before: int | None) -> Sequence[AuditEvent]:
         """Return an organization's lines, newest first."""
@@ -48,19 +56,46 @@ class AuditEventRepository:
             statement = statement.where(events.c.position < before)
         return [_audit_event(row) for row in await self._tx.rows(statement)]
 
+    async def after(self, position: int, limit: int) -> Sequence[AuditEvent]:
+        """Return the lines that follow a position in the log of the transaction's organization or
+        person, oldest first.
+        """
+        log, owner_id = self._own()
+        rows = await self._tx.rows(
+            select(log.events)
+            .where(log.events.c[log.owner] == owner_id, log.events.c.position > position)
+            .order_by(log.events.c.position)
+            .limit(limit)
+        )
+        return [_audit_event(row) for row in rows]
+
+    def _own(self) -> tuple[Log, UUID]:
+        if self._tx.org_id:
+            return ORGANIZATIONS, self._tx.org_id
+        assert self._tx.user_id is not None, "a log is an organization's or a person's"
+        return PERSONS, self._tx.user_id
+
     async def _append(self, log: Log, owner_id: UUID, accesses: Sequence[Access]) -> None:
         known = await self._known(log, owner_id, [access.id for access in accesses])
         fresh = [access for access in accesses if access.id not in known]
         if not fresh:
             return
-        last = await self._advance(log, owner_id, len(fresh))
+        head = await self._lock(log, owner_id)
+        lines = list(chained(f"{log.kind}/{owner_id}", head.position, head.hash, fresh))
         await self._tx.execute_many(
             insert(log.events),
             [
-                {log.owner: owner_id, "position": position, **dataclasses.asdict(access)}
-                for position, access in enumerate(fresh, start=last - len(fresh) + 1)
+                {
+                    log.owner: owner_id,
+                    "position": line.position,
+                    "hash": line.hash,
+                    **dataclasses.asdict(line.access),
+                }
+                for line in lines
             ],
         )
+        last = lines[-1]
+        await self._set_head(log, owner_id, Head(last.position, last.hash), last.position)
 
     async def _known(self, log: Log, owner_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
         """Return which events are in the log already.
@@ -75,19 +110,51 @@ class AuditEventRepository:
         )
         return {row.id for row in rows}
 
-    async def _advance(self, log: Log, owner_id: UUID, count: int) -> int:
-        """Lock the log, make room for so many lines, and return the last one's position."""
-        position: int = await self._tx.scalar(
+    async def _lock(self, log: Log, owner_id: UUID) -> Head:
+        """Lock the log, and return its head; lines that have no hash yet get theirs."""
+        row = await self._tx.row(
             postgresql.insert(log.heads)
-            .values({log.owner: owner_id, "position": count})
+            .values({log.owner: owner_id, **EMPTY})
             .on_conflict_do_update(
-                index_elements=[log.owner], set_={"position": log.heads.c.position + count}
+                index_elements=[log.owner], set_={"position": log.heads.c.position}
             )
-            .returning(log.heads.c.position)
+            .returning(log.heads.c.position, log.heads.c.hashed, log.heads.c.hash)
         )
-        return position
+        assert row is not None, "it was there, or has been made"
+        head = Head(row.hashed, row.hash)
+        while head.position < row.position:
+            head = await self._chain(log, owner_id, head)
+            await self._set_head(log, owner_id, head, row.position)
+        return head
+
+    async def _chain(self, log: Log, owner_id: UUID, head: Head) -> Head:
+        """Give the lines after the head their hashes, as many as fit a batch."""
+        accesses = [line.access for line in await self.after(head.position, BATCH)]
+        lines = list(chained(f"{log.kind}/{owner_id}", head.position, head.hash, accesses))
+        hashed = (
+            func.unnest(
+                literal([line.position for line in lines], ARRAY(BigInteger)),
+                literal([line.hash for line in lines], ARRAY(LargeBinary)),
+            )
+            .table_valued("position", "hash")
+            .render_derived("hashed")
+        )
+        await self._tx.execute(
+            update(log.events)
+            .where(log.events.c[log.owner] == owner_id)
+            .where(log.events.c.position == hashed.c.position)
+            .values(hash=hashed.c.hash)
+        )
+        return Head(lines[-1].position, lines[-1].hash)
+
+    async def _set_head(self, log: Log, owner_id: UUID, head: Head, position: int) -> None:
+        await self._tx.execute(
+            update(log.heads)
+            .where(log.heads.c[log.owner] == owner_id)
+            .values(position=position, hashed=head.position, hash=head.hash)
+        )
 
 
 def _audit_event(row: Row[Any]) -> AuditEvent:
     fields = {field.name: getattr(row, field.name) for field in dataclasses.fields(Access)}
-    return AuditEvent(row.position, Access(**fields))
+    return AuditEvent(row.position, Access(**fields), row.hash or b"")

@@ -33,4 +33,7 @@ def _packed(event: AuditEvent) -> audit_event_pb2.AuditEvent:
         request_id=access.request_id,
         count=access.count,
         event_time=packed_time(access.event_time),
+        position=event.position,
+        session_id=str(access.session_id or ""),
+        hash=event.hash.hex(),
     )

@@ -4,7 +4,7 @@ from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_position
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
-from tenon_tenancy.audit_events.models import Access, AuditEvent
+from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
 from tenon_tenancy.audit_events.repository import AuditEventRepository
 
 
@@ -17,6 +17,10 @@ class AuditEventService:
     async def record(self, tx: Transaction, accesses: Sequence[Access]) -> None:
         """Append accesses to the log that the transaction's scope says."""
         await AuditEventRepository(tx).append(accesses)
+
+    async def head_within(self, tx: Transaction) -> Head:
+        """Return where the log ends that the transaction's scope says."""
+        return await AuditEventRepository(tx).head()
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[AuditEvent]:
         """List an organization's log, newest first."""

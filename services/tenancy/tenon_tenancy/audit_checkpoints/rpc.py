@@ -1,0 +1,60 @@
+from jwt.algorithms import OKPAlgorithm
+
+from tenon.tenancy.v1 import audit_checkpoint_pb2
+from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
+    CheckpointKey,
+    CreateAuditCheckpointRequest,
+    CreateAuditCheckpointResponse,
+    ListAuditCheckpointsRequest,
+    ListAuditCheckpointsResponse,
+    ListCheckpointKeysRequest,
+    ListCheckpointKeysResponse,
+)
+from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import AuditCheckpointServiceServicer
+from tenon_rpc.guard import current_call
+from tenon_rpc.times import packed_time
+from tenon_tenancy.audit_checkpoints.models import Checkpoint
+from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
+
+
+class AuditCheckpointServicer(AuditCheckpointServiceServicer):
+    def __init__(self, checkpoints: AuditCheckpointService) -> None:
+        self._checkpoints = checkpoints
+
+    async def ListAuditCheckpoints(
+        self, request: ListAuditCheckpointsRequest, context: object
+    ) -> ListAuditCheckpointsResponse:
+        page = await self._checkpoints.list(current_call(), request.page_size, request.page_token)
+        return ListAuditCheckpointsResponse(
+            items=map(_packed, page.items), next_page_token=page.next_page_token
+        )
+
+    async def CreateAuditCheckpoint(
+        self, request: CreateAuditCheckpointRequest, context: object
+    ) -> CreateAuditCheckpointResponse:
+        checkpoint = await self._checkpoints.create(current_call())
+        return CreateAuditCheckpointResponse(checkpoint=_packed(checkpoint))
+
+    async def ListCheckpointKeys(
+        self, request: ListCheckpointKeysRequest, context: object
+    ) -> ListCheckpointKeysResponse:
+        public = {
+            key_id: OKPAlgorithm.to_jwk(key, as_dict=True)
+            for key_id, key in self._checkpoints.public_keys.items()
+        }
+        return ListCheckpointKeysResponse(
+            keys=[
+                CheckpointKey(kty=key["kty"], crv=key["crv"], kid=key_id, x=key["x"])
+                for key_id, key in sorted(public.items())
+            ]
+        )
+
+
+def _packed(checkpoint: Checkpoint) -> audit_checkpoint_pb2.AuditCheckpoint:
+    return audit_checkpoint_pb2.AuditCheckpoint(
+        position=checkpoint.position,
+        hash=checkpoint.hash.hex(),
+        create_time=packed_time(checkpoint.create_time),
+        key_id=checkpoint.key_id,
+        signature=checkpoint.signature.hex(),
+    )

@@ -1,0 +1,54 @@
+"""The chain that makes an audit log provable: each line's hash covers the line before it.
+
+A line's hash is SHA-256 over the hash before it (32 bytes; zeros before the first line) and the
+line's canonical bytes: a JSON array in UTF-8 without spaces, of the format's name, the owner
+(`orgs/<id>` or `users/<id>`), position, id, action, actor, resource, session id or null,
+request id, count, and the time in whole microseconds since 1970 UTC, which is all that the
+database keeps. Whoever has the lines can repeat that without Tenon.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from tenon_tenancy.audit_events.models import Access, AuditEvent
+
+FORMAT = "tenon-audit-1"
+GENESIS = bytes(32)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def chained(
+    owner: str, last: int, previous: bytes, accesses: Iterable[Access]
+) -> Iterator[AuditEvent]:
+    """Make the lines that follow position `last`, whose hash is `previous`."""
+    for position, access in enumerate(accesses, start=last + 1):
+        previous = line_hash(previous, owner, position, access)
+        yield AuditEvent(position, access, previous)
+
+
+def line_hash(previous: bytes, owner: str, position: int, access: Access) -> bytes:
+    return hashlib.sha256(previous + _canonical(owner, position, access)).digest()
+
+
+def microseconds(at: datetime) -> int:
+    """Return the time in microseconds since 1970, exactly."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def _canonical(owner: str, position: int, access: Access) -> bytes:
+    line = [
+        FORMAT,
+        owner,
+        position,
+        str(access.id),
+        access.action,
+        access.actor,
+        access.resource,
+        access.session_id and str(access.session_id),
+        access.request_id,
+        access.count,
+        microseconds(access.event_time),
+    ]
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode()
