@@ -1,6 +1,7 @@
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -27,6 +28,14 @@ class AuditCheckpointRepository:
             .limit(limit)
         )
         return [LogKey(log, row.owner_id) for row in rows]
+
+    async def find_logs(self, log: Log, after: UUID | None, limit: int) -> Sequence[LogKey]:
+        """Return the logs whose owners follow, in a system transaction for `checkpoints`."""
+        owner = log.heads.c[log.owner]
+        statement = select(owner.label("owner_id")).order_by(owner).limit(limit)
+        if after is not None:
+            statement = statement.where(owner > after)
+        return [LogKey(log, row.owner_id) for row in await self._tx.rows(statement)]
 
     async def add(self, key: LogKey, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint; the first of a position stays."""

@@ -1,4 +1,6 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -7,6 +9,7 @@ from tenon_core.events import Event
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_position
 from tenon_policy.call import Call
+from tenon_storage.errors import ObjectNotFound
 from tenon_storage.storage import Storage
 from tenon_tenancy.audit_checkpoints import documents
 from tenon_tenancy.audit_checkpoints.models import CHECKPOINTS, Checkpoint, LogKey
@@ -61,14 +64,38 @@ class AuditCheckpointService:
             head = await self._audit_events.head_within(tx)
         checkpoint = self._keys.sign(str(key), head, clock.now())
         document = documents.written(checkpoint)
-        for name in (f"{head.position:019}", "latest"):
-            async with self._storage.write(f"audit/{key}/{name}.json") as file:
+        for name in (f"audit/{key}/{head.position:019}.json", _latest(key)):
+            async with self._storage.write(name) as file:
                 await file.write(document)
         async with scope(self._database, key.log, key.owner_id) as tx:
             await AuditCheckpointRepository(tx).add(key, checkpoint)
             if events:
                 await tx.publish(*events)
         return checkpoint
+
+    async def logs(self) -> AsyncIterator[LogKey]:
+        """Yield every log that there is."""
+        for log in CHECKPOINTS:
+            after = None
+            while found := await self._logs_after(log, after):
+                for key in found:
+                    yield key
+                after = found[-1].owner_id
+
+    async def of(self, key: LogKey) -> AsyncIterator[Checkpoint]:
+        """Yield a log's checkpoints: those that the database knows, and the storage's last."""
+        before = None
+        while True:
+            async with scope(self._database, key.log, key.owner_id) as tx:
+                page = await AuditCheckpointRepository(tx).page(key, BATCH, before)
+            for checkpoint in page:
+                yield checkpoint
+            if len(page) < BATCH:
+                break
+            before = page[-1].position
+        with suppress(ObjectNotFound):
+            document = b"".join([chunk async for chunk in self._storage.read(_latest(key))])
+            yield documents.read(document)
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[Checkpoint]:
         """List an organization's checkpoints, newest first."""
@@ -81,3 +108,11 @@ class AuditCheckpointService:
     async def _uncovered(self, log: Log) -> Sequence[LogKey]:
         async with self._database.system("checkpoints") as tx:
             return await AuditCheckpointRepository(tx).find_uncovered(log, BATCH)
+
+    async def _logs_after(self, log: Log, after: UUID | None) -> Sequence[LogKey]:
+        async with self._database.system("checkpoints") as tx:
+            return await AuditCheckpointRepository(tx).find_logs(log, after, BATCH)
+
+
+def _latest(key: LogKey) -> str:
+    return f"audit/{key}/latest.json"

@@ -9,7 +9,7 @@ from tenon_rpc.backbone import Backbone
 from tenon_tenancy.audit_events.models import ORGANIZATIONS, Access, AuditEvent, Log
 from tenon_tenancy.audit_events.reading import read_log
 from tenon_tenancy.audit_events.repository import AuditEventRepository
-from tenon_tenancy.audit_events.verification import verify
+from tenon_tenancy.audit_verification.verification import Finding, Verifier
 from tenon_tenancy.settings import TenancySettings
 
 pytestmark = pytest.mark.usefixtures("tenancy")
@@ -31,6 +31,13 @@ async def lines(backbone: Backbone[TenancySettings], log: Log, org_id: UUID) -> 
     return [line async for line in read_log(backbone.database, log, org_id)]
 
 
+def findings(owner: str, log: list[AuditEvent]) -> list[Finding]:
+    verifier = Verifier(owner, [])
+    for line in log:
+        verifier.take(line)
+    return verifier.finish().findings
+
+
 async def test_many_writers_make_one_chain(backbone: Backbone[TenancySettings]) -> None:
     org_id = uuid4()
 
@@ -41,7 +48,7 @@ async def test_many_writers_make_one_chain(backbone: Backbone[TenancySettings]) 
     await asyncio.gather(*map(write, range(WRITERS)))
     log = await lines(backbone, ORGANIZATIONS, org_id)
     assert [line.position for line in log] == list(range(1, WRITERS * LINES_EACH + 1))
-    assert verify(f"orgs/{org_id}", log, []).findings == []
+    assert findings(f"orgs/{org_id}", log) == []
 
 
 async def test_lines_of_an_older_version_are_chained_before_the_next(
@@ -61,4 +68,4 @@ async def test_lines_of_an_older_version_are_chained_before_the_next(
     await append(backbone, org_id, "next")
     log = await lines(backbone, ORGANIZATIONS, org_id)
     assert [line.access.action for line in log] == ["first", "old", "old", "next"]
-    assert verify(f"orgs/{org_id}", log, []).findings == []
+    assert findings(f"orgs/{org_id}", log) == []

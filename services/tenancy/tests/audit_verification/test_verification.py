@@ -2,7 +2,7 @@
 
 import dataclasses
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -11,7 +11,7 @@ import pytest
 
 from tenon_tenancy.audit_events.chain import GENESIS, chained, line_hash
 from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
-from tenon_tenancy.audit_events.verification import Problem, verify
+from tenon_tenancy.audit_verification.verification import Problem, Report, Verifier
 
 OWNER = "orgs/0197b3a0-0000-7000-8000-000000000001"
 LINES = 60
@@ -43,6 +43,13 @@ def log() -> Log:
 
 def checkpoints(lines: Sequence[AuditEvent]) -> list[Head]:
     return [Head(position, lines[position - 1].hash) for position in CHECKPOINTS]
+
+
+def verify(owner: str, lines: Iterable[AuditEvent], signed: Iterable[Head]) -> Report:
+    verifier = Verifier(owner, signed)
+    for line in lines:
+        verifier.take(line)
+    return verifier.finish()
 
 
 def edit(lines: Log, rng: random.Random) -> int:

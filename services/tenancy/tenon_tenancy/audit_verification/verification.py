@@ -1,9 +1,13 @@
 """Whether a log is what it was: checked line by line, and against signed checkpoints."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from tenon_tenancy.audit_checkpoints.models import Checkpoint
+from tenon_tenancy.audit_checkpoints.signing import is_genuine
 from tenon_tenancy.audit_events.chain import GENESIS, line_hash
 from tenon_tenancy.audit_events.models import AuditEvent, Head
 
@@ -19,6 +23,8 @@ class Problem(StrEnum):
     """The chain holds, but the checkpoint at this line says that it was another one."""
     CUT = "cut"
     """A checkpoint covers lines that are not there (any more)."""
+    FORGED = "forged checkpoint"
+    """A checkpoint was signed by none of the keys, or says something else than was signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +51,51 @@ class Report:
         return max(0, self.last - self.covered)
 
 
-def verify(owner: str, lines: Iterable[AuditEvent], checkpoints: Iterable[Head]) -> Report:
-    """Check the lines of an owner's log, in the order in which they come.
+def verify_signed(
+    owner: str,
+    lines: Iterable[AuditEvent],
+    checkpoints: Iterable[Checkpoint],
+    keys: Mapping[str, Ed25519PublicKey],
+) -> Report:
+    """Check the lines of an owner's log, in the order in which they come, against its checkpoints.
 
-    `checkpoints` are those whose signatures are genuine. A log of which the oldest lines were
-    removed by its retention begins after one of them.
+    A log of which the oldest lines were removed by its retention begins after one of them.
     """
-    known = _by_position(checkpoints)
-    verifier = _Verifier(owner, known)
+    verifier = Verifier(owner, *genuine(checkpoints, keys))
     for line in lines:
         verifier.take(line)
     return verifier.finish()
 
 
-def _by_position(checkpoints: Iterable[Head]) -> Mapping[int, Sequence[bytes]]:
-    known: dict[int, list[bytes]] = {}
+def genuine(
+    checkpoints: Iterable[Checkpoint], keys: Mapping[str, Ed25519PublicKey]
+) -> tuple[list[Head], list[int]]:
+    """Return what checkpoints say that one of the keys has signed, and where the others stand."""
+    signed: list[Head] = []
+    forged: list[int] = []
     for checkpoint in checkpoints:
-        known.setdefault(checkpoint.position, []).append(checkpoint.hash)
-    return known
+        if is_genuine(checkpoint, keys):
+            signed.append(Head(checkpoint.position, checkpoint.hash))
+        else:
+            forged.append(checkpoint.position)
+    return signed, forged
 
 
-class _Verifier:
-    def __init__(self, owner: str, checkpoints: Mapping[int, Sequence[bytes]]) -> None:
+class Verifier:
+    """Takes the lines of an owner's log, one after the other.
+
+    `signed` is what genuine checkpoints say, `forged` where those stand that are none.
+    """
+
+    def __init__(self, owner: str, signed: Iterable[Head], forged: Iterable[int] = ()) -> None:
         self._owner = owner
-        self._checkpoints = checkpoints
+        self._checkpoints: dict[int, set[bytes]] = {}
+        for head in signed:
+            self._checkpoints.setdefault(head.position, set()).add(head.hash)
         self._report = Report()
         self._previous: bytes | None = None
+        for position in forged:
+            self._find(Problem.FORGED, position)
 
     def take(self, line: AuditEvent) -> None:
         report = self._report
@@ -99,7 +124,7 @@ class _Verifier:
             return
         before = self._checkpoints.get(line.position - 1)
         if before:
-            self._previous = before[0]
+            self._previous = next(iter(before))
         else:
             self._find(Problem.MISSING, 1)
 
