@@ -191,9 +191,11 @@ def jobs(data: DataDirectory, arguments: tuple[str, ...]) -> None:
 @data_option
 def users(data: DataDirectory, arguments: tuple[str, ...]) -> None:
     """Make accounts, replace passwords, end sessions: create, reset-password, end-sessions."""
+    from tenon_auth.app import opened
+    from tenon_auth.operators.command import users as commands
     from tenon_launcher.operators import run
 
-    run(data, "users", arguments)
+    run(data, "auth", commands, opened, arguments)
 
 
 @main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
@@ -201,9 +203,23 @@ def users(data: DataDirectory, arguments: tuple[str, ...]) -> None:
 @data_option
 def keys(data: DataDirectory, arguments: tuple[str, ...]) -> None:
     """See and replace the keys that sign access tokens: status, rotate."""
+    from tenon_auth.app import opened
+    from tenon_auth.operators.command import keys as commands
     from tenon_launcher.operators import run
 
-    run(data, "keys", arguments)
+    run(data, "auth", commands, opened, arguments)
+
+
+@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@data_option
+def audit(data: DataDirectory, arguments: tuple[str, ...]) -> None:
+    """Prove that the audit logs are what they were: verify, export, keys."""
+    from tenon_launcher.operators import run
+    from tenon_tenancy.app import opened
+    from tenon_tenancy.audit_verification.command import audit as commands
+
+    run(data, "tenancy", commands, opened, arguments)
 
 
 @main.command()

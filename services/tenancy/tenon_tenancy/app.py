@@ -13,6 +13,7 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
+from tenon_core import logging
 from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_rpc.backbone import Backbone, open_backbone
@@ -27,6 +28,7 @@ from tenon_tenancy.audit_checkpoints.writing import CheckpointWriter
 from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.rpc import MemberServicer
 from tenon_tenancy.members.service import MemberService
@@ -109,10 +111,27 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         )
 
 
+@asynccontextmanager
+async def opened() -> AsyncIterator[AuditVerificationService]:
+    """Open the logs for the commands of an operator."""
+    settings = TenancySettings()
+    logging.configure(NAME, settings.log_level)
+    async with open_backbone(NAME, settings) as backbone:
+        audit_events = AuditEventService(backbone.database)
+        yield AuditVerificationService(backbone.database, _checkpoints(backbone, audit_events))
+
+
+def operate(words: Sequence[str]) -> None:
+    from tenon_tenancy.audit_verification.command import audit  # servers need no command line
+
+    audit.main([*words], prog_name="python -m tenon_tenancy audit", obj=opened)
+
+
 APP = ServiceApp(
     name=NAME,
     settings=TenancySettings,
     migrations=Path(__file__).parents[1] / "migrations" / "versions",
     servicers=servicers,
     work=lambda settings: run_worker(NAME, settings, worker),
+    operators={"audit": operate},
 )

@@ -1,5 +1,3 @@
-from jwt.algorithms import OKPAlgorithm
-
 from tenon.tenancy.v1 import audit_checkpoint_pb2
 from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
     CheckpointKey,
@@ -15,6 +13,7 @@ from tenon_rpc.guard import current_call
 from tenon_rpc.times import packed_time
 from tenon_tenancy.audit_checkpoints.models import Checkpoint
 from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
+from tenon_tenancy.audit_checkpoints.signing import public_jwks
 
 
 class AuditCheckpointServicer(AuditCheckpointServiceServicer):
@@ -38,16 +37,8 @@ class AuditCheckpointServicer(AuditCheckpointServiceServicer):
     async def ListCheckpointKeys(
         self, request: ListCheckpointKeysRequest, context: object
     ) -> ListCheckpointKeysResponse:
-        public = {
-            key_id: OKPAlgorithm.to_jwk(key, as_dict=True)
-            for key_id, key in self._checkpoints.public_keys.items()
-        }
-        return ListCheckpointKeysResponse(
-            keys=[
-                CheckpointKey(kty=key["kty"], crv=key["crv"], kid=key_id, x=key["x"])
-                for key_id, key in sorted(public.items())
-            ]
-        )
+        keys = public_jwks(self._checkpoints.public_keys)
+        return ListCheckpointKeysResponse(keys=[CheckpointKey(**key) for key in keys])
 
 
 def _packed(checkpoint: Checkpoint) -> audit_checkpoint_pb2.AuditCheckpoint:

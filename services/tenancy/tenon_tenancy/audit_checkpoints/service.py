@@ -15,6 +15,7 @@ from tenon_tenancy.audit_checkpoints import documents
 from tenon_tenancy.audit_checkpoints.models import CHECKPOINTS, Checkpoint, LogKey
 from tenon_tenancy.audit_checkpoints.repository import AuditCheckpointRepository
 from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
+from tenon_tenancy.audit_events.chain import EPOCH
 from tenon_tenancy.audit_events.models import ORGANIZATIONS, Log
 from tenon_tenancy.audit_events.reading import scope
 from tenon_tenancy.audit_events.service import AuditEventService
@@ -95,7 +96,7 @@ class AuditCheckpointService:
             before = page[-1].position
         with suppress(ObjectNotFound):
             document = b"".join([chunk async for chunk in self._storage.read(_latest(key))])
-            yield documents.read(document)
+            yield _read(key, document)
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[Checkpoint]:
         """List an organization's checkpoints, newest first."""
@@ -112,6 +113,14 @@ class AuditCheckpointService:
     async def _logs_after(self, log: Log, after: UUID | None) -> Sequence[LogKey]:
         async with self._database.system("checkpoints") as tx:
             return await AuditCheckpointRepository(tx).find_logs(log, after, BATCH)
+
+
+def _read(key: LogKey, document: bytes) -> Checkpoint:
+    """Read what the storage has; what is no checkpoint any more is one that nobody signed."""
+    try:
+        return documents.read(document)
+    except documents.BadDocument:
+        return Checkpoint(str(key), 0, b"", EPOCH, "", b"")
 
 
 def _latest(key: LogKey) -> str:

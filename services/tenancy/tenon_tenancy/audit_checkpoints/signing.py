@@ -14,6 +14,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jwt.algorithms import OKPAlgorithm
 
 from tenon_tenancy.audit_checkpoints.models import Checkpoint
 from tenon_tenancy.audit_events.chain import microseconds
@@ -54,6 +55,14 @@ def is_genuine(checkpoint: Checkpoint, keys: Mapping[str, Ed25519PublicKey]) -> 
     except InvalidSignature:
         return False
     return True
+
+
+def public_jwks(keys: Mapping[str, Ed25519PublicKey]) -> list[dict[str, str]]:
+    """Return public keys as JSON Web Keys (RFC 8037)."""
+    return [
+        {"kid": key_id, **OKPAlgorithm.to_jwk(key, as_dict=True)}
+        for key_id, key in sorted(keys.items())
+    ]
 
 
 def _canonical(checkpoint: Checkpoint) -> bytes:

@@ -1,10 +1,10 @@
-from collections.abc import AsyncIterator, Mapping
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+import json
+from collections.abc import AsyncIterator
 
 from tenon_db.database import Database
-from tenon_tenancy.audit_checkpoints.models import LogKey
+from tenon_tenancy.audit_checkpoints.models import Checkpoint, LogKey
 from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
+from tenon_tenancy.audit_checkpoints.signing import public_jwks
 from tenon_tenancy.audit_events.reading import read_log
 from tenon_tenancy.audit_verification import documents
 from tenon_tenancy.audit_verification.verification import Report, Verifier, genuine
@@ -17,19 +17,21 @@ class AuditVerificationService:
         self._database = database
         self._checkpoints = checkpoints
 
-    @property
-    def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
-        return self._checkpoints.public_keys
+    def public_key_set(self) -> str:
+        """Return the keys that checkpoints are signed with, as a JSON Web Key Set (RFC 8037)."""
+        return json.dumps({"keys": public_jwks(self._checkpoints.public_keys)}, indent=2)
 
-    async def keys(self) -> AsyncIterator[LogKey]:
+    def every(self) -> AsyncIterator[LogKey]:
         """Yield every log that there is."""
-        async for key in self._checkpoints.logs():
-            yield key
+        return self._checkpoints.logs()
+
+    def checkpoints(self, key: LogKey) -> AsyncIterator[Checkpoint]:
+        return self._checkpoints.of(key)
 
     async def verify(self, key: LogKey) -> Report:
         """Check a log as it is now."""
-        known = [checkpoint async for checkpoint in self._checkpoints.of(key)]
-        signed, forged = genuine(known, self.public_keys)
+        known = [checkpoint async for checkpoint in self.checkpoints(key)]
+        signed, forged = genuine(known, self._checkpoints.public_keys)
         verifier = Verifier(str(key), signed, forged)
         async for line in read_log(self._database, key.log, key.owner_id):
             verifier.take(line)
