@@ -57,6 +57,8 @@ from tenon_reports.personal_data import service as reports_personal_data
 from tenon_rpc.backbone import open_backbone
 from tenon_rpc.status import PeerError
 from tenon_tenancy import app as tenancy_app
+from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.personal_data import service as tenancy_personal_data
@@ -276,6 +278,18 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
         await stage.until(partial(stage.scalar, grown, position, tenant.org_id))
     listed = ListAuditCheckpointsRequest
     await _pages(checkpoints.ListAuditCheckpoints, listed, tenant, org_id=org_id)
+    await _verify_the_log(stage, tenant)
+
+
+async def _verify_the_log(stage: Stage, tenant: Tenant) -> None:
+    """Look at all logs that there are, and at this one line by line."""
+    settings = stage.system.settings(tenancy_app.APP)
+    async with open_backbone(tenancy_app.NAME, settings) as backbone:
+        database = backbone.database
+        kept = tenancy_app.checkpoints_of(backbone, AuditEventService(database))
+        logs = AuditVerificationService(database, kept)
+        (key,) = [key async for key in logs.every() if key.owner_id == tenant.org_id]
+        assert (await logs.verify(key)).findings == []
 
 
 async def _export_the_owner(stage: Stage, tenant: Tenant) -> None:

@@ -49,7 +49,7 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     members = MemberService(database, backbone.grant_changes, directory)
     organizations = OrganizationService(database, members)
     audit_events = AuditEventService(database)
-    checkpoints = _checkpoints(backbone, audit_events)
+    checkpoints = checkpoints_of(backbone, audit_events)
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
@@ -66,7 +66,7 @@ def queue_of(settings: TenancySettings) -> JobQueue:
     return JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
 
 
-def _checkpoints(
+def checkpoints_of(
     backbone: Backbone[TenancySettings], audit_events: AuditEventService
 ) -> AuditCheckpointService:
     settings = backbone.settings
@@ -93,7 +93,7 @@ def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
 async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
         queue = queue_of(settings)
-        checkpoints = _checkpoints(backbone, AuditEventService(backbone.database))
+        checkpoints = checkpoints_of(backbone, AuditEventService(backbone.database))
         beside = [
             *(consumer.run for consumer in consumers(backbone)),
             CheckpointWriter(checkpoints).run,
@@ -118,7 +118,7 @@ async def opened() -> AsyncIterator[AuditVerificationService]:
     logging.configure(NAME, settings.log_level)
     async with open_backbone(NAME, settings) as backbone:
         audit_events = AuditEventService(backbone.database)
-        yield AuditVerificationService(backbone.database, _checkpoints(backbone, audit_events))
+        yield AuditVerificationService(backbone.database, checkpoints_of(backbone, audit_events))
 
 
 def operate(words: Sequence[str]) -> None:
