@@ -1,5 +1,8 @@
 """Which passwords are taken."""
 
+import time
+from contextlib import suppress
+
 import pytest
 
 from tenon_auth.errors import WeakPassword
@@ -41,3 +44,16 @@ def test_what_is_made_of_its_owners_name_is_refused_to_its_owner(password: str) 
 )
 def test_others_are_taken(password: str) -> None:
     require_strong(password, KNOWN)
+
+
+@pytest.mark.parametrize("kinds", [12, 13, 25])
+def test_no_password_takes_long_to_judge(kinds: int) -> None:
+    """Each of these signs stands for letters, and zxcvbn tries them all: auth would stand still."""
+    password = ("4@8({[<369&#!1/|0$5+7%2'*"[:kinds] * 100)[:100]
+    took = []
+    for _ in range(3):
+        started = time.perf_counter()
+        with suppress(WeakPassword):
+            require_strong(password, KNOWN)
+        took.append(time.perf_counter() - started)
+    assert min(took) < 0.1
