@@ -191,10 +191,18 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     credentials, sessions = log_ins.credentials, log_ins.sessions
     signing_keys, factors = log_ins.signing_keys, log_ins.factors
     sign_ups = SignUpService(
-        database, settings.sign_ups, accounts.queue, users, links, guesses, credentials, sessions
+        database,
+        settings.sign_ups,
+        accounts.queue,
+        users,
+        links,
+        devices,
+        guesses,
+        credentials,
+        sessions,
     )
     passwords = PasswordService(
-        database, accounts.queue, users, devices, links, credentials, sessions
+        database, accounts.queue, users, devices, links, credentials, factors.all, sessions
     )
     subjects = BlindIndex(accounts.keyring, NAME, "identity_logins", "subject_index")
     identities = IdentityService(

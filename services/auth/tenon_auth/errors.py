@@ -56,6 +56,13 @@ class TooManyLogIns(TenonError):
     reason = "too_many_log_ins"
 
 
+class PasswordRequired(TenonError):
+    """You signed up in another browser. Choose a password, the same one or another."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "password_required"
+
+
 class LinkNotFound(NotFound):
     """There is no such link that can still be used."""
 

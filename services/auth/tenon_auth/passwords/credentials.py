@@ -72,6 +72,10 @@ class Credentials:
         """Say whether the transaction's user has one: who came by a provider may have none."""
         return await CredentialRepository(tx).find() is not None
 
+    def require_room(self) -> None:
+        """TooManyLogIns at once where `hash` would raise it, before anything else is done."""
+        self._hasher.require_room()
+
     async def hash(self, password: str) -> str:
         return await self._hasher.hash(password)
 

@@ -7,6 +7,7 @@ from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.rules import require_strong
+from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.service import UserService
@@ -29,6 +30,7 @@ class PasswordService:
         devices: DeviceService,
         links: LinkService,
         credentials: Credentials,
+        factors: SecondFactors,
         sessions: SessionService,
     ) -> None:
         self._database = database
@@ -37,6 +39,7 @@ class PasswordService:
         self._devices = devices
         self._links = links
         self._credentials = credentials
+        self._factors = factors
         self._sessions = sessions
 
     async def forget(self, email: str) -> None:
@@ -57,11 +60,14 @@ class PasswordService:
         link = await self._links.read(token, RESET)
         async with self._database.user(link.user_id) as tx:
             user = await self._users.get_within(tx, link.user_id)
+        self._credentials.require_room()
         require_strong(new, [user.email, user.name], "/new_password")
         password_hash = await self._credentials.hash(new)
         async with self._database.user(user.id) as tx:
             await self._links.use(tx, link, RESET)
             await self._credentials.replace(tx, user.id, password_hash)
+            if not user.email_verified:  # whoever signed up with it may have been somebody else
+                await self._factors.withdraw(tx, user.id, user.create_time)
             await self._sessions.end_all(tx, SessionEndCause.PASSWORD_CHANGED)
             await self._devices.forget_others(tx, user.id, device)
             device_token, _ = await self._devices.remember(tx, user.id, device)

@@ -1,9 +1,10 @@
+from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
 
-from tenon_auth.sign_ups.models import pending_sign_ups
+from tenon_auth.sign_ups.models import PendingSignUp, pending_sign_ups
 from tenon_db.transaction import Transaction
 
 
@@ -11,10 +12,8 @@ class PendingSignUpRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def add(self, user_id: UUID, expire_time: datetime) -> None:
-        await self._tx.execute(
-            insert(pending_sign_ups).values(user_id=user_id, expire_time=expire_time)
-        )
+    async def add(self, sign_up: PendingSignUp) -> None:
+        await self._tx.execute(insert(pending_sign_ups).values(asdict(sign_up)))
 
     async def keep_until(self, user_id: UUID, expire_time: datetime) -> bool:
         """Say whether it was there; nobody gives it up until the commit."""
@@ -25,12 +24,14 @@ class PendingSignUpRepository:
         )
         return kept.rowcount == 1
 
-    async def remove(self, user_id: UUID) -> bool:
-        """Say whether it was there: of a confirmation and an end at once, one goes on."""
-        removed = await self._tx.execute(
-            delete(pending_sign_ups).where(pending_sign_ups.c.user_id == user_id)
+    async def remove(self, user_id: UUID) -> PendingSignUp | None:
+        """Return what was there: of a confirmation and an end at once, one goes on."""
+        row = await self._tx.row(
+            delete(pending_sign_ups)
+            .where(pending_sign_ups.c.user_id == user_id)
+            .returning(pending_sign_ups)
         )
-        return removed.rowcount == 1
+        return PendingSignUp(row.user_id, row.expire_time, row.device_hash) if row else None
 
     async def find_expired(self, at: datetime, limit: int) -> list[UUID]:
         rows = await self._tx.rows(

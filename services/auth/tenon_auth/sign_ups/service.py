@@ -1,8 +1,10 @@
 from collections.abc import Sequence
+from uuid import UUID
 
 from tenon_auth import events
 from tenon_auth.devices.models import Device
-from tenon_auth.errors import LinkSpent, SignUpClosed, TooManyGuesses
+from tenon_auth.devices.service import DeviceService
+from tenon_auth.errors import LinkSpent, PasswordRequired, SignUpClosed, TooManyGuesses
 from tenon_auth.links.models import LIVES, Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
@@ -10,7 +12,7 @@ from tenon_auth.passwords.guesses import Allowance, Counted, GuessLimiter
 from tenon_auth.passwords.rules import require_strong
 from tenon_auth.sessions.models import AuthMethod, LogIn
 from tenon_auth.sessions.service import SessionService
-from tenon_auth.sign_ups.models import SignUps
+from tenon_auth.sign_ups.models import Asked, PendingSignUp, SignUps
 from tenon_auth.sign_ups.repository import PendingSignUpRepository
 from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.models import User
@@ -20,6 +22,7 @@ from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
+from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 
@@ -38,6 +41,7 @@ class SignUpService:
         queue: JobQueue,
         users: UserService,
         links: LinkService,
+        devices: DeviceService,
         limiter: GuessLimiter,
         credentials: Credentials,
         sessions: SessionService,
@@ -47,14 +51,15 @@ class SignUpService:
         self._queue = queue
         self._users = users
         self._links = links
+        self._devices = devices
         self._limiter = limiter
         self._credentials = credentials
         self._sessions = sessions
 
     async def sign_up(
         self, call: Call, email: str, password: str, name: str, device: Device
-    ) -> LogIn | None:
-        """Make an account and log it in, or have a link mailed and return None.
+    ) -> LogIn | Asked:
+        """Make an account and log it in, or have a link mailed.
 
         SignUpClosed, InvalidEmail, WeakPassword; EmailTaken only where sign-up is open.
         """
@@ -67,22 +72,28 @@ class SignUpService:
             email_verified=False,
             create_time=clock.now(),
         )
+        self._credentials.require_room()
         require_strong(password, [user.email, user.name])
         password_hash = await self._credentials.hash(password)
         terms = await self._users.terms(user.email)
         if self._mode is SignUps.VERIFIED:
-            await self._ask(user, password_hash, terms)
+            device_token = self._devices.token_of(device)
+            device_hash = self._devices.hash_for(user.id, device_token)
+            await self._ask(user, password_hash, device_hash, terms)
             call.had_no_effect()  # what comes of it is on record when it is confirmed
-            return None
+            return Asked(device_token)
         return await self._make(call, user, password_hash, terms, device)
 
-    async def confirm(self, call: Call, token: str, device: Device) -> LogIn:
-        """Finish a sign-up by the mailed link, and log in; LinkSpent, EmailTaken."""
+    async def confirm(self, call: Call, token: str, password: str, device: Device) -> LogIn:
+        """Finish a sign-up by the mailed link, and log in.
+
+        LinkSpent, EmailTaken, PasswordRequired, WeakPassword.
+        """
         link = await self._links.read(token, Purpose.CONFIRM_SIGN_UP)
+        password_hash = await self._hashed(link.user_id, password) if password else None
         async with self._database.user(link.user_id) as tx:
             await self._links.use(tx, link, Purpose.CONFIRM_SIGN_UP)
-            if not await PendingSignUpRepository(tx).remove(link.user_id):
-                raise LinkSpent
+            await self._settle_password(tx, link.user_id, password_hash, device)
             await self._users.claim_within(tx, link.user_id)
             user = await self._users.get_within(tx, link.user_id)
             log_in = await self._sessions.start(tx, user, device, [AuthMethod.LINK])
@@ -91,6 +102,29 @@ class SignUpService:
                 call.access(f"users/{user.id}", user_id=user.id),
             )
         return log_in
+
+    async def _hashed(self, user_id: UUID, password: str) -> str:
+        async with self._database.user(user_id) as tx:
+            user = await self._users.get_within(tx, user_id)
+        self._credentials.require_room()
+        require_strong(password, [user.email, user.name])
+        return await self._credentials.hash(password)
+
+    async def _settle_password(
+        self, tx: Transaction, user_id: UUID, password_hash: str | None, device: Device
+    ) -> None:
+        """Take what was chosen now; else what was chosen at the sign-up, if it was begun here.
+
+        Or somebody signs up with another's address, whose owner takes the mail for that which they
+        wait for, and makes them an account that somebody else knows the password of.
+        """
+        sign_up = await PendingSignUpRepository(tx).remove(user_id)
+        if sign_up is None:
+            raise LinkSpent
+        if password_hash:
+            await self._credentials.replace(tx, user_id, password_hash)
+        elif sign_up.device_hash != self._devices.hash_for(user_id, device.token):
+            raise PasswordRequired
 
     async def verified_user(self, email: str, name: str) -> tuple[User, Sequence[Mac]]:
         """Return an account to be made for who has shown elsewhere that an address is theirs, and
@@ -124,7 +158,9 @@ class SignUpService:
             )
         return log_in
 
-    async def _ask(self, user: User, password_hash: str, terms: Sequence[Mac]) -> None:
+    async def _ask(
+        self, user: User, password_hash: str, device_hash: bytes, terms: Sequence[Mac]
+    ) -> None:
         """Keep an account that has no address yet: several may wait for the same one.
 
         A job looks whether another has the address, and has one mail or the other sent; not more
@@ -140,5 +176,6 @@ class SignUpService:
             await self._users.add_unclaimed_within(tx, user)
             await self._credentials.add(tx, user.id, password_hash)
             expire_time = user.create_time + LIVES[Purpose.CONFIRM_SIGN_UP]
-            await PendingSignUpRepository(tx).add(user.id, expire_time)
+            sign_up = PendingSignUp(user.id, expire_time, device_hash)
+            await PendingSignUpRepository(tx).add(sign_up)
             await self._queue.enqueue(tx, ASKED, payload)

@@ -1,3 +1,4 @@
+from tenon.auth.v1.session_pb2 import Tokens
 from tenon.auth.v1.user_service_pb2 import (
     BatchGetUsersRequest,
     BatchGetUsersResponse,
@@ -14,6 +15,7 @@ from tenon.auth.v1.user_service_pb2 import (
 )
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceServicer
 from tenon_auth.sessions.packing import packed_session, packed_tokens, packed_user, read_device
+from tenon_auth.sign_ups.models import Asked
 from tenon_auth.sign_ups.service import SignUpService
 from tenon_auth.users.service import UserService
 from tenon_core.ids import parse_id
@@ -33,8 +35,8 @@ class UserServicer(UserServiceServicer):
             request.name,
             read_device(request.device),
         )
-        if log_in is None:
-            return SignUpResponse()
+        if isinstance(log_in, Asked):
+            return SignUpResponse(tokens=Tokens(device_token=log_in.device_token))
         return SignUpResponse(
             user=packed_user(log_in.user),
             session=packed_session(log_in.session, log_in.session.id),
@@ -45,7 +47,7 @@ class UserServicer(UserServiceServicer):
         self, request: ConfirmSignUpRequest, context: object
     ) -> ConfirmSignUpResponse:
         log_in = await self._sign_ups.confirm(
-            current_call(), request.token, read_device(request.device)
+            current_call(), request.token, request.password, read_device(request.device)
         )
         return ConfirmSignUpResponse(
             user=packed_user(log_in.user),

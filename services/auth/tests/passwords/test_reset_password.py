@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from grpc.aio import Metadata
 
+from services.auth.tests.passkeys.authenticator import Authenticator
 from services.auth.tests.passwords.test_guesses import ALLOWED, guess
+from services.auth.tests.second_factors.enrolled import log_in, register
 from services.auth.tests.sessions.test_log_out import is_refused
 from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
 from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
@@ -227,3 +229,32 @@ async def test_what_is_no_address_is_told(auth: grpc.aio.Channel) -> None:
     with pytest.raises(PeerError) as refused:
         await PasswordServiceStub(auth).ForgetPassword(ForgetPasswordRequest(email="ada"))
     assert refused.value.reason == "invalid_email"
+
+
+async def test_a_passkey_of_whoever_signed_up_with_anothers_address_is_gone(
+    auth: grpc.aio.Channel,
+    system: System,
+    signed_up: SignUpResponse,
+    metadata: Metadata,
+    token: str,
+) -> None:
+    """The owner of the address gets the account, and nobody else has a way in."""
+    assert not signed_up.user.email_verified
+    await register(auth, metadata, Authenticator(system.url))
+    assert await reset(auth, token) == ""
+    assert await guess(auth, signed_up.user.email, NEW) == "", "no second factor is asked for"
+
+
+async def test_a_passkey_of_the_owner_stays(
+    auth: grpc.aio.Channel,
+    system: System,
+    admin: "psycopg.Connection[Any]",
+    signed_up: SignUpResponse,
+    metadata: Metadata,
+    token: str,
+) -> None:
+    """The control: a reset is no way round a second factor."""
+    admin.execute("UPDATE auth.users SET email_verified = true WHERE id = %s", [signed_up.user.id])
+    await register(auth, metadata, Authenticator(system.url))
+    assert await reset(auth, token) == ""
+    assert (await log_in(auth, signed_up.user.email, NEW)).mfa_required

@@ -17,6 +17,7 @@ import pytest
 from services.auth.tests.passwords.test_guesses import ALIKE_SECONDS, COMPARED, guess
 from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
 from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
+from tenon.auth.v1.session_pb2 import Device, Tokens
 from tenon.auth.v1.user_service_pb2 import (
     ConfirmSignUpRequest,
     SignUpRequest,
@@ -24,6 +25,7 @@ from tenon.auth.v1.user_service_pb2 import (
 )
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon_auth.app import APP, worker
+from tenon_auth.devices.tokens import is_ours, new_token
 from tenon_auth.sign_ups.service import ASKED
 from tenon_auth.sign_ups.tasks import GIVE_UP
 from tenon_rpc.status import PeerError
@@ -32,6 +34,8 @@ from tenon_testing.system import System
 from tenon_testing.waiting import eventually
 
 Admin = psycopg.Connection[tuple[Any, ...]]
+BROWSER = new_token()
+SAID = SignUpResponse(tokens=Tokens(device_token=BROWSER))
 TABLES = ("users", "credentials", "links", "user_data_keys", "pending_sign_ups")
 
 
@@ -57,8 +61,11 @@ def email() -> str:
     return f"{uuid4()}@example.com"
 
 
-async def sign_up(auth: grpc.aio.Channel, email: str, password: str = PASSWORD) -> SignUpResponse:
-    request = SignUpRequest(email=email, password=password, name="Ada")
+async def sign_up(
+    auth: grpc.aio.Channel, email: str, password: str = PASSWORD, token: str = BROWSER
+) -> SignUpResponse:
+    device = Device(token=token)
+    request = SignUpRequest(email=email, password=password, name="Ada", device=device)
     reply: SignUpResponse = await UserServiceStub(auth).SignUp(request)
     return reply
 
@@ -103,10 +110,13 @@ def left_of(admin: Admin, user_id: str) -> dict[str, int]:
     return counts
 
 
-async def confirm(auth: grpc.aio.Channel, token: str) -> str:
+async def confirm(
+    auth: grpc.aio.Channel, token: str, browser: str = BROWSER, password: str = ""
+) -> str:
     """Return the reason of a refusal; empty for a log-in."""
+    request = ConfirmSignUpRequest(token=token, device=Device(token=browser), password=password)
     try:
-        reply = await UserServiceStub(auth).ConfirmSignUp(ConfirmSignUpRequest(token=token))
+        reply = await UserServiceStub(auth).ConfirmSignUp(request)
     except PeerError as error:
         return error.reason
     assert reply.tokens.access_token
@@ -118,7 +128,7 @@ async def test_the_reply_is_the_same_for_a_known_and_an_unknown_address(
     verified: grpc.aio.Channel, signed_up: SignUpResponse, email: str
 ) -> None:
     replies = [await sign_up(verified, address) for address in (signed_up.user.email, email)]
-    assert replies == [SignUpResponse(), SignUpResponse()]
+    assert replies == [SAID, SAID]
 
 
 async def test_who_has_the_address_is_told_and_nothing_stays_of_the_other(
@@ -155,7 +165,7 @@ async def test_sign_up_takes_as_long_for_known_and_unknown_addresses(
     for known in known_addresses:
         for is_known, address in ((True, known), (False, f"{uuid4()}@example.com")):
             asked_at = time.perf_counter()
-            assert await sign_up(verified, address) == SignUpResponse()
+            assert await sign_up(verified, address) == SAID
             times[is_known].append(time.perf_counter() - asked_at)
     difference = abs(median(times[True]) - median(times[False]))
     print(f"medians differ by {difference * 1000:.2f} ms")  # noqa: T201 # the figure
@@ -171,6 +181,25 @@ async def test_the_mailed_link_makes_the_account(
     assert await confirm(verified, token) == ""
     assert await confirm(verified, token) == "link_spent"
     assert await guess(verified, email, PASSWORD) == ""
+
+
+async def test_the_password_of_whoever_signs_up_with_anothers_address_is_good_for_nothing(
+    verified: grpc.aio.Channel, system: System, admin: Admin, email: str
+) -> None:
+    """The owner of the address takes the mail for the one they wait for."""
+    token = await mailed(system, admin, await hold(verified, admin, email))
+    owners = new_token()
+    assert await confirm(verified, token, owners) == "password_required"
+    assert await confirm(verified, token, "") == "password_required"
+    assert await confirm(verified, token, owners, "password1") == "weak_password"
+    assert await confirm(verified, token, owners, "tsunami kettle pelican") == ""
+    assert await guess(verified, email, PASSWORD) == "invalid_credentials"
+    assert await guess(verified, email, "tsunami kettle pelican") == ""
+
+
+async def test_a_browser_without_a_token_gets_one(verified: grpc.aio.Channel, email: str) -> None:
+    reply = await sign_up(verified, email, token="")
+    assert is_ours(reply.tokens.device_token)
 
 
 async def test_of_many_who_wait_for_one_address_the_first_to_confirm_has_it(
@@ -222,7 +251,7 @@ async def test_one_address_is_sent_a_few_mails_whoever_signs_up_with_it(
 ) -> None:
     before = len(held(admin))
     for _ in range(5):
-        assert await sign_up(verified, email) == SignUpResponse()
+        assert await sign_up(verified, email) == SAID
     assert len(held(admin)) == before + 3
 
 

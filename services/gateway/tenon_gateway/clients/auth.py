@@ -119,12 +119,14 @@ class AuthClient:
         self._read_change = _body_reader(CHANGE_PASSWORD, policies)
         self._read_reset = _body_reader(RESET_PASSWORD, policies)
 
-    async def sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn | None:
-        """Make an account from a JSON body and log it in; None if a link is mailed first."""
+    async def sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn | str:
+        """Make an account from a JSON body and log it in, or return the token of the device if a
+        link is mailed first.
+        """
         request = self._read_sign_up(body)
         request.device.CopyFrom(device.packed())
         reply = await self._caller.call(SIGN_UP, request, metadata)
-        return self.signed_in(reply) if reply.HasField("session") else None
+        return self.signed_in(reply) if reply.HasField("session") else reply.tokens.device_token
 
     async def confirm_sign_up(self, body: bytes, device: Device, metadata: Headers) -> SignedIn:
         """Finish a sign-up by the link that a JSON body holds."""

@@ -148,7 +148,8 @@ class AuthRouter:
         signed_in = await self._auth.sign_up(
             body, self._browsers.device(exchange), exchange.metadata()
         )
-        if signed_in is None:
+        if isinstance(signed_in, str):
+            exchange.notes.append(self._cookies.keep_device(signed_in))
             return json_response({}, 202)
         return self._browsers.welcome(exchange, signed_in, 201)
 
