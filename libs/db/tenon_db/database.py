@@ -36,6 +36,10 @@ NOTICING = {
 }
 """For waits that have no bound of their own: a COPY whose server's machine is gone."""
 
+CONFLICTS = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+"""The server has undone one of two transactions that could not both go on."""
+CONFLICT = "Somebody changed the same at the same time. Try again."
+
 Driver: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
 SNAPSHOT = " ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -216,9 +220,11 @@ async def _roll_back(connection: PoolProxiedConnection, driver: Driver) -> None:
 
 
 def _told(error: psycopg.Error) -> Exception:
-    """Tell a lost server and a passed deadline apart from a mistake of ours."""
+    """Tell a lost server, a passed deadline and a conflict apart from a mistake of ours."""
     if isinstance(error, psycopg.errors.QueryCanceled):
         return DeadlineExceeded()
+    if isinstance(error, CONFLICTS):
+        return Unavailable(CONFLICT, retry_after=RETRY_SECONDS)
     lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     if lost and (error.sqlstate is None or isinstance(error, psycopg.errors.AdminShutdown)):
         return Unavailable(retry_after=RETRY_SECONDS)
