@@ -69,6 +69,7 @@ from tenon_auth.second_factors.service import SecondFactorService
 from tenon_auth.second_steps.service import SecondStepService
 from tenon_auth.second_steps.tokens import StepTokens
 from tenon_auth.sessions.ending import SessionEnding
+from tenon_auth.sessions.live import LiveSessions
 from tenon_auth.sessions.rpc import SessionServicer
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
@@ -142,7 +143,10 @@ class Factors:
         challenges = Challenges(BlindIndex(keyring, NAME, "spent_challenges", "challenge"))
         ceremonies = Ceremonies(backbone.settings.public_url)
         self.passkeys = Passkeys(cipher, challenges, ceremonies)
-        self.all = SecondFactors(self.totp, self.passkeys, self.recovery_codes, self.second_steps)
+        self.live_sessions = LiveSessions(cipher)
+        self.all = SecondFactors(
+            self.totp, self.passkeys, self.recovery_codes, self.second_steps, self.live_sessions
+        )
 
 
 class LogIns:
@@ -210,7 +214,9 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         accounts.cipher,
         ProviderService(settings.oidc_providers, settings.public_url),
         FlowTokens(BlindIndex(accounts.keyring, NAME, "spent_flows", "token")),
-        People(database, accounts.cipher, subjects, users, sign_ups, sessions),
+        People(
+            database, accounts.cipher, subjects, users, sign_ups, sessions, factors.live_sessions
+        ),
         users,
         credentials,
         factors.passkeys,

@@ -25,6 +25,7 @@ from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.guesses import Allowance, Counted, GuessLimiter
 from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions.service import SessionService
+from tenon_auth.users import holding
 from tenon_auth.users.addresses import comparable, valid_address
 from tenon_auth.users.models import User
 from tenon_auth.users.service import UserService
@@ -106,16 +107,17 @@ class EmailChangeService:
             raise LinkSpent
         async with self._database.user(call.user) as tx:
             await self._links.lock(tx, call.user)
+            await holding.lock(tx, call.user)
             await self._links.use(tx, link, CONFIRM)
             changes = EmailChangeRepository(tx, self._cipher)
             change = await changes.find_by_link(link.link_id)
             if change is None:
                 raise LinkSpent
-            await self._sessions.end_others(tx, call.session, SessionEndCause.EMAIL_CHANGED)
             await self._use_up_links(tx, call.user)
             undo = await self._keep_old(tx, change)
             kept = [one.kept for one in await changes.find_confirmed()]
             user = await self._users.change_address_within(tx, call.user, change.new_email, kept)
+            await self._sessions.end_others(tx, call.session, SessionEndCause.EMAIL_CHANGED)
             await tx.publish(
                 events.email_changed(user.id, undo.id if undo else None),
                 call.access(f"users/{user.id}/email"),
@@ -133,16 +135,17 @@ class EmailChangeService:
         async with self._database.user(link.user_id) as tx:
             user_id = link.user_id
             await self._links.lock(tx, user_id)
+            await holding.lock(tx, user_id)  # no log-in is under way from here on
             await self._links.use(tx, link, UNDO)
             with suppress(InvalidCredentials):  # there may be none
                 await self._credentials.replace(tx, user_id, unknown_password)
-            await self._sessions.end_all(tx, SessionEndCause.EMAIL_CHANGED)
-            await self._devices.forget_others(tx, user_id, Device())
             await self._use_up_links(tx, user_id)
             undone = await self._restore(tx, user_id, link.link_id)
             since = undone.create_time - STOLEN_BEFORE
             await self._factors.withdraw(tx, user_id, since)
             await self._identities.withdraw(tx, user_id, since)
+            await self._sessions.end_all(tx, SessionEndCause.EMAIL_CHANGED)
+            await self._devices.forget_others(tx, user_id, Device())
             reset = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD, limited=False)
             await tx.publish(
                 events.email_change_undone(user_id, reset.id),

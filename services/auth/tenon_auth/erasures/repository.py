@@ -142,8 +142,8 @@ class PersonRepository:
         self._tx = tx
 
     async def lock(self, user_id: UUID) -> None:
-        """Hold off whoever logs in or changes the account; in the order in which log-ins lock."""
-        for column in (credentials.c.user_id, users.c.id):
+        """Hold off whoever logs in or changes the account; in the order in which all lock."""
+        for column in (users.c.id, credentials.c.user_id):
             await self._tx.execute(select(column).where(column == user_id).with_for_update())
 
     async def count_keys(self, user_id: UUID) -> int:

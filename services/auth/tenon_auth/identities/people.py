@@ -15,9 +15,11 @@ from tenon_auth.errors import (
 from tenon_auth.identities.models import Identity
 from tenon_auth.identities.repository import IdentityLoginRepository, IdentityRepository
 from tenon_auth.providers.models import Person
+from tenon_auth.sessions.live import LiveSessions
 from tenon_auth.sessions.models import AuthMethod, LogIn, SecondStep
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.sign_ups.service import SignUpService
+from tenon_auth.users.holding import hold
 from tenon_auth.users.service import UserService
 from tenon_core import clock
 from tenon_core.ids import uuid7
@@ -43,6 +45,7 @@ class People:
         users: UserService,
         sign_ups: SignUpService,
         sessions: SessionService,
+        live_sessions: LiveSessions,
     ) -> None:
         self._database = database
         self._cipher = cipher
@@ -50,6 +53,7 @@ class People:
         self._users = users
         self._sign_ups = sign_ups
         self._sessions = sessions
+        self._live_sessions = live_sessions
 
     async def log_in(self, call: Call, person: Person, device: Device) -> LogIn | SecondStep:
         """Log a person in; ProviderEmailUnverified, AccountUnverified, ProviderConnected,
@@ -61,19 +65,21 @@ class People:
             # Maybe by the same person, in another window just now.
             return await self._log_in(call, person, device)
 
-    async def connect(self, call: Call, user_id: UUID, person: Person) -> None:
-        """Connect a person with a user's account; EmailUnverified, IdentityTaken,
-        ProviderConnected.
+    async def connect(self, call: Call, user_id: UUID, session_id: UUID, person: Person) -> None:
+        """Connect a person with the account of a session; EmailUnverified, IdentityTaken,
+        ProviderConnected, SessionEnded.
         """
         owner = await self._find(person)
         if owner == user_id:
             call.had_no_effect()
             return
         async with self._database.user(user_id) as tx:
+            await hold(tx, user_id)
             # Whoever signs up with another's address must leave no way in for when it is verified.
             if not (await self._users.get_within(tx, user_id)).email_verified:
                 raise EmailUnverified
             identity_id = await self._add(tx, user_id, person)
+            await self._live_sessions.require(tx, session_id)
             await tx.publish(
                 events.identity_linked(user_id, identity_id),
                 call.access(f"identities/{identity_id}", user_id=user_id),
@@ -95,6 +101,7 @@ class People:
         self, call: Call, user_id: UUID, person: Person, device: Device
     ) -> LogIn | SecondStep:
         async with self._database.user(user_id) as tx:
+            await hold(tx, user_id)
             if not await IdentityRepository(tx, self._cipher).is_there(user_id, person.issuer):
                 raise IdentityTaken  # it was disconnected meanwhile
             user = await self._users.get_within(tx, user_id)
@@ -109,6 +116,7 @@ class People:
         password, would share the account with whom it belongs to.
         """
         async with self._database.user(user_id) as tx:
+            await hold(tx, user_id)
             user = await self._users.get_within(tx, user_id)
             if not user.email_verified:
                 raise AccountUnverified

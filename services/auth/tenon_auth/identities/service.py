@@ -83,7 +83,7 @@ class IdentityService:
             return Finished(flow.return_to, await self._people.log_in(call, person, device))
         if not await self._sessions.find_live([flow.session_id]):
             raise SessionEnded
-        await self._people.connect(call, flow.user_id, person)
+        await self._people.connect(call, flow.user_id, flow.session_id, person)
         return Finished(flow.return_to)
 
     async def list(self, call: Call) -> list[Shown]:

@@ -5,6 +5,7 @@ from tenon_auth.errors import LinkNotFound, LinkSpent, TooManyMails
 from tenon_auth.links.models import LIVES, Link, Purpose
 from tenon_auth.links.repository import LinkRepository
 from tenon_auth.links.tokens import LinkToken, LinkTokens
+from tenon_auth.users.holding import hold
 from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
@@ -72,5 +73,6 @@ class LinkService:
 
     async def use(self, tx: Transaction, link: LinkToken, purpose: Purpose) -> None:
         """Use a link in the transaction of its effect; LinkSpent if somebody was faster."""
+        await hold(tx, link.user_id)
         if not await LinkRepository(tx).use(link.link_id, purpose, clock.now()):
             raise LinkSpent

@@ -21,6 +21,7 @@ from tenon_auth.second_factors.models import Proof, may_follow
 from tenon_auth.second_steps.service import SecondStepService
 from tenon_auth.sessions.models import AuthMethod, LogIn
 from tenon_auth.sessions.service import SessionService
+from tenon_auth.users.holding import hold
 from tenon_auth.users.service import UserService
 from tenon_db.database import Database
 from tenon_policy.call import Call
@@ -80,6 +81,7 @@ class LogInService:
         waiting = await self._second_steps.read(mfa_token)
         charge = await self._charge(waiting.user_id, device)
         async with self._database.user(waiting.user_id) as tx:
+            await hold(tx, waiting.user_id)
             await self._second_steps.use(tx, waiting, device)
             kind = await self._factors.prove(tx, waiting.user_id, proof, Purpose.SECOND_FACTOR)
             if not may_follow(waiting.methods, kind):
@@ -100,6 +102,7 @@ class LogInService:
         """
         user_id = owner_of(credential)
         async with self._database.user(user_id) as tx:
+            await hold(tx, user_id)
             await self._passkeys.use(tx, user_id, credential, Purpose.LOG_IN)
             user = await self._users.get_within(tx, user_id)
             methods = [AuthMethod.PASSKEY, AuthMethod.MULTI]
@@ -120,6 +123,7 @@ class LogInService:
             return await self._confirm_by_password(call, proof.text, device)
         charge = await self._charge(call.user, device)
         async with self._database.user(call.user) as tx:
+            await hold(tx, call.user)
             kind = await self._factors.prove(tx, call.user, proof, Purpose.CONFIRM)
             log_in = await self._sessions.confirm(tx, call, kind.method)
         await self._guesses.refund(charge)
@@ -133,6 +137,7 @@ class LogInService:
         try:
             credential = await self._credentials.verify(user.email, password, device)
             async with self._database.user(call.user) as tx:
+                await hold(tx, call.user)
                 await self._credentials.confirm(tx, credential)
                 return await self._sessions.confirm(tx, call, AuthMethod.PASSWORD)
         except InvalidCredentials:

@@ -51,7 +51,7 @@ class PasskeyService:
         async with self._database.user(call.user) as tx:
             await self._factors.lock(tx, call.user)
             passkey = await self._passkeys.add(tx, call.user, credential, name)
-            codes = await self._factors.added(tx, call.user, Kind.PASSKEY)
+            codes = await self._factors.added(tx, call, Kind.PASSKEY)
             await tx.publish(call.access(f"passkeys/{passkey.id}"))
         return passkey, codes
 

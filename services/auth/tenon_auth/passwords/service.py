@@ -92,8 +92,8 @@ class PasswordService:
             password_hash = await self._credentials.hash(new)
             async with self._database.user(user.id) as tx:
                 await self._credentials.replace(tx, user.id, password_hash, credential)
-                await self._devices.forget_others(tx, user.id, device)
                 await self._sessions.end_others(tx, call.session, SessionEndCause.PASSWORD_CHANGED)
+                await self._devices.forget_others(tx, user.id, device)
                 await tx.publish(
                     events.password_changed(user.id), call.access(f"users/{user.id}/password")
                 )

@@ -20,8 +20,10 @@ from tenon_auth.second_factors.models import (
 )
 from tenon_auth.second_factors.repository import SecondFactorRepository
 from tenon_auth.second_steps.service import SecondStepService
+from tenon_auth.sessions.live import LiveSessions
 from tenon_auth.sessions.models import SecondStep
 from tenon_auth.totp.service import TotpService
+from tenon_auth.users.holding import hold
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 
@@ -35,11 +37,13 @@ class SecondFactors:
         passkeys: Passkeys,
         recovery_codes: RecoveryCodeService,
         second_steps: SecondStepService,
+        live_sessions: LiveSessions,
     ) -> None:
         self._totp = totp
         self._passkeys = passkeys
         self._recovery_codes = recovery_codes
         self._second_steps = second_steps
+        self._live_sessions = live_sessions
 
     async def kinds(self, tx: Transaction) -> list[Kind]:
         """Return what the user can prove with; nothing if they have no second factor."""
@@ -85,15 +89,27 @@ class SecondFactors:
         """Begin a change: others wait until the commit, and no log-in goes on that had to prove
         what was there before.
         """
+        await hold(tx, user_id)
         await SecondFactorRepository(tx).lock(user_id)
         await self._second_steps.use_up(tx, user_id)
 
-    async def added(self, tx: Transaction, user_id: UUID, kind: Kind) -> Sequence[str]:
-        """Tell of a second factor that was added; return recovery codes if it is the first."""
-        await tx.publish(events.second_factor_added(user_id, kind))
+    async def added(self, tx: Transaction, call: Call, kind: Kind) -> Sequence[str]:
+        """Tell of a second factor that was added; return recovery codes if it is the first.
+
+        SessionEnded if the session that adds it has ended meanwhile.
+        """
+        await tx.publish(events.second_factor_added(call.user, kind))
         totp, passkeys = await self._totp.find(tx), await self._passkeys.count(tx)
-        is_first = bool(totp) + passkeys == 1
-        return await self._recovery_codes.replace(tx, user_id) if is_first else []
+        if bool(totp) + passkeys == 1:
+            return await self.replace_recovery_codes(tx, call)
+        await self._live_sessions.require(tx, call.session)
+        return []
+
+    async def replace_recovery_codes(self, tx: Transaction, call: Call) -> Sequence[str]:
+        """Return new codes in place of all others; SessionEnded, as above."""
+        codes = await self._recovery_codes.replace(tx, call.user)
+        await self._live_sessions.require(tx, call.session)
+        return codes
 
     async def removed(self, tx: Transaction, user_id: UUID, kind: Kind) -> None:
         """Tell of a second factor that was removed; with the last one go the recovery codes."""

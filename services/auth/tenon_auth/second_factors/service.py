@@ -54,7 +54,7 @@ class SecondFactorService:
         async with self._database.user(call.user) as tx:
             await self._factors.lock(tx, call.user)
             await self._totp.confirm(tx, code)
-            codes = await self._factors.added(tx, call.user, Kind.TOTP)
+            codes = await self._factors.added(tx, call, Kind.TOTP)
             await tx.publish(call.access("totp"))
         return codes
 
@@ -72,7 +72,7 @@ class SecondFactorService:
             await self._factors.lock(tx, call.user)
             if not await self._factors.kinds(tx):
                 raise NoSecondFactor
-            codes = await self._recovery_codes.replace(tx, call.user)
+            codes = await self._factors.replace_recovery_codes(tx, call)
             await tx.publish(
                 events.recovery_codes_replaced(call.user), call.access("recovery-codes")
             )

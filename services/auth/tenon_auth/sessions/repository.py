@@ -43,6 +43,11 @@ class SessionRepository:
         live = self._live(at).with_only_columns(sessions.c.id).order_by(sessions.c.id)
         return [row.id for row in await self._tx.rows(live.with_for_update())]
 
+    async def hold_live(self, session_id: UUID, at: datetime) -> bool:
+        """Say whether a session is live, and hold off whoever would end it until the commit."""
+        live = self._live(at).with_only_columns(sessions.c.id).where(sessions.c.id == session_id)
+        return await self._tx.row(live.with_for_update(read=True)) is not None
+
     async def rotate(self, session: Session) -> None:
         await self._tx.execute(
             update(sessions)

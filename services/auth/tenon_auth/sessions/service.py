@@ -24,6 +24,7 @@ from tenon_auth.sessions.models import (
 from tenon_auth.sessions.refresh_tokens import RefreshToken
 from tenon_auth.sessions.repository import SessionRepository
 from tenon_auth.signing_keys.service import AccessClaims, SigningKeyService
+from tenon_auth.users.holding import hold
 from tenon_auth.users.models import User
 from tenon_auth.users.service import UserService
 from tenon_core import clock
@@ -81,6 +82,7 @@ class SessionService:
         credential = await self._credentials.verify(email, password, device)
         user_id = credential.user_id
         async with self._database.user(user_id) as tx:
+            await hold(tx, user_id)
             await self._credentials.confirm(tx, credential)
             user = await self._users.get_within(tx, user_id)
             return await self.begin(tx, call, user, device, [AuthMethod.PASSWORD])
@@ -114,7 +116,8 @@ class SessionService:
     async def start(
         self, tx: Transaction, user: User, device: Device, methods: Sequence[str]
     ) -> LogIn:
-        """Start a session in the transaction of its user, who proved by `methods` who they are.
+        """Start a session in the transaction of its user, who proved by `methods` who they are,
+        and who has been held since before that (`hold`).
 
         Those long over are forgotten; of too many, the oldest end.
         """

@@ -2,7 +2,7 @@ from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_auth.totp.models import SEALED_TOTP_FACTORS, TotpFactor, totp_factors
@@ -68,13 +68,24 @@ class TotpRepository:
         )
         return used.rowcount == 1
 
-    async def remove_confirmed(self, since: datetime | None = None) -> bool:
-        """Remove the secret if it is confirmed, and was not before `since`; say whether it was."""
-        confirmed = totp_factors.c.confirm_time
+    async def remove_confirmed(self) -> bool:
+        """Remove the secret if it is confirmed; say whether it was."""
         removed = await self._tx.execute(
             delete(totp_factors).where(
-                totp_factors.c.user_id == self._tx.user_id,
-                confirmed >= since if since else confirmed.is_not(None),
+                totp_factors.c.user_id == self._tx.user_id, totp_factors.c.confirm_time.is_not(None)
             )
         )
         return removed.rowcount == 1
+
+    async def remove_since(self, at: datetime) -> bool:
+        """Remove the secret unless it was confirmed before; say whether it was confirmed since."""
+        confirmed = totp_factors.c.confirm_time
+        confirm_time = await self._tx.scalar(
+            delete(totp_factors)
+            .where(
+                totp_factors.c.user_id == self._tx.user_id,
+                or_(confirmed.is_(None), confirmed >= at),
+            )
+            .returning(confirmed)
+        )
+        return confirm_time is not None

@@ -53,8 +53,8 @@ class TotpService:
         return factor if factor and factor.confirm_time else None
 
     async def remove_since(self, tx: Transaction, at: datetime) -> bool:
-        """Remove an app that was confirmed since then; say whether there was one."""
-        return await TotpRepository(tx, self._cipher).remove_confirmed(at)
+        """Remove an app that was confirmed since then, or waits for it; say whether it was one."""
+        return await TotpRepository(tx, self._cipher).remove_since(at)
 
     async def remove(self, tx: Transaction) -> None:
         if not await TotpRepository(tx, self._cipher).remove_confirmed():

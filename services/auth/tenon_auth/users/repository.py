@@ -15,6 +15,24 @@ from tenon_crypto.keyring import Mac
 from tenon_db.transaction import Transaction
 
 
+class AccountRepository:
+    """The row of an account, whatever is in it."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def hold(self, user_id: UUID) -> None:
+        """Hold off whoever would lock it, until the commit."""
+        await self._tx.execute(self._row(user_id).with_for_update(read=True, key_share=True))
+
+    async def lock(self, user_id: UUID) -> None:
+        """Hold off whoever would hold, lock or change it, until the commit."""
+        await self._tx.execute(self._row(user_id).with_for_update())
+
+    def _row(self, user_id: UUID) -> Select[Any]:
+        return select(users.c.id).where(users.c.id == user_id)
+
+
 class UserRepository:
     """Users: oneself in a user's transaction."""
 

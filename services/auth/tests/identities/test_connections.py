@@ -34,6 +34,7 @@ from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
 from tenon.auth.v1.session_service_pb2 import RefreshSessionRequest, RevokeSessionRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.auth.v1.user_service_pb2 import SignUpResponse
+from tenon_auth.identities.people import People
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import Callers
 from tenon_testing.system import System
@@ -155,6 +156,26 @@ async def test_a_session_that_ended_meanwhile_connects_nothing(
     request = RevokeSessionRequest(session_id=verified.session.id)
     await SessionServiceStub(visitor.oidc).RevokeSession(request, metadata=metadata)
     assert await visitor.told(begun, visitor.provider.code(begun.url)) == "session_ended"
+
+
+async def test_so_does_one_that_ended_at_the_last_moment(
+    visitor: Visitor,
+    verified: SignUpResponse,
+    metadata: Metadata,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was live when it was looked at, before the identity was added."""
+    connect, request = People.connect, RevokeSessionRequest(session_id=verified.session.id)
+
+    async def late(self: People, *arguments: object) -> None:
+        await SessionServiceStub(visitor.oidc).RevokeSession(request, metadata=metadata)
+        await connect(self, *arguments)  # type: ignore[arg-type] # whatever it takes
+
+    monkeypatch.setattr(People, "connect", late)
+    subject = str(uuid4())
+    assert await connected(visitor, metadata, sub=subject) == "session_ended"
+    monkeypatch.undo()
+    assert (await visitor.log_in(sub=subject)).user.id != verified.user.id
 
 
 @pytest.mark.usefixtures("verified")
