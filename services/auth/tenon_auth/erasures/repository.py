@@ -53,10 +53,15 @@ class ErasureRepository:
         )
 
     async def withdraw(self, user_id: UUID) -> bool:
-        """Forget one that has not begun; say whether there was one."""
-        withdrawn = await self._tx.execute(
-            delete(erasures).where(erasures.c.user_id == user_id, erasures.c.erase_time.is_(None))
+        """Forget one that has not begun, whatever others said of it; say whether there was one."""
+        await self.lock(user_id)
+        waiting = select(erasures.c.user_id).where(
+            erasures.c.user_id == user_id, erasures.c.erase_time.is_(None)
         )
+        await self._tx.execute(
+            delete(erasure_receipts).where(erasure_receipts.c.user_id.in_(waiting))
+        )
+        withdrawn = await self._tx.execute(delete(erasures).where(erasures.c.user_id.in_(waiting)))
         return withdrawn.rowcount == 1
 
     async def begin(self, user_id: UUID, at: datetime) -> bool:

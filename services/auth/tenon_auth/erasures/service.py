@@ -106,15 +106,18 @@ class ErasureService:
     async def record(self, tx: Transaction, receipt: Receipt) -> None:
         """Take a service's receipt, in the transaction of the erased person.
 
-        Should auth itself have been restored from a backup since, the person is erased again.
+        Should auth itself have been restored from a backup since, the person is erased again; but
+        only when all the others say that they were: one that is wrong erases nobody.
         """
         erasures = ErasureRepository(tx)
         await erasures.add(Erasure(receipt.user_id, uuid7(), receipt.erase_time))
-        await self._erase(tx, receipt.user_id)
         await erasures.lock(receipt.user_id)
         await erasures.add_receipt(receipt)
         given = {one.service for one in await erasures.find_receipts(receipt.user_id)}
-        if given.issuperset(OTHERS) and await erasures.finish(receipt.user_id, clock.now()):
+        if not given.issuperset(OTHERS):
+            return
+        await self._erase(tx, receipt.user_id)
+        if await erasures.finish(receipt.user_id, clock.now()):
             erasure = await erasures.find(receipt.user_id)
             assert erasure is not None
             await tx.publish(events.erasure_finished(erasure.id))

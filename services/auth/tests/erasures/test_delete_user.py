@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID, uuid4
 
@@ -22,7 +22,7 @@ from tenon.privacy.v1.events_pb2 import PersonalDataErased
 from tenon.tenancy.v1.member_service_pb2 import ReleaseUserRequest
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
 from tenon_auth.app import APP, Accounts
-from tenon_auth.erasures.models import Erasure
+from tenon_auth.erasures.models import OTHERS, Erasure
 from tenon_auth.erasures.repository import ErasureRepository
 from tenon_auth.erasures.service import CARRY_OUT
 from tenon_core import clock
@@ -209,17 +209,52 @@ async def test_it_is_done_later_where_tenancy_does_not_answer(
         await until(erased)
 
 
+@pytest.fixture
+async def others(system: System) -> Sequence[str]:
+    """Run those who report what they have erased."""
+    for service in OTHERS:
+        await asyncio.to_thread(system.start, service)
+    return OTHERS
+
+
+def report(admin: Admin, service: str, user_id: UUID) -> None:
+    """Let a service say that it has erased somebody."""
+    event = Event.of(PersonalDataErased(user_id=str(user_id)), user_id=user_id)
+    admin.execute(
+        f"INSERT INTO {service}.outbox (id, type, user_id, event_time, payload)"  # noqa: S608 # of ours
+        " VALUES (%s, %s, %s, now(), %s)",
+        [uuid7(), event.type, user_id, event.payload],
+    )
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize("wrong", [OTHERS[:1], OTHERS[1:]])
+async def test_services_that_are_wrong_erase_nobody(
+    auth: grpc.aio.Channel, admin: Admin, callers: Callers, working: Work, wrong: Sequence[str]
+) -> None:
+    """Nobody has asked for it. An erasure that is refused later is forgotten all the same."""
+    ada = (await callers.tenant()).owner
+    for service in wrong:
+        report(admin, service, ada.user_id)
+
+    async def heard() -> bool:
+        query = "SELECT count(*) FROM auth.erasure_receipts WHERE user_id = %s"
+        return admin.execute(query, [ada.user_id]).fetchone() == (len(wrong),)
+
+    async with working() as until:
+        await until(heard)
+    assert "users" in left(admin, ada.user_id)
+    assert told(admin, ada.user_id) == 0
+    assert await delete(auth, ada) == "last_owner"
+    assert not begun(admin, ada.user_id)
+
+
 async def test_who_is_back_from_a_backup_is_erased_again(
-    admin: Admin, ada: Caller, working: Work
+    admin: Admin, ada: Caller, working: Work, others: Sequence[str]
 ) -> None:
     """Auth has forgotten that it erased them; the receipts of the others have not."""
-    payload = PersonalDataErased(user_id=str(ada.user_id))
-    event = Event.of(payload, user_id=ada.user_id)
-    admin.execute(
-        "INSERT INTO tenancy.outbox (id, type, user_id, event_time, payload)"
-        " VALUES (%s, %s, %s, now(), %s)",
-        [uuid7(), event.type, ada.user_id, event.payload],
-    )
+    for service in others:
+        report(admin, service, ada.user_id)
     async with working() as until:
 
         async def erased() -> bool:
