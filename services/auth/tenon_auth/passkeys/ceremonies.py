@@ -43,7 +43,9 @@ class Signed:
 
 
 class Ceremonies:
-    """Passkeys of one site. `webauthn` takes 6 MB, so it is imported where somebody has one."""
+    """Passkeys of one site. `webauthn` takes 6 MB, so it is imported where somebody has one; and
+    150 ms, so these are called in threads.
+    """
 
     def __init__(self, public_url: str) -> None:
         """`public_url` is where browsers reach the site: passkeys work nowhere else."""
@@ -105,7 +107,7 @@ class Ceremonies:
             made.credential_public_key,
             made.sign_count,
             made.credential_backed_up,
-            _transports(credential),
+            _or_invalid(lambda: _transports(credential)),
         )
 
     def signed(

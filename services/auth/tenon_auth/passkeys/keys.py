@@ -1,5 +1,6 @@
 """Whether a passkey is somebody's: asked by log-ins and by changes."""
 
+from asyncio import to_thread
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -31,7 +32,8 @@ class Passkeys:
     async def creation_options(self, tx: Transaction, user: User) -> Json:
         """Return what a browser is asked to make a passkey by."""
         challenge = await self._challenges.make(Purpose.REGISTER, user.id)
-        return self._ceremonies.creation_options(user, challenge, await self.find_all(tx))
+        known = await self.find_all(tx)
+        return await to_thread(self._ceremonies.creation_options, user, challenge, known)
 
     async def add(
         self, tx: Transaction, user_id: UUID, credential: dict[str, Any], name: str
@@ -41,7 +43,7 @@ class Passkeys:
         """
         challenge, passkeys = challenge_of(credential), PasskeyRepository(tx, self._cipher)
         await self._challenges.spend(tx, challenge, Purpose.REGISTER, user_id)
-        made = self._ceremonies.registered(credential, challenge)
+        made = await to_thread(self._ceremonies.registered, credential, challenge)
         if await passkeys.count() >= MAX:
             raise TooManyPasskeys
         passkey = Passkey(
@@ -65,12 +67,12 @@ class Passkeys:
         if not known:
             raise PasskeyNotFound
         challenge = await self._challenges.make(purpose, user_id)
-        return self._ceremonies.request_options(challenge, known, verified=False)
+        return await to_thread(self._ceremonies.request_options, challenge, known, verified=False)
 
     async def log_in_options(self) -> Json:
         """Return what a browser is asked to log in by, whoever that is."""
         challenge = await self._challenges.make(Purpose.LOG_IN, None)
-        return self._ceremonies.request_options(challenge, [], verified=True)
+        return await to_thread(self._ceremonies.request_options, challenge, [], verified=True)
 
     async def use(self, tx: Transaction, user_id: UUID, credential: Json, purpose: Purpose) -> None:
         """Take the answer of a passkey of the user's; ChallengeSpent, InvalidPasskey. For a log-in
@@ -82,7 +84,9 @@ class Passkeys:
         passkey = await passkeys.find_by_credential(credential_id_of(credential))
         if passkey is None:
             raise InvalidPasskey
-        signed = self._ceremonies.signed(credential, challenge, passkey, verified=alone)
+        signed = await to_thread(
+            self._ceremonies.signed, credential, challenge, passkey, verified=alone
+        )
         if not await passkeys.use(
             passkey.id, signed.sign_count, clock.now(), backed_up=signed.backed_up
         ):

@@ -1,6 +1,7 @@
 """Passkeys come and go."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,6 +23,8 @@ from services.auth.tests.second_factors.enrolled import (
     struct,
 )
 from services.auth.tests.users.test_encryption import sign_up
+from tenon.auth.v1.log_in_service_pb2 import LogInWithPasskeyRequest, StartPasskeyLogInRequest
+from tenon.auth.v1.log_in_service_pb2_grpc import LogInServiceStub
 from tenon.auth.v1.passkey_service_pb2 import (
     AddPasskeyRequest,
     ListPasskeysRequest,
@@ -36,6 +39,7 @@ from tenon.auth.v1.second_factor_pb2 import (
 from tenon.auth.v1.second_factor_service_pb2 import RemoveTotpRequest
 from tenon.auth.v1.second_factor_service_pb2_grpc import SecondFactorServiceStub
 from tenon.auth.v1.user_service_pb2 import SignUpResponse
+from tenon_auth.passkeys.ceremonies import Ceremonies
 from tenon_auth.passkeys.keys import MAX
 from tenon_core.ids import uuid7
 from tenon_rpc.status import PeerError
@@ -104,6 +108,44 @@ def moved(answer: Json) -> Json:
 
 def empty(_: Json) -> Json:
     return {}
+
+
+@pytest.mark.parametrize("transports", [5, True, "usb", {"usb": 1}, [5, None, ["usb"]], [[]]])
+async def test_strange_transports_are_refused_or_passed_over(
+    auth: grpc.aio.Channel, metadata: Metadata, passkey: Authenticator, transports: object
+) -> None:
+    made = passkey.make(await creation_options(auth, metadata))
+    strange = {**made, "response": {**made["response"], "transports": transports}}
+    expected = "invalid_passkey" if isinstance(transports, int) else ""
+    assert await add(auth, metadata, strange) == expected
+
+
+def noting(threads: list[threading.Thread], method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that notes in which thread it runs."""
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread())
+        return method(*arguments, **options)
+
+    return noted
+
+
+async def test_the_library_is_not_loaded_where_others_wait(
+    auth: grpc.aio.Channel,
+    metadata: Metadata,
+    passkey: Authenticator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes 150 ms at first: in a thread, so that calls go on meanwhile."""
+    threads: list[threading.Thread] = []
+    for name in ("creation_options", "registered", "request_options", "signed"):
+        monkeypatch.setattr(Ceremonies, name, noting(threads, getattr(Ceremonies, name)))
+    await register(auth, metadata, passkey)
+    asked = await LogInServiceStub(auth).StartPasskeyLogIn(StartPasskeyLogInRequest())
+    answer = passkey.sign(MessageToDict(asked.options))
+    await LogInServiceStub(auth).LogInWithPasskey(LogInWithPasskeyRequest(passkey=struct(answer)))
+    assert len(threads) == 4
+    assert threading.current_thread() not in threads
 
 
 def absurd(answer: Json) -> Json:
