@@ -56,7 +56,9 @@ class EverybodysPersonalData:
         replies = await asyncio.gather(
             *(stub.ExportPersonalData(request) for stub in self._stubs.values())
         )
-        return {
-            name: json.loads(reply.document)
-            for name, reply in zip(self._stubs, replies, strict=True)
-        }
+        documents = dict(zip(self._stubs, (reply.document for reply in replies), strict=True))
+        return await asyncio.to_thread(_read, documents)
+
+
+def _read(documents: Mapping[str, str]) -> Mapping[str, Any]:
+    return {name: json.loads(document) for name, document in documents.items()}

@@ -12,6 +12,8 @@ from tenon_db.tables import USER
 KEPT = timedelta(days=7)
 A_DAY = timedelta(days=1)
 EXPORTS_A_DAY = 3
+MAX_BYTES = 31 * 1024 * 1024
+"""Of a document: what one message carries to the gateway."""
 
 personal_exports = Table(
     "personal_exports",

@@ -1,19 +1,22 @@
+import asyncio
 import dataclasses
 import json
 import zlib
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from tenon_auth import events
 from tenon_auth.clients import PersonalData
 from tenon_auth.errors import ExportNotFound, TooManyExports
-from tenon_auth.exports.models import A_DAY, EXPORTS_A_DAY, KEPT, Export, ExportState
+from tenon_auth.exports.models import A_DAY, EXPORTS_A_DAY, KEPT, MAX_BYTES, Export, ExportState
 from tenon_auth.exports.repository import ExportRepository
 from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
-from tenon_jobs import Job, JobQueue
+from tenon_jobs import GiveUp, Job, JobQueue
 from tenon_policy.call import Call
 
 COLLECT = "exports.collect"
@@ -67,26 +70,30 @@ class ExportService:
             found = export_id and await ExportRepository(tx, self._cipher).read(export_id)
         if not found:
             raise ExportNotFound
-        return zlib.decompress(found)
+        return await asyncio.to_thread(zlib.decompress, found)
 
     async def collect(self, job: Job, user_id: UUID, export_id: UUID) -> None:
-        """Ask every service, and keep what they say, if it is still wanted."""
+        """Ask every service, and keep what they say, if it is still wanted; GiveUp if nobody could
+        fetch it.
+        """
         async with self._database.user(user_id) as tx:
             export = await ExportRepository(tx, self._cipher).find(export_id)
         if export is None or export.state is not ExportState.QUEUED:
             return
         services = await self._personal_data.collect(user_id)
         held = {"user_id": str(user_id), "time": clock.now().isoformat(), "services": services}
-        document = json.dumps(held, indent=2, ensure_ascii=False).encode()
+        size, document = await asyncio.to_thread(_packed, held)
+        if size > MAX_BYTES:
+            raise GiveUp(f"a document of {size} bytes, of which {MAX_BYTES} can be sent")
         finished = dataclasses.replace(
             export,
             state=ExportState.SUCCEEDED,
             finish_time=clock.now(),
-            size_bytes=len(document),
+            size_bytes=size,
         )
         async with self._database.user(user_id) as tx:
             exports = ExportRepository(tx, self._cipher)
-            if await exports.finish(finished, zlib.compress(document)):
+            if await exports.finish(finished, document):
                 await tx.publish(events.export_finished(user_id, export_id))
             await job.complete(tx)
 
@@ -101,3 +108,9 @@ class ExportService:
     async def expire(self, user_id: UUID, export_id: UUID) -> None:
         async with self._database.user(user_id) as tx:
             await ExportRepository(tx, self._cipher).delete(user_id, export_id)
+
+
+def _packed(held: Mapping[str, Any]) -> tuple[int, bytes]:
+    """Return how long a document is, and it, compressed."""
+    document = json.dumps(held, ensure_ascii=False).encode()
+    return len(document), zlib.compress(document)

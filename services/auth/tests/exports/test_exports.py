@@ -20,7 +20,9 @@ from tenon.auth.v1.export_service_pb2 import (
 )
 from tenon.auth.v1.export_service_pb2_grpc import ExportServiceStub
 from tenon_auth.app import APP, Accounts
+from tenon_auth.clients import EverybodysPersonalData
 from tenon_auth.exports import models as exports_models
+from tenon_auth.exports import service as service_module
 from tenon_auth.exports.models import EXPORTS_A_DAY, ExportState
 from tenon_auth.exports.repository import ExportRepository
 from tenon_auth.personal_data.models import SECRET, SECTIONS
@@ -30,6 +32,7 @@ from tenon_crypto.cells import OwnerKind
 from tenon_crypto.tables import name_of
 from tenon_db.tables import USER
 from tenon_rpc.backbone import open_backbone
+from tenon_rpc.channel import MAX_MESSAGE_BYTES
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import Caller, Callers
 from tenon_testing.system import SERVICES, System
@@ -140,6 +143,48 @@ async def test_asked_for_at_once_it_is_made_once_and_not_too_often(
         "UPDATE auth.personal_exports SET state = 'failed' WHERE user_id = %s", [ada.user_id]
     )
     assert await refusal(start(exports, ada)) == "too_many_exports"
+
+
+async def test_one_that_nobody_could_fetch_fails_at_once(
+    exports: Any, callers: Callers, working: Work, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await callers.user()
+    assert exports_models.MAX_BYTES + 1024 < MAX_MESSAGE_BYTES, "there is room for it in a message"
+    monkeypatch.setattr(service_module, "MAX_BYTES", 100)
+    export = await start(exports, ada)
+
+    async def failed() -> bool:
+        return await state(exports, ada, export) == Export.STATE_FAILED
+
+    async with working() as until:
+        await until(failed)
+    job = admin.execute(
+        "SELECT state, attempts, last_error FROM auth.jobs"
+        " WHERE type = 'exports.collect' AND user_id = %s",
+        [ada.user_id],
+    ).fetchone()
+    assert job is not None
+    assert job[:2] == ("failed", 1)
+    assert "of which 100 can be sent" in job[2]
+    assert await refusal(document(exports, ada, export)) == "export_not_found"
+
+
+async def test_the_longest_that_succeeds_can_be_fetched(
+    exports: Any, callers: Callers, working: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it may be: what the services say, and a text that is not compressed to nothing."""
+    ada = await callers.user()
+    collect = EverybodysPersonalData.collect
+
+    async def much(self: EverybodysPersonalData, user_id: UUID) -> Any:
+        said = await collect(self, user_id)
+        short = len(json.dumps(said, ensure_ascii=False).encode()) + 200
+        return {**said, "much": "x" * (exports_models.MAX_BYTES - short)}
+
+    monkeypatch.setattr(EverybodysPersonalData, "collect", much)
+    export = await start(exports, ada)
+    await finish(exports, ada, working, export)
+    assert len(await document(exports, ada, export)) > exports_models.MAX_BYTES - 200
 
 
 async def test_it_is_deleted_in_the_end(

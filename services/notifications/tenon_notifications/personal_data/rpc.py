@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 from tenon.privacy.v1.personal_data_service_pb2 import (
@@ -21,4 +22,5 @@ class PersonalDataServicer(PersonalDataServiceServicer):
         if user_id is None:
             raise NotFound
         held = await self._personal_data.export(user_id)
-        return ExportPersonalDataResponse(document=json.dumps(held, default=str))
+        document = await asyncio.to_thread(json.dumps, held, default=str)
+        return ExportPersonalDataResponse(document=document)
