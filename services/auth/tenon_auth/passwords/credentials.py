@@ -13,6 +13,7 @@ from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_auth.passwords.models import Credential
 from tenon_auth.passwords.repository import CredentialRepository
 from tenon_auth.second_steps.service import SecondStepService
+from tenon_auth.users.holding import hold
 from tenon_auth.users.service import UserService
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
@@ -90,6 +91,7 @@ class Credentials:
 
         InvalidCredentials if it is not the one that was `seen` any more.
         """
+        await hold(tx, user_id)
         if not await CredentialRepository(tx).replace(user_id, password_hash, seen):
             raise InvalidCredentials
         await self._links.use_up(tx, user_id, Purpose.RESET_PASSWORD)

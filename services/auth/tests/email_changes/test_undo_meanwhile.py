@@ -22,6 +22,8 @@ from services.auth.tests.second_factors.enrolled import (
 from services.auth.tests.sessions.test_log_out import is_refused
 from tenon.auth.v1.passkey_service_pb2 import AddPasskeyRequest, StartPasskeyRequest
 from tenon.auth.v1.passkey_service_pb2_grpc import PasskeyServiceStub
+from tenon.auth.v1.password_service_pb2 import ChangePasswordRequest, ResetPasswordRequest
+from tenon.auth.v1.password_service_pb2_grpc import PasswordServiceStub
 from tenon.auth.v1.second_factor_service_pb2 import (
     ReplaceRecoveryCodesRequest,
     StartTotpRequest,
@@ -29,9 +31,11 @@ from tenon.auth.v1.second_factor_service_pb2 import (
 from tenon.auth.v1.second_factor_service_pb2_grpc import SecondFactorServiceStub
 from tenon_auth.sessions.service import SessionService
 from tenon_rpc.status import PeerError
+from tenon_testing.callers import PASSWORD
 from tenon_testing.system import System
 from tenon_testing.waiting import eventually
 
+NEW = "tsunami kettle pelican"
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     " AND datname = current_database()"
@@ -76,6 +80,29 @@ async def replacing_codes(system: System, ada: Person) -> Addition:
     factors = SecondFactorServiceStub(ada.auth)
     request = ReplaceRecoveryCodesRequest()
     return lambda: factors.ReplaceRecoveryCodes(request, metadata=ada.metadata)
+
+
+async def logging_in_by_passkey(system: System, ada: Person) -> Addition:
+    passkey = Authenticator(system.url)
+    await register(ada.auth, ada.metadata, passkey)
+    answer = passkey.sign(await test_passkey_log_in.asked(ada.auth))
+    return lambda: test_passkey_log_in.log_in(ada.auth, answer)
+
+
+async def resetting_password(_: System, ada: Person) -> Addition:
+    ada.admin.execute(
+        "INSERT INTO auth.links VALUES (%s, gen_random_uuid(), 'reset_password', now(),"
+        " now() + interval '1 hour')",
+        [ada.user_id],
+    )
+    request = ResetPasswordRequest(token=await ada.mailed("reset_password"), new_password=NEW)
+    return lambda: PasswordServiceStub(ada.auth).ResetPassword(request)
+
+
+async def changing_password(_: System, ada: Person) -> Addition:
+    request = ChangePasswordRequest(current_password=PASSWORD, new_password=NEW)
+    passwords = PasswordServiceStub(ada.auth)
+    return lambda: passwords.ChangePassword(request, metadata=ada.metadata)
 
 
 async def refusal(addition: Addition) -> str:
@@ -151,3 +178,31 @@ async def test_an_app_that_waits_for_its_code_goes_and_nobody_is_told_of_one(ada
     assert ada.admin.execute(query, [ada.user_id]).fetchone() == (0,)
     told = "SELECT count(*) FROM auth.outbox WHERE user_id = %s AND type LIKE '%%FactorRemoved'"
     assert ada.admin.execute(told, [ada.user_id]).fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("table", "doing"),
+    [
+        ("passkeys", logging_in_by_passkey),
+        ("credentials", resetting_password),
+        ("credentials", changing_password),
+        ("sessions", adding_passkey),
+        ("sessions", replacing_codes),
+    ],
+)
+async def test_it_waits_for_what_has_begun_and_neither_fails(
+    system: System,
+    ada: Person,
+    table: str,
+    doing: Callable[[System, Person], Awaitable[Addition]],
+) -> None:
+    """They lock in one order: stopped half way, neither has what the other waits for."""
+    undo, action = await ada.change(new_address()), await doing(system, ada)
+    lock = f"SELECT FROM auth.{table} WHERE user_id = %s FOR UPDATE"
+    with psycopg.connect(system.admin_url()) as connection:
+        connection.execute(lock.encode(), [ada.user_id])
+        acting = asyncio.create_task(refusal(action))
+        await eventually(waiting(ada.admin, 1))
+        undoing = asyncio.create_task(ada.undo(undo))
+        await eventually(waiting(ada.admin, 2))
+    assert (await acting, await undoing) == ("", "")
