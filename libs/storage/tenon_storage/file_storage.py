@@ -89,6 +89,11 @@ class FileStorage:
         status = await in_thread((self._directory / checked(key)).stat)
         return status.st_size
 
+    async def list(self, folder: str) -> AsyncIterator[str]:
+        with suppress(ObjectNotFound):
+            for name in sorted(await in_thread(os.listdir, self._directory / checked(folder))):
+                yield name
+
     async def delete(self, key: str) -> None:
         await in_thread((self._directory / checked(key)).unlink, missing_ok=True)
 

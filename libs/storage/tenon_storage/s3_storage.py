@@ -90,6 +90,16 @@ class S3Storage:
         found = await in_thread(self._client.head_object, Bucket=self._bucket, Key=self._name(key))
         return found["ContentLength"]
 
+    async def list(self, folder: str) -> AsyncIterator[str]:
+        prefix = f"{self._name(folder)}/"
+        paginator = self._client.get_paginator("list_objects_v2")
+        pages = iter(paginator.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/"))
+        while page := await in_thread(next, pages, None):
+            names = [found["Key"] for found in page.get("Contents", ())]
+            names += [found["Prefix"] for found in page.get("CommonPrefixes", ())]
+            for name in sorted(names):
+                yield name.removeprefix(prefix).rstrip("/")
+
     async def delete(self, key: str) -> None:
         await in_thread(self._client.delete_object, Bucket=self._bucket, Key=self._name(key))
 

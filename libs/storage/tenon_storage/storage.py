@@ -86,6 +86,10 @@ class Storage(Protocol):
         """Return the object's size in bytes; ObjectNotFound."""
         ...
 
+    def list(self, folder: str) -> AsyncIterator[str]:
+        """Yield the names of the objects and folders directly in a folder, in order."""
+        ...
+
     async def delete(self, key: str) -> None:
         """Delete the object, if it is there."""
         ...

@@ -46,6 +46,14 @@ async def test_a_later_object_replaces_an_earlier_one(storage: Storage) -> None:
     assert await content(storage, key) == b"later"
 
 
+async def test_a_folder_is_listed_in_order_and_without_what_is_deeper(storage: Storage) -> None:
+    folder = f"orgs/{uuid4()}"
+    for name in ("b.json", "c/deep", "c/deeper", "a.json"):
+        await write(storage, f"{folder}/{name}", b"")
+    assert [name async for name in storage.list(folder)] == ["a.json", "b.json", "c"]
+    assert [name async for name in storage.list(f"{folder}/none")] == []
+
+
 async def test_chunks_are_no_larger_than_asked_for(storage: Storage) -> None:
     key = new_key()
     await write(storage, key, b"0123456789")
