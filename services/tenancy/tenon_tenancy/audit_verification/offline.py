@@ -33,6 +33,8 @@ def verify_files(
     public = read_keys(keys) if keys else {}
     seen = set()
     for owner, lines in groupby(_lines(log), key=itemgetter(0)):
+        if owner in seen:
+            raise BadFile(f"{log}: the lines of {owner} are not together")
         seen.add(owner)
         own = [checkpoint for checkpoint in known if checkpoint.owner == owner]
         yield owner, verify_signed(owner, (line for _, line in lines), own, public)
