@@ -29,3 +29,10 @@ class LastOwner(TenonError):
 
     code = Code.FAILED_PRECONDITION
     reason = "last_owner"
+
+
+class AuditLogBroken(TenonError):
+    """This audit log is not what was signed. Whoever operates the system has to verify it."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "audit_log_broken"

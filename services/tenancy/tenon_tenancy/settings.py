@@ -13,5 +13,5 @@ class TenancySettings(ServiceSettings):
     checkpoint_keys_directory: Path
     """Ed25519 keys as `<key id>.pem` that sign checkpoints of the audit logs; the last by name."""
     checkpoint_url: str
-    """Where checkpoints are kept, such as a bucket whose objects nobody may replace:
-    `s3://bucket/prefix` or `file:///directory`."""
+    """Where checkpoints are kept, such as a bucket where nobody may delete anything, nor replace
+    anything but each `latest.json`: `s3://bucket/prefix` or `file:///directory`."""

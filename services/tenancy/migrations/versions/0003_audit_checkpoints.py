@@ -13,13 +13,17 @@ def upgrade() -> None:
     m.tenant_table("audit_checkpoints")
     _create_checkpoints("personal_audit", "user_id")
     m.user_table("personal_audit_checkpoints")
+    # Whose log is gone is known by these.
+    for table in ("audit_checkpoints", "personal_audit_checkpoints", "organizations"):
+        m.readable_for(table, "checkpoints")
 
 
 def _create_checkpoints(prefix: str, owner: str) -> None:
     op.execute(
         f"CREATE TABLE tenancy.{prefix}_checkpoints ({owner} uuid NOT NULL,"
-        " position bigint NOT NULL, hash bytea NOT NULL, create_time timestamptz NOT NULL,"
-        f" key_id text NOT NULL, signature bytea NOT NULL, PRIMARY KEY ({owner}, position))"
+        " position bigint NOT NULL, previous bigint NOT NULL, hash bytea NOT NULL,"
+        " create_time timestamptz NOT NULL, key_id text NOT NULL, signature bytea NOT NULL,"
+        f" PRIMARY KEY ({owner}, position))"
     )
     op.execute(f"ALTER TABLE tenancy.{prefix}_heads ADD COLUMN covered bigint NOT NULL DEFAULT 0")
     op.execute(

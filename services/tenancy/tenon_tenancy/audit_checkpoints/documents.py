@@ -16,6 +16,7 @@ def written(checkpoint: Checkpoint) -> bytes:
     said = {
         "owner": checkpoint.owner,
         "position": checkpoint.position,
+        "previous": checkpoint.previous,
         "hash": checkpoint.hash.hex(),
         "time_us": microseconds(checkpoint.create_time),
         "key_id": checkpoint.key_id,
@@ -31,6 +32,7 @@ def read(line: str | bytes) -> Checkpoint:
         return Checkpoint(
             owner=str(said["owner"]),
             position=int(said["position"]),
+            previous=int(said["previous"]),
             hash=bytes.fromhex(said["hash"]),
             create_time=EPOCH + timedelta(microseconds=said["time_us"]),
             key_id=str(said["key_id"]),

@@ -15,6 +15,7 @@ def _checkpoints(prefix: str, owner: str, info: dict[str, str]) -> Table:
         METADATA,
         Column(owner, Uuid, primary_key=True),
         Column("position", BigInteger, primary_key=True),
+        Column("previous", BigInteger, nullable=False),
         Column("hash", LargeBinary, nullable=False),
         Column("create_time", DateTime(timezone=True), nullable=False),
         Column("key_id", Text, nullable=False),
@@ -33,15 +34,24 @@ CHECKPOINTS = {
 class Checkpoint:
     """What a log was at a time, signed: its last position, and the hash that covers all of it.
 
-    `owner` is `orgs/<id>` or `users/<id>`.
+    `owner` is `orgs/<id>` or `users/<id>`, `previous` the position of the checkpoint before it, 0
+    if there was none.
     """
 
     owner: str
     position: int
+    previous: int
     hash: bytes
     create_time: datetime
     key_id: str
     signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Where the storage had a checkpoint, and has none any more."""
+
+    position: int
 
 
 @dataclass(frozen=True, slots=True)

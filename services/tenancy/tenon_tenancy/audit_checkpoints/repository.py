@@ -3,12 +3,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_db.transaction import Transaction
 from tenon_tenancy.audit_checkpoints.models import CHECKPOINTS, Checkpoint, LogKey
-from tenon_tenancy.audit_events.models import Log
+from tenon_tenancy.audit_events.models import ORGANIZATIONS, Log
+from tenon_tenancy.organizations.models import organizations
 
 
 class AuditCheckpointRepository:
@@ -17,25 +18,30 @@ class AuditCheckpointRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def find_uncovered(self, log: Log, limit: int) -> Sequence[LogKey]:
-        """Return logs that have grown since their last checkpoint, in a system transaction for
-        `checkpoints`.
+    async def find_uncovered(self, log: Log, after: UUID, limit: int) -> Sequence[LogKey]:
+        """Return logs that have grown since their last checkpoint, of owners that follow, in a
+        system transaction for `checkpoints`.
         """
         heads = log.heads
+        owner = heads.c[log.owner]
         rows = await self._tx.rows(
-            select(heads.c[log.owner].label("owner_id"))
-            .where(heads.c.position > heads.c.covered)
+            select(owner.label("owner_id"))
+            .where(heads.c.position > heads.c.covered, owner > after)
+            .order_by(owner)
             .limit(limit)
         )
         return [LogKey(log, row.owner_id) for row in rows]
 
-    async def find_logs(self, log: Log, after: UUID | None, limit: int) -> Sequence[LogKey]:
-        """Return the logs whose owners follow, in a system transaction for `checkpoints`."""
-        owner = log.heads.c[log.owner]
-        statement = select(owner.label("owner_id")).order_by(owner).limit(limit)
-        if after is not None:
-            statement = statement.where(owner > after)
-        return [LogKey(log, row.owner_id) for row in await self._tx.rows(statement)]
+    async def find_logs(self, log: Log, after: UUID, limit: int) -> Sequence[LogKey]:
+        """Return the logs of owners that follow, also those of which nothing but a checkpoint or
+        the organization is left, in a system transaction for `checkpoints`.
+        """
+        columns = [table.c[log.owner] for table in (log.heads, CHECKPOINTS[log])]
+        if log is ORGANIZATIONS:
+            columns.append(organizations.c.id)
+        owners = union(*(select(owner.label("owner_id")).where(owner > after) for owner in columns))
+        rows = await self._tx.rows(owners.order_by("owner_id").limit(limit))
+        return [LogKey(log, row.owner_id) for row in rows]
 
     async def add(self, key: LogKey, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint; the first of a position stays."""
@@ -65,6 +71,18 @@ class AuditCheckpointRepository:
             statement = statement.where(table.c.position < before)
         return [_checkpoint(str(key), row) for row in await self._tx.rows(statement)]
 
+    async def after(self, key: LogKey, position: int, limit: int) -> Sequence[Checkpoint]:
+        """Return an owner's checkpoints that follow a position, oldest first."""
+        table = CHECKPOINTS[key.log]
+        rows = await self._tx.rows(
+            select(table)
+            .where(table.c[key.log.owner] == key.owner_id, table.c.position > position)
+            .order_by(table.c.position)
+            .limit(limit)
+        )
+        return [_checkpoint(str(key), row) for row in rows]
+
 
 def _checkpoint(owner: str, row: Row[Any]) -> Checkpoint:
-    return Checkpoint(owner, row.position, row.hash, row.create_time, row.key_id, row.signature)
+    fields = {field.name: getattr(row, field.name) for field in dataclasses.fields(Checkpoint)[1:]}
+    return Checkpoint(owner, **fields)

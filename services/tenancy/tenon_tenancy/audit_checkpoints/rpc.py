@@ -44,6 +44,7 @@ class AuditCheckpointServicer(AuditCheckpointServiceServicer):
 def _packed(checkpoint: Checkpoint) -> audit_checkpoint_pb2.AuditCheckpoint:
     return audit_checkpoint_pb2.AuditCheckpoint(
         position=checkpoint.position,
+        previous_position=checkpoint.previous,
         hash=checkpoint.hash.hex(),
         create_time=packed_time(checkpoint.create_time),
         key_id=checkpoint.key_id,

@@ -1,7 +1,8 @@
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tenon_core import clock
@@ -9,18 +10,30 @@ from tenon_core.events import Event
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_position
 from tenon_policy.call import Call
-from tenon_storage.errors import ObjectNotFound
 from tenon_storage.storage import Storage
-from tenon_tenancy.audit_checkpoints import documents
-from tenon_tenancy.audit_checkpoints.models import CHECKPOINTS, Checkpoint, LogKey
+from tenon_tenancy.audit_checkpoints.kept import KeptCheckpoints
+from tenon_tenancy.audit_checkpoints.models import CHECKPOINTS, Checkpoint, Gap, LogKey
 from tenon_tenancy.audit_checkpoints.repository import AuditCheckpointRepository
-from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
-from tenon_tenancy.audit_events.chain import EPOCH
-from tenon_tenancy.audit_events.models import ORGANIZATIONS, Log
-from tenon_tenancy.audit_events.reading import scope
+from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys, is_genuine
+from tenon_tenancy.audit_events.chain import BEGINNING
+from tenon_tenancy.audit_events.models import ORGANIZATIONS, Head, Log
+from tenon_tenancy.audit_events.reading import read_log, scope
 from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_verification.verification import Verifier
+from tenon_tenancy.errors import AuditLogBroken
 
 BATCH = 500
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How many logs a round covered, failed to cover, and found broken."""
+
+    covered: int
+    failed: int
+    broken: int
 
 
 class AuditCheckpointService:
@@ -34,7 +47,7 @@ class AuditCheckpointService:
         keys: CheckpointKeys,
     ) -> None:
         self._database = database
-        self._storage = storage
+        self._kept = KeptCheckpoints(storage)
         self._audit_events = audit_events
         self._keys = keys
 
@@ -42,32 +55,37 @@ class AuditCheckpointService:
     def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
         return self._keys.public_keys
 
-    async def cover_all(self) -> int:
-        """Make a checkpoint of each log that has grown; return how many."""
-        covered = 0
+    async def cover_all(self) -> Round:
+        """Make a checkpoint of each log that has grown, once; one that fails stops no other."""
+        covered, failed, broken = 0, 0, 0
         for log in CHECKPOINTS:
-            while keys := await self._uncovered(log):
-                for key in keys:
+            async for key in _pages(self._uncovered, log):
+                try:
                     await self.cover(key)
-                covered += len(keys)
-        return covered
+                    covered += 1
+                except AuditLogBroken:
+                    broken += 1
+                except Exception:
+                    logger.exception("audit log is not covered by a checkpoint", log=str(key))
+                    failed += 1
+        return Round(covered, failed, broken)
 
     async def create(self, call: Call) -> Checkpoint:
         """Make a checkpoint of an organization's log as it is now."""
         return await self.cover(LogKey(ORGANIZATIONS, call.org), call.access("audit_checkpoints"))
 
     async def cover(self, key: LogKey, *events: Event) -> Checkpoint:
-        """Make a checkpoint of a log as it is now, and tell of it by `events`.
+        """Make a checkpoint of a log as it is now, and tell of it by `events`; AuditLogBroken if it
+        does not go on from its last one.
 
         The storage has it before the database says so: a crash in between repeats it.
         """
-        async with scope(self._database, key.log, key.owner_id) as tx:
-            head = await self._audit_events.head_within(tx)
-        checkpoint = self._keys.sign(str(key), head, clock.now())
-        document = documents.written(checkpoint)
-        for name in (f"audit/{key}/{head.position:019}.json", _latest(key)):
-            async with self._storage.write(name) as file:
-                await file.write(document)
+        try:
+            checkpoint = await self._signed(key)
+        except AuditLogBroken as error:
+            logger.error("audit log is broken", log=str(key), error=error.detail)  # noqa: TRY400
+            raise
+        await self._kept.point(key, checkpoint)
         async with scope(self._database, key.log, key.owner_id) as tx:
             await AuditCheckpointRepository(tx).add(key, checkpoint)
             if events:
@@ -75,28 +93,33 @@ class AuditCheckpointService:
         return checkpoint
 
     async def logs(self) -> AsyncIterator[LogKey]:
-        """Yield every log that there is."""
+        """Yield every log that there is, or was when there was a checkpoint of it."""
         for log in CHECKPOINTS:
-            after = None
-            while found := await self._logs_after(log, after):
-                for key in found:
-                    yield key
-                after = found[-1].owner_id
+            kept = {owner_id async for owner_id in self._kept.owners(log)}
+            async for key in _pages(self._logs, log):
+                kept.discard(key.owner_id)
+                yield key
+            for owner_id in sorted(kept):
+                yield LogKey(log, owner_id)
 
-    async def of(self, key: LogKey) -> AsyncIterator[Checkpoint]:
-        """Yield a log's checkpoints: those that the database knows, and the storage's last."""
-        before = None
-        while True:
-            async with scope(self._database, key.log, key.owner_id) as tx:
-                page = await AuditCheckpointRepository(tx).page(key, BATCH, before)
-            for checkpoint in page:
-                yield checkpoint
-            if len(page) < BATCH:
-                break
-            before = page[-1].position
-        with suppress(ObjectNotFound):
-            document = b"".join([chunk async for chunk in self._storage.read(_latest(key))])
-            yield _read(key, document)
+    async def of(self, key: LogKey) -> AsyncIterator[Checkpoint | Gap]:
+        """Yield a log's checkpoints by position: those of the storage, those that the database
+        knows if they say something else, and where the storage has none any more.
+        """
+        rows = self._rows(key)
+        row = await anext(rows, None)
+        async for kept in self._kept.all(key):
+            while row and row.position < kept.position:
+                async for known in self._known(key, row):
+                    yield known
+                row = await anext(rows, None)
+            if row and row == kept:
+                row = await anext(rows, None)
+            yield kept
+        while row:
+            async for known in self._known(key, row):
+                yield known
+            row = await anext(rows, None)
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[Checkpoint]:
         """List an organization's checkpoints, newest first."""
@@ -106,22 +129,84 @@ class AuditCheckpointService:
             rows = await AuditCheckpointRepository(tx).page(key, size + 1, before)
         return cut(rows, size, lambda checkpoint: (checkpoint.position,))
 
-    async def _uncovered(self, log: Log) -> Sequence[LogKey]:
-        async with self._database.system("checkpoints") as tx:
-            return await AuditCheckpointRepository(tx).find_uncovered(log, BATCH)
+    async def _signed(self, key: LogKey) -> Checkpoint:
+        """Sign what a log is, if it goes on from its last checkpoint, and let the storage keep it.
 
-    async def _logs_after(self, log: Log, after: UUID | None) -> Sequence[LogKey]:
+        The head is read last: it may be ahead of that checkpoint, never behind it.
+        """
+        last = await self._last(key)
+        async with scope(self._database, key.log, key.owner_id) as tx:
+            head = await self._audit_events.head_within(tx)
+        start = Head(last.position, last.hash) if last else BEGINNING
+        if not await self._fits(key, start, head):
+            raise AuditLogBroken(f"its lines after {start.position} do not follow that checkpoint")
+        if last and last.position == head.position:
+            return last
+        checkpoint = self._keys.sign(str(key), head, start.position, clock.now())
+        kept = await self._kept.keep(key, checkpoint)
+        if kept.hash != head.hash or not is_genuine(kept, self.public_keys):
+            raise AuditLogBroken(f"another checkpoint at {head.position} is there")
+        return kept
+
+    async def _last(self, key: LogKey) -> Checkpoint | None:
+        """Return what was signed last; AuditLogBroken if that is not what the storage has.
+
+        The database names a newer one than `latest.json` if that could not be replaced, or two
+        did it at once.
+        """
+        async with scope(self._database, key.log, key.owner_id) as tx:
+            named = await AuditCheckpointRepository(tx).page(key, 1, None)
+        last = await self._kept.latest(key)
+        if last and not is_genuine(last, self.public_keys):
+            raise AuditLogBroken("its last checkpoint is forged")
+        if last and named and named[0].position > last.position:
+            newer = await self._kept.at(key, named[0].position)
+            return newer if newer and is_genuine(newer, self.public_keys) else last
+        return last
+
+    async def _fits(self, key: LogKey, start: Head, head: Head) -> bool:
+        """Say whether a log's lines lead from one place to another."""
+        if head.position <= start.position:
+            return head == start
+        verifier = Verifier(str(key), start)
+        verifier.expect(head)
+        lines = read_log(self._database, key.log, key.owner_id, start.position, head.position)
+        async for line in lines:
+            verifier.take(line)
+        return not verifier.finish().findings
+
+    async def _known(self, key: LogKey, row: Checkpoint) -> AsyncIterator[Checkpoint | Gap]:
+        """Yield what the database knows, and the gap if that was signed and is not kept."""
+        yield row
+        if is_genuine(row, self.public_keys) and not await self._kept.at(key, row.position):
+            yield Gap(row.position)
+
+    async def _rows(self, key: LogKey) -> AsyncIterator[Checkpoint]:
+        after = -1
+        while True:
+            async with scope(self._database, key.log, key.owner_id) as tx:
+                rows = await AuditCheckpointRepository(tx).after(key, after, BATCH)
+            for row in rows:
+                yield row
+            if len(rows) < BATCH:
+                return
+            after = rows[-1].position
+
+    async def _uncovered(self, log: Log, after: UUID) -> Sequence[LogKey]:
+        async with self._database.system("checkpoints") as tx:
+            return await AuditCheckpointRepository(tx).find_uncovered(log, after, BATCH)
+
+    async def _logs(self, log: Log, after: UUID) -> Sequence[LogKey]:
         async with self._database.system("checkpoints") as tx:
             return await AuditCheckpointRepository(tx).find_logs(log, after, BATCH)
 
 
-def _read(key: LogKey, document: bytes) -> Checkpoint:
-    """Read what the storage has; what is no checkpoint any more is one that nobody signed."""
-    try:
-        return documents.read(document)
-    except documents.BadDocument:
-        return Checkpoint(str(key), 0, b"", EPOCH, "", b"")
-
-
-def _latest(key: LogKey) -> str:
-    return f"audit/{key}/latest.json"
+async def _pages(
+    find: Callable[[Log, UUID], Awaitable[Sequence[LogKey]]], log: Log
+) -> AsyncIterator[LogKey]:
+    """Yield what is found, in order of owners, each once however much is added meanwhile."""
+    after = UUID(int=0)
+    while found := await find(log, after):
+        for key in found:
+            yield key
+        after = found[-1].owner_id

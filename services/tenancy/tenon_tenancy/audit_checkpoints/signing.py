@@ -1,8 +1,8 @@
 """The keys that sign checkpoints: Ed25519, as files `<key id>.pem` whose names sort by age.
 
 A signature is over the checkpoint's canonical bytes: a JSON array in UTF-8 without spaces, of the
-format's name, the owner, the position, the hash in hexadecimal, the time in whole microseconds
-since 1970 UTC, and the key's id.
+format's name, the owner, the position, that of the checkpoint before it (0 if there was none), the
+hash in hexadecimal, the time in whole microseconds since 1970 UTC, and the key's id.
 """
 
 import json
@@ -35,9 +35,9 @@ class CheckpointKeys:
                 " Ed25519 private key there as <key id>.pem, names that sort by age"
             )
 
-    def sign(self, owner: str, head: Head, at: datetime) -> Checkpoint:
+    def sign(self, owner: str, head: Head, previous: int, at: datetime) -> Checkpoint:
         key_id = max(self._keys)
-        unsigned = Checkpoint(owner, head.position, head.hash, at, key_id, b"")
+        unsigned = Checkpoint(owner, head.position, previous, head.hash, at, key_id, b"")
         return replace(unsigned, signature=self._keys[key_id].sign(_canonical(unsigned)))
 
     @property
@@ -70,6 +70,7 @@ def _canonical(checkpoint: Checkpoint) -> bytes:
         FORMAT,
         checkpoint.owner,
         checkpoint.position,
+        checkpoint.previous,
         checkpoint.hash.hex(),
         microseconds(checkpoint.create_time),
         checkpoint.key_id,

@@ -3,17 +3,21 @@
 import asyncio
 
 import structlog
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from tenon_core import clock
 from tenon_core.errors import TenonError
-from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
+from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService, Round
 
 EVERY_SECONDS = 20.0
 """So that what is covered is at most a minute old, also when one round fails."""
 
 COVERED = Gauge(
     "tenon_audit_covered_time", "When all audit logs were last covered by checkpoints, seconds"
+)
+FAILED = Counter("tenon_audit_failed", "Audit logs that could not be covered by a checkpoint")
+BROKEN = Gauge(
+    "tenon_audit_broken", "Audit logs that the last round found not to follow their checkpoint"
 )
 
 log = structlog.get_logger()
@@ -31,9 +35,16 @@ class CheckpointWriter:
         while True:
             began = clock.now().timestamp()
             try:
-                await self._checkpoints.cover_all()
+                done = await self._checkpoints.cover_all()
             except TenonError as error:
                 log.warning("audit logs are not covered by checkpoints", error=error.detail)
             else:
-                COVERED.set(began)
+                _measure(done, began)
             await asyncio.sleep(self._seconds)
+
+
+def _measure(done: Round, began: float) -> None:
+    BROKEN.set(done.broken)
+    FAILED.inc(done.failed)
+    if not done.failed and not done.broken:
+        COVERED.set(began)

@@ -12,10 +12,11 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from tenon_tenancy.audit_events.models import Access, AuditEvent
+from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
 
 FORMAT = "tenon-audit-1"
 GENESIS = bytes(32)
+BEGINNING = Head(0, GENESIS)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -13,12 +13,14 @@ BATCH = 1_000
 
 
 async def read_log(
-    database: Database, log: Log, owner_id: UUID, after: int = 0
+    database: Database, log: Log, owner_id: UUID, after: int = 0, to: int | None = None
 ) -> AsyncIterator[AuditEvent]:
-    """Yield the lines after a position, those included that are added meanwhile."""
-    while True:
+    """Yield the lines after a position, to another or else to the end, those included that are
+    added meanwhile.
+    """
+    while to is None or after < to:
         async with scope(database, log, owner_id) as tx:
-            lines = await AuditEventRepository(tx).after(after, BATCH)
+            lines = await AuditEventRepository(tx).after(after, to, BATCH)
         for line in lines:
             yield line
         if len(lines) < BATCH:

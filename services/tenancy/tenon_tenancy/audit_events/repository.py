@@ -18,6 +18,7 @@ from tenon_tenancy.audit_events.models import (
     Log,
     service_events,
 )
+from tenon_tenancy.errors import AuditLogBroken
 
 BATCH = 1_000
 EMPTY = {"position": 0, "hashed": 0, "hash": GENESIS, "covered": 0}
@@ -56,18 +57,20 @@ class AuditEventRepository:
             statement = statement.where(events.c.position < before)
         return [_audit_event(row) for row in await self._tx.rows(statement)]
 
-    async def after(self, position: int, limit: int) -> Sequence[AuditEvent]:
+    async def after(self, position: int, to: int | None, limit: int) -> Sequence[AuditEvent]:
         """Return the lines that follow a position in the log of the transaction's organization or
-        person, oldest first.
+        person, oldest first, to another position if that is given.
         """
         log, owner_id = self._own()
-        rows = await self._tx.rows(
+        statement = (
             select(log.events)
             .where(log.events.c[log.owner] == owner_id, log.events.c.position > position)
             .order_by(log.events.c.position)
             .limit(limit)
         )
-        return [_audit_event(row) for row in rows]
+        if to is not None:
+            statement = statement.where(log.events.c.position <= to)
+        return [_audit_event(row) for row in await self._tx.rows(statement)]
 
     def _own(self) -> tuple[Log, UUID]:
         if self._tx.org_id:
@@ -129,7 +132,9 @@ class AuditEventRepository:
 
     async def _chain(self, log: Log, owner_id: UUID, head: Head) -> Head:
         """Give the lines after the head their hashes, as many as fit a batch."""
-        accesses = [line.access for line in await self.after(head.position, BATCH)]
+        accesses = [line.access for line in await self.after(head.position, None, BATCH)]
+        if not accesses:
+            raise AuditLogBroken(f"lines after {head.position} of {log.kind}/{owner_id} are gone")
         lines = list(chained(f"{log.kind}/{owner_id}", head.position, head.hash, accesses))
         hashed = (
             func.unnest(

@@ -2,12 +2,12 @@ import json
 from collections.abc import AsyncIterator
 
 from tenon_db.database import Database
-from tenon_tenancy.audit_checkpoints.models import Checkpoint, LogKey
+from tenon_tenancy.audit_checkpoints.models import Checkpoint, Gap, LogKey
 from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
 from tenon_tenancy.audit_checkpoints.signing import public_jwks
 from tenon_tenancy.audit_events.reading import read_log
 from tenon_tenancy.audit_verification import documents
-from tenon_tenancy.audit_verification.verification import Report, Verifier, genuine
+from tenon_tenancy.audit_verification.verification import Problem, Report, Verifier, expect_signed
 
 
 class AuditVerificationService:
@@ -25,19 +25,32 @@ class AuditVerificationService:
         """Yield every log that there is."""
         return self._checkpoints.logs()
 
-    def checkpoints(self, key: LogKey) -> AsyncIterator[Checkpoint]:
-        return self._checkpoints.of(key)
+    async def checkpoints(self, key: LogKey) -> AsyncIterator[Checkpoint]:
+        """Yield a log's checkpoints by position."""
+        async for found in self._checkpoints.of(key):
+            if isinstance(found, Checkpoint):
+                yield found
 
     async def verify(self, key: LogKey) -> Report:
-        """Check a log as it is now."""
-        known = [checkpoint async for checkpoint in self.checkpoints(key)]
-        signed, forged = genuine(known, self._checkpoints.public_keys)
-        verifier = Verifier(str(key), signed, forged)
-        async for line in read_log(self._database, key.log, key.owner_id):
-            verifier.take(line)
+        """Check a log as it is now.
+
+        Lines are read after the checkpoint that covers them, so none is missed that came between.
+        """
+        verifier = Verifier(str(key))
+        async for found in self._checkpoints.of(key):
+            await self._take(verifier, key, to=found.position - 1)
+            if isinstance(found, Gap):
+                verifier.find(Problem.UNKEPT, found.position)
+            else:
+                expect_signed(verifier, found, self._checkpoints.public_keys)
+        await self._take(verifier, key)
         return verifier.finish()
 
     async def export(self, key: LogKey) -> AsyncIterator[bytes]:
         """Yield a log as JSON Lines, oldest line first."""
         async for line in read_log(self._database, key.log, key.owner_id):
             yield documents.written(str(key), line)
+
+    async def _take(self, verifier: Verifier, key: LogKey, to: int | None = None) -> None:
+        async for line in read_log(self._database, key.log, key.owner_id, verifier.last, to):
+            verifier.take(line)

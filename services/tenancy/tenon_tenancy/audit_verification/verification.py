@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tenon_tenancy.audit_checkpoints.models import Checkpoint
 from tenon_tenancy.audit_checkpoints.signing import is_genuine
-from tenon_tenancy.audit_events.chain import GENESIS, line_hash
+from tenon_tenancy.audit_events.chain import BEGINNING, line_hash
 from tenon_tenancy.audit_events.models import AuditEvent, Head
 
 
@@ -25,6 +25,8 @@ class Problem(StrEnum):
     """A checkpoint covers lines that are not there (any more)."""
     FORGED = "forged checkpoint"
     """A checkpoint was signed by none of the keys, or says something else than was signed."""
+    UNKEPT = "checkpoint missing"
+    """The storage had a checkpoint here, and has none any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,54 +59,56 @@ def verify_signed(
     checkpoints: Iterable[Checkpoint],
     keys: Mapping[str, Ed25519PublicKey],
 ) -> Report:
-    """Check the lines of an owner's log, in the order in which they come, against its checkpoints.
-
-    A log of which the oldest lines were removed by its retention begins after one of them.
+    """Check the lines of an owner's log, in the order in which they come, against its
+    checkpoints.
     """
-    verifier = Verifier(owner, *genuine(checkpoints, keys))
+    verifier = Verifier(owner)
+    for checkpoint in checkpoints:
+        expect_signed(verifier, checkpoint, keys)
     for line in lines:
         verifier.take(line)
     return verifier.finish()
 
 
-def genuine(
-    checkpoints: Iterable[Checkpoint], keys: Mapping[str, Ed25519PublicKey]
-) -> tuple[list[Head], list[int]]:
-    """Return what checkpoints say that one of the keys has signed, and where the others stand."""
-    signed: list[Head] = []
-    forged: list[int] = []
-    for checkpoint in checkpoints:
-        if is_genuine(checkpoint, keys):
-            signed.append(Head(checkpoint.position, checkpoint.hash))
-        else:
-            forged.append(checkpoint.position)
-    return signed, forged
+def expect_signed(
+    verifier: "Verifier", checkpoint: Checkpoint, keys: Mapping[str, Ed25519PublicKey]
+) -> None:
+    """Expect what a checkpoint says if one of the keys has signed it; else it is a finding."""
+    if is_genuine(checkpoint, keys):
+        verifier.expect(Head(checkpoint.position, checkpoint.hash))
+    else:
+        verifier.find(Problem.FORGED, checkpoint.position)
 
 
 class Verifier:
-    """Takes the lines of an owner's log, one after the other.
+    """Takes the lines of an owner's log that follow a place in it, one after the other.
 
-    `signed` is what genuine checkpoints say, `forged` where those stand that are none.
+    What is expected at a line has to be said before it is taken.
     """
 
-    def __init__(self, owner: str, signed: Iterable[Head], forged: Iterable[int] = ()) -> None:
+    def __init__(self, owner: str, start: Head = BEGINNING) -> None:
         self._owner = owner
-        self._checkpoints: dict[int, set[bytes]] = {}
-        for head in signed:
-            self._checkpoints.setdefault(head.position, set()).add(head.hash)
-        self._report = Report()
-        self._previous: bytes | None = None
-        for position in forged:
-            self._find(Problem.FORGED, position)
+        self._expected: dict[int, set[bytes]] = {}
+        self._report = Report(last=start.position)
+        self._previous: bytes | None = start.hash
+
+    @property
+    def last(self) -> int:
+        return self._report.last
+
+    def expect(self, head: Head) -> None:
+        """Expect a line's hash, as a genuine checkpoint says it."""
+        self._expected.setdefault(head.position, set()).add(head.hash)
+
+    def find(self, problem: Problem, position: int) -> None:
+        self._report.findings.append(Finding(problem, position))
 
     def take(self, line: AuditEvent) -> None:
         report = self._report
-        if report.lines == 0:
-            self._begin(line)
-        elif line.position <= report.last:
-            self._find(Problem.OUT_OF_ORDER, line.position)
+        if line.position <= report.last:
+            self.find(Problem.OUT_OF_ORDER, line.position)
         elif line.position > report.last + 1:
-            self._find(Problem.MISSING, report.last + 1)
+            self.find(Problem.MISSING, report.last + 1)
             self._previous = None
         self._check(line)
         report.lines += 1
@@ -112,32 +116,18 @@ class Verifier:
         self._previous = line.hash
 
     def finish(self) -> Report:
-        cut = [position for position in self._checkpoints if position > self._report.last]
+        cut = [position for position in self._expected if position > self._report.last]
         if cut:
-            self._find(Problem.CUT, min(cut))
+            self.find(Problem.CUT, min(cut))
         return self._report
-
-    def _begin(self, line: AuditEvent) -> None:
-        """Find the hash before the first line: nothing's, or a checkpoint's."""
-        if line.position == 1:
-            self._previous = GENESIS
-            return
-        before = self._checkpoints.get(line.position - 1)
-        if before:
-            self._previous = next(iter(before))
-        else:
-            self._find(Problem.MISSING, 1)
 
     def _check(self, line: AuditEvent) -> None:
         if self._previous is not None and line.hash != line_hash(
             self._previous, self._owner, line.position, line.access
         ):
-            self._find(Problem.ALTERED, line.position)
-        hashes = self._checkpoints.get(line.position, ())
+            self.find(Problem.ALTERED, line.position)
+        hashes = self._expected.pop(line.position, ())
         if any(signed != line.hash for signed in hashes):
-            self._find(Problem.REWRITTEN, line.position)
+            self.find(Problem.REWRITTEN, line.position)
         elif hashes:
             self._report.covered = max(self._report.covered, line.position)
-
-    def _find(self, problem: Problem, position: int) -> None:
-        self._report.findings.append(Finding(problem, position))

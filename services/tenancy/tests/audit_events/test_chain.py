@@ -10,6 +10,7 @@ from tenon_tenancy.audit_events.models import ORGANIZATIONS, Access, AuditEvent,
 from tenon_tenancy.audit_events.reading import read_log
 from tenon_tenancy.audit_events.repository import AuditEventRepository
 from tenon_tenancy.audit_verification.verification import Finding, Verifier
+from tenon_tenancy.errors import AuditLogBroken
 from tenon_tenancy.settings import TenancySettings
 
 pytestmark = pytest.mark.usefixtures("tenancy")
@@ -32,7 +33,7 @@ async def lines(backbone: Backbone[TenancySettings], log: Log, org_id: UUID) -> 
 
 
 def findings(owner: str, log: list[AuditEvent]) -> list[Finding]:
-    verifier = Verifier(owner, [])
+    verifier = Verifier(owner)
     for line in log:
         verifier.take(line)
     return verifier.finish().findings
@@ -69,3 +70,14 @@ async def test_lines_of_an_older_version_are_chained_before_the_next(
     log = await lines(backbone, ORGANIZATIONS, org_id)
     assert [line.access.action for line in log] == ["first", "old", "old", "next"]
     assert findings(f"orgs/{org_id}", log) == []
+
+
+async def test_lines_that_are_gone_before_they_were_chained_are_told(
+    backbone: Backbone[TenancySettings], admin: psycopg.AsyncConnection
+) -> None:
+    org_id = uuid4()
+    await append(backbone, org_id, "first")
+    ahead = b"UPDATE tenancy.audit_heads SET position = 2 WHERE org_id = %s"
+    await admin.execute(ahead, [org_id])
+    with pytest.raises(AuditLogBroken, match=f"lines after 1 of orgs/{org_id} are gone"):
+        await append(backbone, org_id, "next")

@@ -97,6 +97,10 @@ async def test_a_log_that_nobody_touched_is_whole(command: Command) -> None:
         ("DELETE FROM tenancy.audit_events WHERE org_id = %s AND position > 3", "line 5: cut"),
         ("DELETE FROM tenancy.audit_events WHERE org_id = %s", "line 5: cut"),
         (
+            "DELETE FROM tenancy.audit_events WHERE org_id = %s AND position <= 5",
+            "line 1: missing",
+        ),
+        (
             "UPDATE tenancy.audit_checkpoints SET hash = 'made up' WHERE org_id = %s",
             "line 5: forged checkpoint",
         ),
@@ -120,6 +124,17 @@ async def test_checkpoints_deleted_from_the_database_are_still_in_the_storage(
     assert "line 5: cut" in command.verify().stdout
 
 
+async def test_a_whole_log_that_was_deleted_shows_among_all(
+    command: Command, admin: psycopg.AsyncConnection
+) -> None:
+    for table in ("audit_checkpoints", "audit_events", "audit_heads"):
+        gone = sql.SQL("DELETE FROM {} WHERE org_id = %s")
+        await admin.execute(gone.format(sql.Identifier("tenancy", table)), [command.org_id])
+    verified = command("verify")
+    assert verified.returncode == 1, verified.stderr
+    assert f"orgs/{command.org_id}: BROKEN, 0 lines" in verified.stdout
+
+
 async def test_an_export_is_checked_without_the_system(command: Command, tmp_path: Path) -> None:
     log, checkpoints, keys = (tmp_path / name for name in ("log", "checkpoints", "keys"))
     files = ("--to", str(log), "--checkpoints", str(checkpoints))
@@ -139,6 +154,20 @@ async def test_an_export_is_checked_without_the_system(command: Command, tmp_pat
 
     log.write_text("".join(lines[:3]))
     assert "line 5: cut" in alone("verify", *given).stdout
+
+
+async def test_one_owners_lines_come_together(command: Command, tmp_path: Path) -> None:
+    """Otherwise the report on the last of them would hide the one before."""
+    log = tmp_path / "log"
+    exported = command("export", "--org", str(command.org_id), "--to", str(log))
+    assert exported.returncode == 0, exported.stderr
+    whole = log.read_text()
+    line = whole.splitlines(keepends=True)[0]
+    other = json.dumps(json.loads(line) | {"owner": f"orgs/{uuid4()}"}) + "\n"
+    log.write_text(line.replace("users/me", "users/other") + other + whole)
+    verified = Command({"PATH": ""}, command.org_id)("verify", "--export", str(log))
+    assert verified.returncode == 1
+    assert f"the lines of orgs/{command.org_id} are not together" in verified.stderr
 
 
 @pytest.mark.parametrize("content", ["nonsense", '{"position": 1}', "[]"])

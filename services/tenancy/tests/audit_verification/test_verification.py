@@ -11,7 +11,7 @@ import pytest
 
 from tenon_tenancy.audit_events.chain import GENESIS, chained, line_hash
 from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
-from tenon_tenancy.audit_verification.verification import Problem, Report, Verifier
+from tenon_tenancy.audit_verification.verification import Finding, Problem, Report, Verifier
 
 OWNER = "orgs/0197b3a0-0000-7000-8000-000000000001"
 LINES = 60
@@ -46,7 +46,9 @@ def checkpoints(lines: Sequence[AuditEvent]) -> list[Head]:
 
 
 def verify(owner: str, lines: Iterable[AuditEvent], signed: Iterable[Head]) -> Report:
-    verifier = Verifier(owner, signed)
+    verifier = Verifier(owner)
+    for head in signed:
+        verifier.expect(head)
     for line in lines:
         verifier.take(line)
     return verifier.finish()
@@ -165,9 +167,8 @@ def test_a_line_of_another_log_does_not_fit() -> None:
     assert verify("orgs/another", lines, []).findings[0].problem is Problem.ALTERED
 
 
-def test_a_log_may_begin_after_a_checkpoint() -> None:
+@pytest.mark.parametrize("gone", [1, *CHECKPOINTS])
+def test_the_oldest_lines_are_missing_also_up_to_a_checkpoint(gone: int) -> None:
     lines = log()
-    signed = checkpoints(lines)
-    kept = lines[CHECKPOINTS[0] :]
-    assert verify(OWNER, kept, signed).findings == []
-    assert verify(OWNER, kept[1:], signed).findings[0].problem is Problem.MISSING
+    report = verify(OWNER, lines[gone:], checkpoints(lines))
+    assert report.findings[0] == Finding(Problem.MISSING, 1)
