@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import grpc
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 from psycopg import sql
 
 from tenon_core import clock
@@ -25,6 +26,7 @@ from tenon_tenancy.audit_checkpoints.kept import KeptCheckpoints
 from tenon_tenancy.audit_checkpoints.models import Checkpoint, LogKey
 from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
 from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
+from tenon_tenancy.audit_checkpoints.writing import CheckpointWriter
 from tenon_tenancy.audit_events.chain import chained
 from tenon_tenancy.audit_events.models import ORGANIZATIONS, PERSONS, Access, Head
 from tenon_tenancy.audit_events.reading import read_log, scope
@@ -34,6 +36,7 @@ from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.audit_verification.verification import Finding, Problem
 from tenon_tenancy.errors import AuditLogBroken
 from tenon_tenancy.settings import TenancySettings
+from tenon_testing.waiting import eventually
 
 COVERED = 5
 
@@ -306,6 +309,21 @@ async def test_a_log_that_cannot_be_covered_stops_no_other(logs: Logs) -> None:
     assert done.broken >= 1
     assert done.failed >= 1
     assert logs.latest().position == COVERED + 1
+
+
+async def test_a_broken_log_raises_the_alarm(logs: Logs) -> None:
+    await logs.rewrite(3)
+    await logs.forget_checkpoints()
+
+    async def alarmed() -> float | None:
+        return REGISTRY.get_sample_value("tenon_audit_broken")
+
+    writing = asyncio.create_task(CheckpointWriter(logs.checkpoints).run())
+    try:
+        assert await eventually(alarmed, within=60)
+    finally:
+        writing.cancel()
+    assert REGISTRY.get_sample_value("tenon_audit_covered_time") == 0
 
 
 @pytest.mark.parametrize("left", [(), ("audit_checkpoints",)])
