@@ -128,7 +128,8 @@ class Registry:
         """Give a log two checkpoints; a worker makes them, too, when it comes to that."""
         await self._admin.execute(
             "INSERT INTO tenancy.audit_checkpoints"
-            " SELECT %s, position, '', now(), '', '' FROM generate_series(1, 2) AS position"
+            " SELECT %s, position, position - 1, '', now(), '', ''"
+            " FROM generate_series(1, 2) AS position"
             " ON CONFLICT DO NOTHING",
             (org_id,),
         )
