@@ -10,6 +10,7 @@ from tenon_auth.passwords.rules import require_strong
 from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.users.addresses import valid_address
+from tenon_auth.users.holding import lock
 from tenon_auth.users.service import UserService
 from tenon_db.database import Database
 from tenon_jobs import JobQueue
@@ -64,6 +65,7 @@ class PasswordService:
         require_strong(new, [user.email, user.name], "/new_password")
         password_hash = await self._credentials.hash(new)
         async with self._database.user(user.id) as tx:
+            await lock(tx, user.id)  # no log-in is under way from here on, nor a second factor
             await self._links.use(tx, link, RESET)
             await self._credentials.replace(tx, user.id, password_hash)
             if not user.email_verified:  # whoever signed up with it may have been somebody else
