@@ -39,6 +39,8 @@ NEW = "tsunami kettle pelican"
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     " AND datname = current_database()"
+    " AND (query ~ 'auth.(users|credentials|passkeys|sessions)' OR query ~ 'pg_advisory_xact_lock')"
+    " AND query !~ '(outbox|jobs|cursors)'"
 )
 BEFORE = "UPDATE auth.passkeys SET create_time = now() - interval '25 hours' WHERE user_id = %s"
 ADDED = (
