@@ -109,17 +109,17 @@ class Admission:
 
     async def _ask(self, exchange: Exchange, entry: Entry, rules: Rules) -> Answer:
         question = _question(exchange, entry, rules, self._clients)
-        answer = await self._answer(exchange, question, rules)
-        self._grants.note(answer.levels)
-        return answer
+        return await self._answer(exchange, question, rules)
 
     async def _answer(self, exchange: Exchange, question: Question, rules: Rules) -> Answer:
         try:
-            return await self._gate.ask(question)
+            answer = await self._gate.ask(question)
         except RedisAway:
             WITHOUT_REDIS.inc()
             wait = self._charge_here(exchange, rules)
             return Answer(wait, (), dict.fromkeys(question.grants), None)
+        self._grants.note(answer.levels)
+        return answer
 
     def _charge_here(self, exchange: Exchange, rules: Rules) -> int:
         if rules.away is None:
