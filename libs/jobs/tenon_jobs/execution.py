@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tenon_core.errors import Code, TenonError
 from tenon_db.database import Database
 from tenon_jobs import backoff, metrics
 from tenon_jobs.failures import record_failure
@@ -14,6 +15,9 @@ from tenon_jobs.repository import JobRepository
 
 RECORD_DELAYS = (0.1, 0.5, 2.0, 5.0)
 """Seconds between tries to record an outcome; then the lease is left to run out."""
+
+PASSING = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED})
+"""What somebody else cannot do now, which is no mistake of the handler's."""
 
 log = structlog.get_logger()
 
@@ -117,6 +121,8 @@ class Execution:
                 return Failed(str(error))
             case RetryLater():
                 return self._again(str(error), error.seconds)
+            case TenonError(code=code, reason=reason) if code in PASSING:
+                return self._again(reason)
             case _:
                 log.error("job failed", attempt=self._job.attempt, exc_info=error)
                 # Its message may quote a row, so it is not kept.

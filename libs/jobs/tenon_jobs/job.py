@@ -15,7 +15,8 @@ from tenon_jobs.repository import Claim, JobRepository, Wanted
 class RetryLater(Exception):
     """The handler cannot finish now, which is no surprise; it counts as an attempt.
 
-    It is tried again after `seconds`, or after the type's own delay.
+    It is tried again after `seconds`, or after the type's own delay; so is one that somebody else
+    did not answer in time, or had no room for, without the handler's saying so.
     """
 
     def __init__(self, seconds: float | None = None, why: str = "it could not finish yet") -> None:

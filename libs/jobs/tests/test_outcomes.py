@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from libs.jobs.tests.job_bench import Bench, note
 from tenon_core import clock
+from tenon_core.errors import Unavailable
 from tenon_core.ids import uuid7
 from tenon_db.transaction import Transaction
 from tenon_jobs import GiveUp, Job, RetryLater
@@ -72,6 +73,20 @@ async def test_an_error_is_an_attempt_and_comes_again_later(bench: Bench) -> Non
     row = await bench.row()
     assert (row.attempts, row.claims, row.last_error) == (1, 0, "ValueError")
     assert 45 < (row.run_at - clock.now()).total_seconds() <= 100
+
+
+async def test_what_somebody_else_cannot_do_now_is_tried_again_and_its_reason_kept(
+    bench: Bench,
+) -> None:
+    async def asks(_: Job) -> None:
+        raise Unavailable("tenancy does not answer")
+
+    await bench.enqueue()
+    async with bench.worker(bench.doing(asks, first_delay=100.0)).running():
+        await bench.began.get()
+        await bench.until_states("queued")
+    row = await bench.row()
+    assert (row.attempts, row.last_error) == (1, "unavailable")
 
 
 async def test_retry_later_names_its_own_time(bench: Bench) -> None:

@@ -1,3 +1,4 @@
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -5,15 +6,13 @@ from tenon_auth.erasures.repository import ErasureRepository
 from tenon_auth.erasures.service import CARRY_OUT, ErasureService
 from tenon_auth.errors import LastOwner
 from tenon_core import clock
-from tenon_core.errors import Code, TenonError
 from tenon_db.database import Database
-from tenon_jobs import Job, JobType, Recurring, RetryLater, Scope
+from tenon_jobs import Job, JobType, Recurring, Scope
 
 REPEAT = "erasures.repeat"
 HOURLY = "41 * * * *"
 OVERDUE = timedelta(hours=1)
 BATCH = 100
-PASSING = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED}
 
 
 class ErasureTasks:
@@ -37,14 +36,8 @@ class ErasureTasks:
         return [Recurring(REPEAT, HOURLY, REPEAT)]
 
     async def carry_out(self, job: Job) -> None:
-        try:
+        with suppress(LastOwner):  # since it was begun; the account goes on
             await self._erasures.carry_out(UUID(job.payload["user_id"]))
-        except LastOwner:  # since it was begun; the account goes on
-            return
-        except TenonError as error:
-            if error.code in PASSING:
-                raise RetryLater(why=error.reason) from error
-            raise
 
     async def repeat(self, _: Job) -> None:
         """Ask again for the receipts that are overdue: a service may have lost an event with its

@@ -1,11 +1,8 @@
 from uuid import UUID
 
 from tenon_auth.exports.service import COLLECT, EXPIRE, ExportService
-from tenon_core.errors import Code, TenonError
 from tenon_db.transaction import Transaction
-from tenon_jobs import Job, JobType, RetryLater, Scope
-
-PASSING = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED}
+from tenon_jobs import Job, JobType, Scope
 
 
 class ExportTasks:
@@ -19,12 +16,7 @@ class ExportTasks:
         ]
 
     async def collect(self, job: Job) -> None:
-        try:
-            await self._exports.collect(job, *_ids(job))
-        except TenonError as error:
-            if error.code in PASSING:
-                raise RetryLater(why=error.reason) from error
-            raise
+        await self._exports.collect(job, *_ids(job))
 
     async def fail(self, tx: Transaction, job: Job, _: str) -> None:
         await self._exports.fail(tx, UUID(job.payload["export_id"]))

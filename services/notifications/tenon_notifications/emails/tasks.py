@@ -1,13 +1,10 @@
 """The jobs of mails."""
 
-from tenon_core.errors import Code, TenonError
 from tenon_db.transaction import Transaction
 from tenon_jobs import Job, JobType, RetryLater, Scope
 from tenon_notifications.emails.models import Email
 from tenon_notifications.emails.service import SEND, EmailService
 from tenon_notifications.errors import MailDelayed
-
-PASSING = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED}
 
 
 def job_types(emails: EmailService) -> list[JobType]:
@@ -18,10 +15,6 @@ def job_types(emails: EmailService) -> list[JobType]:
             await emails.send(Email.from_payload(job.payload), job.complete)
         except MailDelayed as error:
             raise RetryLater(why=str(error)) from error
-        except TenonError as error:
-            if error.code in PASSING:
-                raise RetryLater(why=error.reason) from error
-            raise
 
     async def fail(tx: Transaction, job: Job, reason: str) -> None:
         await emails.fail(tx, Email.from_payload(job.payload), reason)
