@@ -18,13 +18,8 @@ from tenon.auth.v1.second_factor_service_pb2_grpc import add_SecondFactorService
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
-from tenon.privacy.v1.personal_data_service_pb2_grpc import (
-    add_PersonalDataServiceServicer_to_server,
-)
 from tenon_auth.api_keys.rpc import ApiKeyServicer
 from tenon_auth.api_keys.service import ApiKeyService
-from tenon_auth.clients import EverybodysPersonalData, TenancyMemberships
-from tenon_auth.devices.service import DeviceService
 from tenon_auth.email_changes.rpc import EmailChangeServicer
 from tenon_auth.email_changes.service import EmailChangeService
 from tenon_auth.email_changes.tasks import EmailChangeTasks
@@ -34,156 +29,45 @@ from tenon_auth.erasures.rpc import ErasureServicer
 from tenon_auth.erasures.service import ErasureService
 from tenon_auth.erasures.tasks import ErasureTasks
 from tenon_auth.exports.rpc import ExportServicer
-from tenon_auth.exports.service import ExportService
 from tenon_auth.exports.tasks import ExportTasks
+from tenon_auth.foundation import GUESSES_SECONDS, NAME, Accounts, LogIns
 from tenon_auth.identities.people import People
 from tenon_auth.identities.rpc import IdentityServicer
 from tenon_auth.identities.service import IdentityService
 from tenon_auth.identities.tasks import IdentityTasks
 from tenon_auth.links.rpc import LinkServicer
-from tenon_auth.links.service import LinkService
-from tenon_auth.links.tokens import LinkTokens
 from tenon_auth.log_ins.rpc import LogInServicer
 from tenon_auth.log_ins.service import LogInService
 from tenon_auth.operators.opened import Opened
 from tenon_auth.operators.service import OperatorService
-from tenon_auth.passkeys.ceremonies import Ceremonies
-from tenon_auth.passkeys.challenges import Challenges
-from tenon_auth.passkeys.keys import Passkeys
 from tenon_auth.passkeys.rpc import PasskeyServicer
 from tenon_auth.passkeys.service import PasskeyService
-from tenon_auth.passwords.credentials import Credentials
-from tenon_auth.passwords.guesses import Allowance, GuessLimiter
-from tenon_auth.passwords.hashing import PasswordHasher
+from tenon_auth.passwords.guesses import Allowance
 from tenon_auth.passwords.rpc import PasswordServicer
 from tenon_auth.passwords.service import PasswordService
 from tenon_auth.passwords.tasks import PasswordTasks
-from tenon_auth.personal_data.rpc import PersonalDataServicer
 from tenon_auth.personal_data.service import PersonalDataService
 from tenon_auth.providers.flows import FlowTokens
 from tenon_auth.providers.service import ProviderService
-from tenon_auth.recovery_codes.service import RecoveryCodeService
-from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.second_factors.rpc import SecondFactorServicer
 from tenon_auth.second_factors.service import SecondFactorService
-from tenon_auth.second_steps.service import SecondStepService
-from tenon_auth.second_steps.tokens import StepTokens
-from tenon_auth.sessions.ending import SessionEnding
-from tenon_auth.sessions.live import LiveSessions
 from tenon_auth.sessions.rpc import SessionServicer
-from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
 from tenon_auth.sign_ups.service import SignUpService
 from tenon_auth.sign_ups.tasks import SignUpTasks
 from tenon_auth.signing_keys.operator import SigningKeyOperator
 from tenon_auth.signing_keys.rotation import RotationTasks
 from tenon_auth.signing_keys.rpc import SigningKeyServicer
-from tenon_auth.signing_keys.service import SigningKeyService
-from tenon_auth.totp.service import TotpService
 from tenon_auth.users.rpc import UserServicer
-from tenon_auth.users.service import UserService
 from tenon_core import logging
 from tenon_crypto.blind_index import BlindIndex
-from tenon_crypto.data_keys import DataKeys
-from tenon_crypto.fields import FieldCipher
-from tenon_crypto.opening import open_keyring
 from tenon_db.cursors import Consumer
-from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
-from tenon_policy.tokens import KeySet, TokenVerifier
+from tenon_jobs import Keep, Upkeep, Worker, run_worker
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
+from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
-
-NAME = "auth"
-GUESSES_SECONDS = 900
-
-
-class Accounts:
-    """What the servers and the workers both stand on."""
-
-    def __init__(self, backbone: Backbone[AuthSettings]) -> None:
-        settings, database = backbone.settings, backbone.database
-        self.keyring = open_keyring(settings.keyring_url)
-        self.cipher = FieldCipher(DataKeys(NAME, self.keyring))
-        self.links = LinkService(
-            database, LinkTokens(BlindIndex(self.keyring, NAME, "links", "token"))
-        )
-        addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
-        self.users = UserService(database, self.cipher, addresses, self.links)
-        self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
-        self.erasures = ErasureService(
-            database,
-            self.cipher,
-            self.queue,
-            self.users,
-            self.links,
-            SessionEnding(self.cipher, backbone.grant_changes),
-            TenancyMemberships(backbone.channels["tenancy"]),
-        )
-        personal_data = EverybodysPersonalData(backbone.channels)
-        self.exports = ExportService(database, self.cipher, self.queue, personal_data)
-
-
-class Factors:
-    """Second factors, and the log-ins that wait for one."""
-
-    def __init__(self, backbone: Backbone[AuthSettings], accounts: Accounts) -> None:
-        keyring, cipher = accounts.keyring, accounts.cipher
-        self.devices = DeviceService(backbone.database)
-        self.second_steps = SecondStepService(
-            backbone.database,
-            StepTokens(BlindIndex(keyring, NAME, "second_steps", "token")),
-            self.devices,
-        )
-        self.totp = TotpService(cipher)
-        self.recovery_codes = RecoveryCodeService(
-            BlindIndex(keyring, NAME, "recovery_codes", "code_hash")
-        )
-        challenges = Challenges(BlindIndex(keyring, NAME, "spent_challenges", "challenge"))
-        ceremonies = Ceremonies(backbone.settings.public_url)
-        self.passkeys = Passkeys(cipher, challenges, ceremonies)
-        self.live_sessions = LiveSessions(cipher)
-        self.all = SecondFactors(
-            self.totp, self.passkeys, self.recovery_codes, self.second_steps, self.live_sessions
-        )
-
-
-class LogIns:
-    """What servers, and operators beside them, stand on."""
-
-    def __init__(self, backbone: Backbone[AuthSettings], accounts: Accounts) -> None:
-        settings, database = backbone.settings, backbone.database
-        self.signing_keys = SigningKeyService(settings.signing_keys_directory)
-        self.factors = Factors(backbone, accounts)
-        self.devices = self.factors.devices
-        self.guesses = GuessLimiter(
-            backbone.redis,
-            BlindIndex(accounts.keyring, NAME, "guesses", "network"),
-            account=Allowance(settings.guesses_per_account, GUESSES_SECONDS),
-            network=Allowance(settings.guesses_per_network, GUESSES_SECONDS),
-        )
-        self.credentials = Credentials(
-            database,
-            accounts.users,
-            accounts.links,
-            self.devices,
-            self.factors.second_steps,
-            PasswordHasher(settings.bcrypt_cost),
-            self.guesses,
-        )
-        self.sessions = SessionService(
-            database,
-            accounts.cipher,
-            accounts.users,
-            self.credentials,
-            self.devices,
-            self.factors.all,
-            self.signing_keys,
-            TokenVerifier(KeySet(self.signing_keys.public_keys)),
-            backbone.grant_changes,
-            settings.session_life,
-        )
 
 
 def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
@@ -261,10 +145,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         (add_EmailChangeServiceServicer_to_server, EmailChangeServicer(email_changes)),
         (add_ErasureServiceServicer_to_server, ErasureServicer(accounts.erasures)),
         (add_ExportServiceServicer_to_server, ExportServicer(accounts.exports)),
-        (
-            add_PersonalDataServiceServicer_to_server,
-            PersonalDataServicer(PersonalDataService(database, accounts.cipher)),
-        ),
+        personal_data(PersonalDataService(database, accounts.cipher).export),
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
         (add_SessionServiceServicer_to_server, SessionServicer(sessions, api_keys)),
         (add_ApiKeyServiceServicer_to_server, ApiKeyServicer(api_keys)),

@@ -4,9 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tenon.privacy.v1.personal_data_service_pb2_grpc import (
-    add_PersonalDataServiceServicer_to_server,
-)
 from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_notifications.clients import AuthPeople, ReportsRuns
@@ -14,21 +11,20 @@ from tenon_notifications.emails.postman import Postman, SmtpServer
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.service import EmailService
 from tenon_notifications.emails.tasks import job_types
-from tenon_notifications.personal_data.rpc import PersonalDataServicer
 from tenon_notifications.personal_data.service import PersonalDataService
 from tenon_notifications.settings import NotificationsSettings
 from tenon_notifications.subscriptions import subscriptions
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
+from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
 
 NAME = "notifications"
 
 
 def servicers(backbone: Backbone[NotificationsSettings]) -> Sequence[Registration]:
-    personal_data = PersonalDataServicer(PersonalDataService(backbone.database))
-    return [(add_PersonalDataServiceServicer_to_server, personal_data)]
+    return [personal_data(PersonalDataService(backbone.database).export)]
 
 
 @asynccontextmanager

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import reset_tzpath
 
-from tenon.privacy.v1.personal_data_service_pb2_grpc import (
-    add_PersonalDataServiceServicer_to_server,
-)
 from tenon.reports.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from tenon.reports.v1.event_service_pb2_grpc import add_EventServiceServicer_to_server
 from tenon.reports.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
@@ -25,7 +22,6 @@ from tenon_reports.files.tasks import FileTasks
 from tenon_reports.ingest.rpc import EventServicer
 from tenon_reports.ingest.service import IngestService
 from tenon_reports.personal_data import subscriptions
-from tenon_reports.personal_data.rpc import PersonalDataServicer
 from tenon_reports.personal_data.service import PersonalDataService
 from tenon_reports.queries.rpc import QueryServicer
 from tenon_reports.queries.service import QueryService
@@ -41,6 +37,7 @@ from tenon_reports.uploads.tasks import UploadTasks
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
+from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
 from tenon_storage.opening import open_storage
 from tenon_storage.storage import Storage
@@ -91,10 +88,7 @@ def servicers(backbone: Backbone[ReportsSettings]) -> Sequence[Registration]:
         (add_UploadServiceServicer_to_server, UploadServicer(own.uploads)),
         (add_QueryServiceServicer_to_server, QueryServicer(queries)),
         (add_RunServiceServicer_to_server, RunServicer(own.runs, public_url)),
-        (
-            add_PersonalDataServiceServicer_to_server,
-            PersonalDataServicer(PersonalDataService(backbone.database)),
-        ),
+        personal_data(PersonalDataService(backbone.database).export),
     ]
 
 

@@ -4,9 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tenon.privacy.v1.personal_data_service_pb2_grpc import (
-    add_PersonalDataServiceServicer_to_server,
-)
 from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
     add_AuditCheckpointServiceServicer_to_server,
 )
@@ -19,6 +16,7 @@ from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worke
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
+from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
 from tenon_storage.opening import open_storage
 from tenon_tenancy.audit_checkpoints.rpc import AuditCheckpointServicer
@@ -35,7 +33,6 @@ from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.rpc import OrganizationServicer
 from tenon_tenancy.organizations.service import OrganizationService
 from tenon_tenancy.personal_data import subscriptions as erasures
-from tenon_tenancy.personal_data.rpc import PersonalDataServicer
 from tenon_tenancy.personal_data.service import PersonalDataService
 from tenon_tenancy.personal_data.tasks import PersonalDataTasks
 from tenon_tenancy.settings import TenancySettings
@@ -54,10 +51,7 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
-        (
-            add_PersonalDataServiceServicer_to_server,
-            PersonalDataServicer(PersonalDataService(database, members)),
-        ),
+        personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
     ]
 

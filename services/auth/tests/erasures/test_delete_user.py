@@ -21,10 +21,11 @@ from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.privacy.v1.events_pb2 import PersonalDataErased
 from tenon.tenancy.v1.member_service_pb2 import ReleaseUserRequest
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
-from tenon_auth.app import APP, Accounts
+from tenon_auth.app import APP
 from tenon_auth.erasures.models import OTHERS, Erasure
 from tenon_auth.erasures.repository import ErasureRepository
 from tenon_auth.erasures.service import CARRY_OUT
+from tenon_auth.foundation import Accounts
 from tenon_core import clock
 from tenon_core.events import Event
 from tenon_core.ids import uuid7

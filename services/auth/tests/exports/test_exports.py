@@ -19,12 +19,13 @@ from tenon.auth.v1.export_service_pb2 import (
     StartExportRequest,
 )
 from tenon.auth.v1.export_service_pb2_grpc import ExportServiceStub
-from tenon_auth.app import APP, Accounts
+from tenon_auth.app import APP
 from tenon_auth.clients import EverybodysPersonalData
 from tenon_auth.exports import models as exports_models
 from tenon_auth.exports import service as service_module
 from tenon_auth.exports.models import EXPORTS_A_DAY, ExportState
 from tenon_auth.exports.repository import ExportRepository
+from tenon_auth.foundation import Accounts
 from tenon_auth.personal_data.models import SECRET, SECTIONS
 from tenon_auth.users.models import METADATA
 from tenon_core import clock

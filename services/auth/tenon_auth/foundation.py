@@ -1,0 +1,122 @@
+"""What auth's servers, its workers and the commands of its operators stand on."""
+
+from tenon_auth.clients import EverybodysPersonalData, TenancyMemberships
+from tenon_auth.devices.service import DeviceService
+from tenon_auth.erasures.service import ErasureService
+from tenon_auth.exports.service import ExportService
+from tenon_auth.links.service import LinkService
+from tenon_auth.links.tokens import LinkTokens
+from tenon_auth.passkeys.ceremonies import Ceremonies
+from tenon_auth.passkeys.challenges import Challenges
+from tenon_auth.passkeys.keys import Passkeys
+from tenon_auth.passwords.credentials import Credentials
+from tenon_auth.passwords.guesses import Allowance, GuessLimiter
+from tenon_auth.passwords.hashing import PasswordHasher
+from tenon_auth.recovery_codes.service import RecoveryCodeService
+from tenon_auth.second_factors.factors import SecondFactors
+from tenon_auth.second_steps.service import SecondStepService
+from tenon_auth.second_steps.tokens import StepTokens
+from tenon_auth.sessions.ending import SessionEnding
+from tenon_auth.sessions.live import LiveSessions
+from tenon_auth.sessions.service import SessionService
+from tenon_auth.settings import AuthSettings
+from tenon_auth.signing_keys.service import SigningKeyService
+from tenon_auth.totp.service import TotpService
+from tenon_auth.users.service import UserService
+from tenon_crypto.blind_index import BlindIndex
+from tenon_crypto.data_keys import DataKeys
+from tenon_crypto.fields import FieldCipher
+from tenon_crypto.opening import open_keyring
+from tenon_jobs import CeleryDoorbell, JobQueue
+from tenon_policy.tokens import KeySet, TokenVerifier
+from tenon_rpc.backbone import Backbone
+
+NAME = "auth"
+GUESSES_SECONDS = 900
+
+
+class Accounts:
+    """What the servers and the workers both stand on."""
+
+    def __init__(self, backbone: Backbone[AuthSettings]) -> None:
+        settings, database = backbone.settings, backbone.database
+        self.keyring = open_keyring(settings.keyring_url)
+        self.cipher = FieldCipher(DataKeys(NAME, self.keyring))
+        self.links = LinkService(
+            database, LinkTokens(BlindIndex(self.keyring, NAME, "links", "token"))
+        )
+        addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
+        self.users = UserService(database, self.cipher, addresses, self.links)
+        self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+        self.erasures = ErasureService(
+            database,
+            self.cipher,
+            self.queue,
+            self.users,
+            self.links,
+            SessionEnding(self.cipher, backbone.grant_changes),
+            TenancyMemberships(backbone.channels["tenancy"]),
+        )
+        personal_data = EverybodysPersonalData(backbone.channels)
+        self.exports = ExportService(database, self.cipher, self.queue, personal_data)
+
+
+class Factors:
+    """Second factors, and the log-ins that wait for one."""
+
+    def __init__(self, backbone: Backbone[AuthSettings], accounts: Accounts) -> None:
+        keyring, cipher = accounts.keyring, accounts.cipher
+        self.devices = DeviceService(backbone.database)
+        self.second_steps = SecondStepService(
+            backbone.database,
+            StepTokens(BlindIndex(keyring, NAME, "second_steps", "token")),
+            self.devices,
+        )
+        self.totp = TotpService(cipher)
+        self.recovery_codes = RecoveryCodeService(
+            BlindIndex(keyring, NAME, "recovery_codes", "code_hash")
+        )
+        challenges = Challenges(BlindIndex(keyring, NAME, "spent_challenges", "challenge"))
+        ceremonies = Ceremonies(backbone.settings.public_url)
+        self.passkeys = Passkeys(cipher, challenges, ceremonies)
+        self.live_sessions = LiveSessions(cipher)
+        self.all = SecondFactors(
+            self.totp, self.passkeys, self.recovery_codes, self.second_steps, self.live_sessions
+        )
+
+
+class LogIns:
+    """What servers, and operators beside them, stand on."""
+
+    def __init__(self, backbone: Backbone[AuthSettings], accounts: Accounts) -> None:
+        settings, database = backbone.settings, backbone.database
+        self.signing_keys = SigningKeyService(settings.signing_keys_directory)
+        self.factors = Factors(backbone, accounts)
+        self.devices = self.factors.devices
+        self.guesses = GuessLimiter(
+            backbone.redis,
+            BlindIndex(accounts.keyring, NAME, "guesses", "network"),
+            account=Allowance(settings.guesses_per_account, GUESSES_SECONDS),
+            network=Allowance(settings.guesses_per_network, GUESSES_SECONDS),
+        )
+        self.credentials = Credentials(
+            database,
+            accounts.users,
+            accounts.links,
+            self.devices,
+            self.factors.second_steps,
+            PasswordHasher(settings.bcrypt_cost),
+            self.guesses,
+        )
+        self.sessions = SessionService(
+            database,
+            accounts.cipher,
+            accounts.users,
+            self.credentials,
+            self.devices,
+            self.factors.all,
+            self.signing_keys,
+            TokenVerifier(KeySet(self.signing_keys.public_keys)),
+            backbone.grant_changes,
+            settings.session_life,
+        )
