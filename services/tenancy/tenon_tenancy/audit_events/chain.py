@@ -10,6 +10,7 @@ database keeps. Whoever has the lines can repeat that without Tenon.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
@@ -27,6 +28,13 @@ def chained(
     for position, access in enumerate(accesses, start=last + 1):
         previous = line_hash(previous, owner, position, access)
         yield AuditEvent(position, access, previous)
+
+
+def rechained(owner: str, previous: bytes, lines: Iterable[AuditEvent]) -> Iterator[AuditEvent]:
+    """Give lines that are there their hashes, of which the first follows one with this hash."""
+    for line in lines:
+        previous = line_hash(previous, owner, line.position, line.access)
+        yield replace(line, hash=previous)
 
 
 def line_hash(previous: bytes, owner: str, position: int, access: Access) -> bytes:
