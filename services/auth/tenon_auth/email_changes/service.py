@@ -1,6 +1,5 @@
 import dataclasses
 import secrets
-from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from tenon_auth.devices.service import DeviceService
 from tenon_auth.email_changes.models import RESERVED_LONGER, EmailChange
 from tenon_auth.email_changes.repository import EmailChangeRepository
 from tenon_auth.errors import (
-    InvalidCredentials,
     InvalidEmail,
     LinkNotFound,
     LinkSpent,
@@ -137,8 +135,7 @@ class EmailChangeService:
             await self._links.lock(tx, user_id)
             await holding.lock(tx, user_id)  # no log-in is under way from here on
             await self._links.use(tx, link, UNDO)
-            with suppress(InvalidCredentials):  # there may be none
-                await self._credentials.replace(tx, user_id, unknown_password)
+            await self._credentials.replace(tx, user_id, unknown_password)
             await self._use_up_links(tx, user_id)
             undone = await self._restore(tx, user_id, link.link_id)
             since = undone.create_time - STOLEN_BEFORE
