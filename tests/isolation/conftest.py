@@ -11,13 +11,15 @@ import psycopg
 import pytest
 from aiohttp import ClientSession, DummyCookieJar
 
-from tenon_policy.policies import Access
-from tenon_testing.callers import Callers
+from tenon_policy.policies import Access, Role
+from tenon_testing.callers import Callers, Tenant
 from tenon_testing.system import SERVICES, System
 from tenon_testing.waiting import eventually
 from tests.isolation.contract import rpcs
 from tests.isolation.doors import Door, gateway_doors, service_doors
+from tests.isolation.matrix import Tokens, log_out
 from tests.isolation.samples import request_of
+from tests.isolation.standing import STANDINGS, KeyStanding, Session, Standing
 from tests.isolation.worlds import Registry, World
 
 LISTED = "page of "
@@ -127,3 +129,27 @@ async def victim(registry: Registry, new_world: NewWorld) -> World:
 async def own(new_world: NewWorld) -> World:
     """The attacker's own organization."""
     return await new_world()
+
+
+@pytest.fixture(scope="session")
+async def organization(callers: Callers) -> Tenant:
+    return await callers.tenant()
+
+
+@pytest.fixture(scope="session")
+async def tokens(
+    organization: Tenant,
+    registry: Registry,
+    callers: Callers,
+    channels: Mapping[str, grpc.aio.Channel],
+) -> Tokens:
+    """Somebody of each standing in the organization."""
+    found: dict[Standing | KeyStanding, str | None] = {}
+    for standing in STANDINGS:
+        caller = await callers.user()
+        if standing.role is not Role.NONE:
+            await registry.join(organization.org_id, standing.role, caller)
+        if standing.session is Session.ENDED:
+            await log_out(channels, caller)
+        found[standing] = caller.access_token if standing.session is not Session.NONE else None
+    return found

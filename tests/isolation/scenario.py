@@ -2,31 +2,16 @@
 a tenant's is run.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 from uuid import UUID
 
-import grpc
-import psycopg
 import pytest
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.auth.tests.api_keys.keys_client import KeysClient
-from services.reports.tests.reports_client import ReportsClient, event
 from tenon.auth.v1.events_pb2 import UserErased
 from tenon.auth.v1.session_service_pb2 import CheckSessionsRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
-from tenon.reports.v1.dataset_service_pb2 import (
-    DeleteDatasetRequest,
-    GetDatasetRequest,
-    ListDatasetsRequest,
-    UpdateDatasetRequest,
-)
-from tenon.reports.v1.run_pb2 import Run
-from tenon.reports.v1.run_service_pb2 import CancelRunRequest, ListRunsRequest
 from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
     CreateAuditCheckpointRequest,
     ListAuditCheckpointsRequest,
@@ -50,7 +35,6 @@ from tenon.tenancy.v1.organization_service_pb2 import (
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon.tenancy.v1.role_pb2 import ROLE_ADMIN, ROLE_VIEWER
 from tenon_core.ids import uuid7
-from tenon_jobs import Worker
 from tenon_policy.policies import Role
 from tenon_reports import app as reports_app
 from tenon_reports.personal_data import service as reports_personal_data
@@ -62,80 +46,19 @@ from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.personal_data import service as tenancy_personal_data
-from tenon_testing.callers import Callers, Tenant
-from tenon_testing.system import System
-from tenon_testing.waiting import eventually
+from tenon_testing.callers import Tenant
+from tests.isolation.scenario_reports import use_reports
 from tests.isolation.shadows import pair
+from tests.isolation.stage import PAGE, Stage, pages
 from tests.isolation.worlds import Registry
-
-PAGE = 1
-
-
-@dataclass
-class Stage:
-    """Auth, tenancy and reports in this process, servers and workers, in front of one database."""
-
-    system: System
-    callers: Callers
-    admin: psycopg.AsyncConnection
-    auth: grpc.aio.Channel
-    tenancy: grpc.aio.Channel
-    reports: grpc.aio.Channel
-    workers: list[Worker] = field(default_factory=list)
-
-    async def working(self, stack: AsyncExitStack) -> None:
-        """Let the workers work until the stack is left."""
-        self.workers.clear()
-        reports = reports_app.worker(
-            self.system.settings(reports_app.APP, process="reports-worker")
-        )
-        tenancy = tenancy_app.worker(
-            self.system.settings(tenancy_app.APP, process="tenancy-worker")
-        )
-        for opened in (reports, tenancy):
-            worker = await stack.enter_async_context(opened)
-            await stack.enter_async_context(worker.running())
-            self.workers.append(worker)
-
-    async def until(self, condition: Callable[[], Awaitable[object]]) -> None:
-        """Wait for what a worker does, and let it look for work meanwhile."""
-
-        async def looked() -> object:
-            for worker in self.workers:
-                worker.wake()
-            return await condition()
-
-        await eventually(looked, within=60)
-
-    async def scalar(self, query: str, *parameters: object) -> Any:
-        found = await (await self.admin.execute(query.encode(), parameters)).fetchone()
-        return found[0] if found else None
 
 
 async def use_everything(stage: Stage) -> None:
     """Found an organization with a shadow, and use it for all that there is."""
     tenant = await _founded(stage)
-    client = ReportsClient(stage.reports, tenant)
-    dataset = await _fill(client)
-    upload = await client.upload(dataset, b"time,color,size\n2026-01-01,red,1\n,x,y\n")
-    colorless = await client.upload(dataset, b"time,size\n2026-01-02,2\n")
-    runs = [await client.start_run(events={"dataset_id": dataset}) for _ in range(4)]
-    await _look_at_runs(client)
-    await _cancel(stage, client, runs[2:])
+    await use_reports(stage, tenant)
     async with AsyncExitStack() as stack:
         await stage.working(stack)
-        await stage.until(lambda: _ended(client, runs))
-        await stage.until(lambda: _loaded(client, upload.id))
-        await stage.until(lambda: _loaded(client, colorless.id))
-        await client.rejected(upload.id)
-        await client.link(runs[0].id)
-        await _expire(stage, client, runs[0].id)
-    await _delete_with_a_run(stage, client, dataset)
-    await _meet_what_is_deleted(stage, client, dataset, runs[0].id, upload.id)
-    async with AsyncExitStack() as stack:
-        await stage.working(stack)
-        gone = "SELECT NOT EXISTS (SELECT FROM reports.datasets WHERE id = %s AND org_id = %s)"
-        await stage.until(lambda: stage.scalar(gone, dataset, client.org_id))
         await _use_the_log(stage, tenant)
         await _export_the_owner(stage, tenant)
         await _erase_a_member(stage, tenant)
@@ -155,100 +78,8 @@ async def _founded(stage: Stage) -> Tenant:
     await organizations.GetOrganization(
         GetOrganizationRequest(org_id=str(tenant.org_id)), metadata=tenant.metadata
     )
-    await _pages(organizations.ListOrganizations, ListOrganizationsRequest, tenant)
+    await pages(organizations.ListOrganizations, ListOrganizationsRequest, tenant)
     return tenant
-
-
-async def _pages(method: Any, request: Any, tenant: Tenant, **fields: Any) -> None:
-    """List two pages."""
-    page = await method(request(page_size=PAGE, **fields), metadata=tenant.metadata)
-    assert page.next_page_token
-    after = request(page_size=PAGE, page_token=page.next_page_token, **fields)
-    await method(after, metadata=tenant.metadata)
-
-
-async def _fill(client: ReportsClient) -> str:
-    """Make datasets, change one, and give it events, some of them twice."""
-    await client.create_dataset()
-    dataset = (await client.create_dataset()).id
-    named = {"org_id": client.org_id, "dataset_id": dataset}
-    metadata = client.tenant.metadata
-    await client.datasets.GetDataset(GetDatasetRequest(**named), metadata=metadata)
-    change = UpdateDatasetRequest(
-        org_id=client.org_id,
-        dataset_id=dataset,
-        name="Renamed",
-        update_mask=FieldMask(paths=["name"]),
-    )
-    await client.datasets.UpdateDataset(change, metadata=metadata)
-    await _pages(
-        client.datasets.ListDatasets, ListDatasetsRequest, client.tenant, org_id=client.org_id
-    )
-    await client.ingest(dataset, event("1", dimensions={"color": "red"}, measures={"size": 1}))
-    await client.ingest(dataset, event("1", dimensions={"color": "red"}, measures={"size": 1}))
-    await client.rows(dataset, dimensions=["color"])
-    return dataset
-
-
-async def _look_at_runs(client: ReportsClient) -> None:
-    await _pages(client.runs.ListRuns, ListRunsRequest, client.tenant, org_id=client.org_id)
-
-
-async def _cancel(stage: Stage, client: ReportsClient, runs: Sequence[Run]) -> None:
-    """Cancel a run that waits, and one that is being written."""
-    await _be_written(stage, client, runs[1])
-    for run in runs:
-        request = CancelRunRequest(org_id=client.org_id, run_id=run.id)
-        await client.runs.CancelRun(request, metadata=client.tenant.metadata)
-
-
-async def _ended(client: ReportsClient, runs: Sequence[Run]) -> bool:
-    states = {(await client.get_run(run.id)).state for run in runs}
-    return states == {Run.STATE_SUCCEEDED, Run.STATE_CANCELLED}
-
-
-async def _loaded(client: ReportsClient, upload_id: str) -> bool:
-    return (await client.get_upload(upload_id)).finish_time.seconds > 0
-
-
-async def _expire(stage: Stage, client: ReportsClient, run_id: str) -> None:
-    due = "UPDATE reports.jobs SET run_at = now() WHERE type = 'runs.expire' AND org_id = %s"
-    await stage.admin.execute(due.encode(), [client.org_id])
-
-    async def expired() -> bool:
-        return (await client.get_run(run_id)).state == Run.STATE_EXPIRED
-
-    await stage.until(expired)
-
-
-async def _delete_with_a_run(stage: Stage, client: ReportsClient, dataset: str) -> None:
-    """Delete a dataset while a run of it is being written."""
-    run = await client.start_run(events={"dataset_id": dataset})
-    await _be_written(stage, client, run)
-    request = DeleteDatasetRequest(org_id=client.org_id, dataset_id=dataset)
-    await client.datasets.DeleteDataset(request, metadata=client.tenant.metadata)
-
-
-async def _be_written(stage: Stage, client: ReportsClient, run: Run) -> None:
-    """Say that a worker is at this run."""
-    writing = "UPDATE reports.runs SET state = 'running' WHERE id = %s AND org_id = %s"
-    await stage.admin.execute(writing.encode(), [run.id, client.org_id])
-
-
-async def _meet_what_is_deleted(
-    stage: Stage, client: ReportsClient, dataset: str, run: str, upload: str
-) -> None:
-    """Ask for what went with its dataset, while the shadow's dataset is not deleted."""
-    revive = "UPDATE reports.datasets SET delete_time = NULL WHERE id = %s AND org_id <> %s"
-    await stage.admin.execute(revive.encode(), [dataset, client.org_id])
-    for asked in (client.get_run(run), client.get_upload(upload)):
-        with pytest.raises(PeerError):
-            await asked
-    request = ListRunsRequest(org_id=client.org_id)
-    listed = await client.runs.ListRuns(request, metadata=client.tenant.metadata)
-    assert not listed.items
-    follow = "UPDATE reports.datasets SET name = name WHERE id = %s AND org_id = %s"
-    await stage.admin.execute(follow.encode(), [dataset, client.org_id])
 
 
 async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
@@ -263,7 +94,7 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
     await stage.until(lambda: stage.scalar(moved))
     log = AuditEventServiceStub(stage.tenancy)
     org_id = str(tenant.org_id)
-    await _pages(log.ListAuditEvents, ListAuditEventsRequest, tenant, org_id=org_id)
+    await pages(log.ListAuditEvents, ListAuditEventsRequest, tenant, org_id=org_id)
     unchained = (
         "UPDATE tenancy.audit_heads SET hashed = 0, hash = decode(repeat('00', 32), 'hex')"
         " WHERE org_id = %s"
@@ -277,7 +108,7 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
         position = reply.checkpoint.position
         await stage.until(partial(stage.scalar, grown, position, tenant.org_id))
     listed = ListAuditCheckpointsRequest
-    await _pages(checkpoints.ListAuditCheckpoints, listed, tenant, org_id=org_id)
+    await pages(checkpoints.ListAuditCheckpoints, listed, tenant, org_id=org_id)
     await _verify_the_log(stage, tenant)
 
 
@@ -325,7 +156,7 @@ async def _use_members(stage: Stage, tenant: Tenant) -> None:
     registry = Registry(stage.system, stage.callers, stage.admin)
     member = await registry.join(tenant.org_id, Role.MEMBER)
     named = {"org_id": org_id, "user_id": str(member.user_id)}
-    await _pages(members.ListMembers, ListMembersRequest, tenant, org_id=org_id)
+    await pages(members.ListMembers, ListMembersRequest, tenant, org_id=org_id)
     await members.CheckMemberships(CheckMembershipsRequest(keys=[MembershipKey(**named)]))
     await members.UpdateMember(
         UpdateMemberRequest(**named, role=ROLE_ADMIN), metadata=tenant.metadata

@@ -17,7 +17,7 @@ from tenon_testing.callers import Callers, Tenant
 from tenon_testing.system import System
 from tests.isolation.contract import rpcs
 from tests.isolation.doors import Door, gateway_doors, service_doors
-from tests.isolation.test_matrix import gateway_here, request_about
+from tests.isolation.matrix import gateway_here, request_about
 
 GUARDED = [rpc for rpc in rpcs() if rpc.policy.recent_auth]
 REFUSED = "recent_auth_required"

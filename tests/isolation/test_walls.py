@@ -27,8 +27,9 @@ from tests.isolation.contract import rpcs
 from tests.isolation.doors import ServiceDoor
 from tests.isolation.predicates import SCHEMAS
 from tests.isolation.probes import Findings, Prober, Site, stripped
-from tests.isolation.scenario import Stage, use_everything
+from tests.isolation.scenario import use_everything
 from tests.isolation.shadows import cast_shadows, take_the_third_wall_down
+from tests.isolation.stage import Stage
 from tests.isolation.worlds import World
 
 ROOT = Path(__file__).parents[2]
