@@ -112,9 +112,9 @@ def fleet(own_servers: Servers) -> Iterator[Fleet]:
     system.choose("gateway", public_url=fleet.url)
     for process in (*SERVICES, "gateway"):
         system.choose(process, notice_seconds=str(NOTICE_SECONDS))
+    system.start_all()
     for service in SERVICES:
         fleet.running[service, "serve"] = system.start(service)
-    for service in SERVICES:
         fleet.running[service, "worker"] = system.start(service, "worker")
     fleet.running["gateway", "serve"] = system.start("gateway")
     yield fleet

@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -123,16 +124,16 @@ class System:
         return process
 
     def start_all(self) -> None:
-        """Run everything: services, workers and the gateway."""
-        for service in SERVICES:
-            self.start(service)
-        for service in SERVICES:
-            self.start(service, "worker")
-        self.start("gateway")
+        """Run everything: the services at once, then their workers and the gateway."""
+        self._open_servers()
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(self.start, SERVICES))
+            others = [*((service, "worker") for service in SERVICES), ("gateway", "serve")]
+            list(threads.map(lambda process: self.start(*process), others))
 
     def stop(self) -> None:
-        for process in [*self._replicas, *reversed(self._processes.values())]:
-            process.stop()
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(ServiceProcess.stop, [*self._replicas, *self._processes.values()]))
         for proxy in self._proxies.values():
             proxy.close()
 
@@ -182,6 +183,11 @@ class System:
         add_pem_key(self.directory / "keys", key)
         add_pem_key(self.directory / "checkpoint-keys", Ed25519PrivateKey.generate())
         provision(self.servers.postgres.url(), self.database, self._passwords)
+
+    def _open_servers(self) -> None:
+        """Have everything there that processes share, so that they may start at the same time."""
+        self._targets()
+        self.servers.certificates.issue("gateway")
 
     def _targets(self) -> dict[str, int]:
         servers = self.servers
