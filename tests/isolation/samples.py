@@ -37,6 +37,7 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "IdentityService.ConnectIdentity": [{"provider": NOBODY}],
     "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
     "OrganizationService.CreateOrganization": [{"name": NEW}],
+    "OrganizationService.UpdateOrganization": [{"name": NEW, "update_mask": "name"}],
     "LogInService.ConfirmSession": [{"password": PASSWORD}],
     "PasskeyService.AddPasskey": [{"name": NEW}],
     "PasskeyService.RenamePasskey": [{"name": NEW}],

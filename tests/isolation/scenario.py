@@ -31,6 +31,7 @@ from tenon.tenancy.v1.organization_service_pb2 import (
     CreateOrganizationRequest,
     GetOrganizationRequest,
     ListOrganizationsRequest,
+    UpdateOrganizationRequest,
 )
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon.tenancy.v1.role_pb2 import ROLE_ADMIN, ROLE_VIEWER
@@ -64,6 +65,7 @@ async def use_everything(stage: Stage) -> None:
         await _erase_a_member(stage, tenant)
     await _use_keys(stage, tenant)
     await _use_members(stage, tenant)
+    await _rename(stage, tenant)
 
 
 async def _founded(stage: Stage) -> Tenant:
@@ -80,6 +82,13 @@ async def _founded(stage: Stage) -> Tenant:
     )
     await pages(organizations.ListOrganizations, ListOrganizationsRequest, tenant)
     return tenant
+
+
+async def _rename(stage: Stage, tenant: Tenant) -> None:
+    renamed = UpdateOrganizationRequest(org_id=str(tenant.org_id), name="Emca", slug=f"s-{uuid7()}")
+    renamed.update_mask.paths[:] = ["name", "slug"]
+    organizations = OrganizationServiceStub(stage.tenancy)
+    await organizations.UpdateOrganization(renamed, metadata=tenant.metadata)
 
 
 async def _use_the_log(stage: Stage, tenant: Tenant) -> None:

@@ -13,6 +13,7 @@ from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServi
 from tenon_core import logging
 from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
+from tenon_policy.tags import Tags
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -44,7 +45,7 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     database = backbone.database
     directory = AuthDirectory(backbone.channels["auth"])
     members = MemberService(database, backbone.grant_changes, directory)
-    organizations = OrganizationService(database, members)
+    organizations = OrganizationService(database, members, Tags(backbone.redis))
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
     return [

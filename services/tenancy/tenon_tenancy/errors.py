@@ -10,6 +10,13 @@ class SlugTaken(TenonError):
     reason = "slug_taken"
 
 
+class TooManySlugs(TenonError):
+    """An organization keeps ten slugs that it had before, and no more. Take one of them back."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "too_many_slugs"
+
+
 class MemberNotFound(TenonError):
     """There is no such member."""
 

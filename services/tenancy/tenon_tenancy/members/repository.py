@@ -61,6 +61,10 @@ class MemberRepository:
             delete(memberships).where(self._of_org, memberships.c.user_id == user_id)
         )
 
+    async def user_ids(self) -> Sequence[UUID]:
+        rows = await self._tx.rows(select(memberships.c.user_id).where(self._of_org))
+        return [row.user_id for row in rows]
+
     async def page(self, limit: int, after: TimeAndId | None) -> Sequence[Member]:
         """Return the members, oldest first."""
         order = (memberships.c.create_time, memberships.c.user_id)

@@ -111,17 +111,27 @@ class MemberService:
             roles = await find_roles(tx, [key for key in keys if key])
         return [roles.get(key, Role.NONE) if key else Role.NONE for key in keys]
 
-    async def _lock(self, tx: Transaction, call: Call, user_id: UUID | None, role: Role) -> Member:
-        """Return the member who is to get this role, once the caller may give it.
+    async def lock(self, tx: Transaction, call: Call) -> Role:
+        """Keep everybody else from changing the organization until the commit, and return the
+        caller's own role; NotFound, RoleTooLow.
 
-        The caller's own role is read anew under the lock: two owners who lower each other at
-        once do not both succeed.
+        It is read anew under the lock: two owners who lower each other at once do not both succeed.
         """
         members = MemberRepository(tx, call.org)
         await members.lock()
         caller = await members.find(call.user)
         own = caller.role if caller else Role.NONE
         require_role(call.policy, own)
+        return own
+
+    async def user_ids(self, tx: Transaction, org_id: UUID) -> Sequence[UUID]:
+        """Return who belongs to an organization; nobody joins while it is locked."""
+        return await MemberRepository(tx, org_id).user_ids()
+
+    async def _lock(self, tx: Transaction, call: Call, user_id: UUID | None, role: Role) -> Member:
+        """Return the member who is to get this role, once the caller may give it."""
+        members = MemberRepository(tx, call.org)
+        own = await self.lock(tx, call)
         member = await members.find(user_id) if user_id else None
         if member is None:
             raise MemberNotFound

@@ -18,12 +18,14 @@ organizations = Table(
     info=TENANT,
 )
 
-# A slug is unique over all tenants, so it is global: names for the public, and ids.
+# A slug is unique over all tenants, so it is global: names for the public, and ids. It is that of
+# an organization, or one that it had before.
 slugs = Table(
     "slugs",
     METADATA,
     Column("slug", Text, primary_key=True),
-    Column("org_id", Uuid, nullable=False, unique=True),
+    Column("org_id", Uuid, unique=True),
+    Column("former_org_id", Uuid),
     info=GLOBAL,
 )
 

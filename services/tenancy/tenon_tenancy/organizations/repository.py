@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, insert, select, tuple_
+from sqlalchemy import Row, Select, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 
 from tenon_core.errors import NotFound
@@ -34,6 +34,34 @@ class OrganizationRepository:
             .returning(slugs.c.slug)
         )
         return claimed is not None
+
+    async def rename(self, org_id: UUID, name: str) -> None:
+        await self._tx.execute(
+            update(organizations).where(organizations.c.id == org_id).values(name=name)
+        )
+
+    async def reserve_slug(self, org_id: UUID, slug: str) -> bool:
+        """Keep a slug for an organization; False if it is, or was, another's."""
+        await self._tx.execute(
+            postgresql.insert(slugs)
+            .values(slug=slug, former_org_id=org_id)
+            .on_conflict_do_nothing()
+        )
+        owner = func.coalesce(slugs.c.org_id, slugs.c.former_org_id)
+        return bool(await self._tx.scalar(select(owner == org_id).where(slugs.c.slug == slug)))
+
+    async def set_slug(self, org_id: UUID, slug: str) -> None:
+        """Make a slug that is kept for an organization its present one."""
+        await self._tx.execute(
+            update(slugs).where(slugs.c.org_id == org_id).values(org_id=None, former_org_id=org_id)
+        )
+        await self._tx.execute(
+            update(slugs).where(slugs.c.slug == slug).values(org_id=org_id, former_org_id=None)
+        )
+
+    async def count_former_slugs(self, org_id: UUID) -> int:
+        count = select(func.count()).where(slugs.c.former_org_id == org_id)
+        return int(await self._tx.scalar(count))
 
     async def get(self, org_id: UUID, role: Role) -> Organization:
         """Return an organization as somebody of this role sees it; NotFound."""

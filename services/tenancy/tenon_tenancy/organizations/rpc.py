@@ -6,6 +6,8 @@ from tenon.tenancy.v1.organization_service_pb2 import (
     GetOrganizationResponse,
     ListOrganizationsRequest,
     ListOrganizationsResponse,
+    UpdateOrganizationRequest,
+    UpdateOrganizationResponse,
 )
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceServicer
 from tenon_rpc.guard import current_call
@@ -37,6 +39,14 @@ class OrganizationServicer(OrganizationServiceServicer):
     ) -> GetOrganizationResponse:
         organization = await self._organizations.get(current_call())
         return GetOrganizationResponse(organization=_packed(organization))
+
+    async def UpdateOrganization(
+        self, request: UpdateOrganizationRequest, context: object
+    ) -> UpdateOrganizationResponse:
+        given = {"name": request.name, "slug": request.slug}
+        changes = {path: given.get(path, "") for path in request.update_mask.paths}
+        organization = await self._organizations.update(current_call(), changes)
+        return UpdateOrganizationResponse(organization=_packed(organization))
 
 
 def _packed(organization: Organization) -> organization_pb2.Organization:

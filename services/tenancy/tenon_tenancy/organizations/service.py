@@ -1,27 +1,33 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 from tenon_core import clock
-from tenon_core.errors import InvalidArgument
+from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_time_and_id
 from tenon_policy.call import Call
 from tenon_policy.policies import Role
+from tenon_policy.tags import Tags
 from tenon_tenancy import events
-from tenon_tenancy.errors import SlugTaken
+from tenon_tenancy.errors import SlugTaken, TooManySlugs
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.models import Organization
 from tenon_tenancy.organizations.names import name_problems, slug_problems, slugs_for
 from tenon_tenancy.organizations.repository import OrganizationRepository
 
+CHANGEABLE = frozenset({"name", "slug"})
+MAX_FORMER_SLUGS = 10
+
 
 class OrganizationService:
     """Organizations."""
 
-    def __init__(self, database: Database, members: MemberService) -> None:
+    def __init__(self, database: Database, members: MemberService, tags: Tags) -> None:
         self._database = database
         self._members = members
+        self._tags = tags
 
     async def create(self, call: Call, name: str, slug: str) -> Organization:
         """Make an organization with the caller as its owner; without a slug, one is made from
@@ -54,6 +60,49 @@ class OrganizationService:
         """Return the organization of the call, also to an API key, which is no member."""
         async with self._database.tenant(call.org) as tx:
             return await OrganizationRepository(tx).get(call.org, call.role)
+
+    async def update(self, call: Call, changes: Mapping[str, str]) -> Organization:
+        """Change the named fields; SlugTaken, TooManySlugs, InvalidArgument.
+
+        The lists of all members show it, so none of them is answered from a cache meanwhile.
+        """
+        changes = _valid(changes)
+        async with AsyncExitStack() as written, self._database.tenant(call.org) as tx:
+            role = await self._members.lock(tx, call)
+            organizations = OrganizationRepository(tx)
+            if "name" in changes:
+                await organizations.rename(call.org, changes["name"])
+            if "slug" in changes:
+                await _replace_slug(organizations, call.org, changes["slug"])
+            await tx.publish(call.access(f"organizations/{call.org}"))
+            people = await self._members.user_ids(tx, call.org)
+            tags = [f"users/{user_id}" for user_id in people]
+            await written.enter_async_context(self._tags.written(tags))
+            return await organizations.get(call.org, role)
+
+
+def _valid(changes: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the changes as they are stored; InvalidArgument."""
+    if unknown := sorted(changes.keys() - CHANGEABLE):
+        message = f"{unknown[0]} cannot be changed"
+        raise InvalidArgument(fields=[FieldError("/update_mask", message)])
+    valid = {field: value.strip() for field, value in changes.items()}
+    problems = [
+        *(name_problems(valid["name"]) if "name" in valid else ()),
+        *(slug_problems(valid["slug"]) if "slug" in valid else ()),
+    ]
+    if problems:
+        raise InvalidArgument(fields=problems)
+    return valid
+
+
+async def _replace_slug(organizations: OrganizationRepository, org_id: UUID, slug: str) -> None:
+    """Give an organization another slug; the one before stays its own."""
+    if not await organizations.reserve_slug(org_id, slug):
+        raise SlugTaken
+    await organizations.set_slug(org_id, slug)
+    if await organizations.count_former_slugs(org_id) > MAX_FORMER_SLUGS:
+        raise TooManySlugs
 
 
 async def _claim(organizations: OrganizationRepository, org_id: UUID, slugs: Iterable[str]) -> str:
