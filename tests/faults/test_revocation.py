@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from redis.asyncio import Redis
 
+from services.tenancy.tests.policies.policies_client import ADDRESS, PoliciesClient
 from tenon.auth.v1.api_key_service_pb2 import RevokeApiKeyRequest
 from tenon.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
 from tenon.auth.v1.session_service_pb2 import LogOutRequest
@@ -31,7 +32,13 @@ WATCHED_SECONDS = 2.0
 ROUNDS = 5
 DYING = "tests.faults.dying_service"
 
-OWNERS = {"log-out": "auth", "removal": "tenancy", "lowering": "tenancy", "key": "auth"}
+OWNERS = {
+    "log-out": "auth",
+    "removal": "tenancy",
+    "lowering": "tenancy",
+    "key": "auth",
+    "policy": "tenancy",
+}
 FAULTS = ("plain", "flushed", "restarted", "crashed")
 QUICK = [
     ("log-out", "plain"),
@@ -41,6 +48,7 @@ QUICK = [
     ("lowering", "plain"),
     ("key", "flushed"),
     ("key", "crashed"),
+    ("policy", "crashed"),
 ]
 ALL = [(revocation, fault) for revocation in OWNERS for fault in FAULTS]
 
@@ -96,6 +104,8 @@ async def revoke(channel: grpc.aio.Channel, kind: str, tenant: Tenant, caller: C
         case "key":
             gone = RevokeApiKeyRequest(org_id=org_id, key_id=user_id)
             await ApiKeyServiceStub(channel).RevokeApiKey(gone, metadata=owner)
+        case "policy":
+            await PoliciesClient(channel, tenant).update(allowed_networks=[ADDRESS])
 
 
 async def revoke_and(rig: Rig, fault: str, kind: str, tenant: Tenant, caller: Caller) -> None:
@@ -132,7 +142,7 @@ def doors_for(doors: Doors, kind: str, tenant: Tenant, caller: Caller) -> dict[s
     match kind:
         case "log-out":
             return doors.reading(caller, tenant.org_id) | doors.in_session(caller)
-        case "removal" | "key":
+        case "removal" | "key" | "policy":
             return doors.reading(caller, tenant.org_id)
     return doors.writing(caller, tenant.org_id)
 
@@ -180,7 +190,7 @@ async def test_whatever_is_revoked_stays_revoked(
         await check(rig, doors, people, kind, fault)
 
 
-@pytest.mark.parametrize("kind", ["log-out", "removal", "key"])
+@pytest.mark.parametrize("kind", ["log-out", "removal", "key", "policy"])
 async def test_without_a_mark_a_crash_leaves_it_granted(
     rig: Rig, doors: Doors, people: Callers, kind: str
 ) -> None:

@@ -58,14 +58,17 @@ class Door(Protocol):
 
 @dataclass(frozen=True)
 class ServiceDoor:
-    """The service itself, over mTLS with the gateway's certificate."""
+    """The service itself, over mTLS with the gateway's certificate, for a client at `address`."""
 
     name: str
     rpc: Rpc
     channel: grpc.aio.Channel
+    address: str = ""
 
     async def send(self, token: str | None, message: Message) -> Reply:
-        metadata = Metadata(("authorization", f"Bearer {token}")) if token else None
+        metadata = Metadata(("x-tenon-client-address", self.address))
+        if token:
+            metadata.add("authorization", f"Bearer {token}")
         try:
             return Reply("", await self._call(message, metadata))
         except TenonError as error:
@@ -73,7 +76,7 @@ class ServiceDoor:
             told = (error.code.name, error.reason, error.detail, fields, error.retry_after)
             return Reply(error.reason, repr(told))
 
-    async def _call(self, message: Message, metadata: Metadata | None) -> str:
+    async def _call(self, message: Message, metadata: Metadata) -> str:
         method, channel = self.rpc.method, self.channel
         coding = {
             "request_serializer": lambda request: request.SerializeToString(),

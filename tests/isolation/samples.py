@@ -38,6 +38,7 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
     "OrganizationService.CreateOrganization": [{"name": NEW}],
     "OrganizationService.UpdateOrganization": [{"name": NEW, "update_mask": "name"}],
+    "PolicyService.UpdatePolicies": [{"session_hours": 8, "update_mask": "sessionHours"}],
     "LogInService.ConfirmSession": [{"password": PASSWORD}],
     "PasskeyService.AddPasskey": [{"name": NEW}],
     "PasskeyService.RenamePasskey": [{"name": NEW}],

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from services.auth.tests.api_keys.keys_client import KeysClient
+from services.tenancy.tests.policies.policies_client import PoliciesClient
 from tenon.auth.v1.events_pb2 import UserErased
 from tenon.auth.v1.session_service_pb2 import CheckSessionsRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
@@ -65,7 +66,7 @@ async def use_everything(stage: Stage) -> None:
         await _erase_a_member(stage, tenant)
     await _use_keys(stage, tenant)
     await _use_members(stage, tenant)
-    await _rename(stage, tenant)
+    await _use_policies(stage, tenant)
 
 
 async def _founded(stage: Stage) -> Tenant:
@@ -84,11 +85,16 @@ async def _founded(stage: Stage) -> Tenant:
     return tenant
 
 
-async def _rename(stage: Stage, tenant: Tenant) -> None:
+async def _use_policies(stage: Stage, tenant: Tenant) -> None:
+    """Rename the organization, and change what it demands."""
     renamed = UpdateOrganizationRequest(org_id=str(tenant.org_id), name="Emca", slug=f"s-{uuid7()}")
     renamed.update_mask.paths[:] = ["name", "slug"]
     organizations = OrganizationServiceStub(stage.tenancy)
     await organizations.UpdateOrganization(renamed, metadata=tenant.metadata)
+    policies = PoliciesClient(stage.tenancy, tenant)
+    await policies.update(session_hours=8)
+    await policies.get()
+    await policies.check()
 
 
 async def _use_the_log(stage: Stage, tenant: Tenant) -> None:

@@ -84,7 +84,7 @@ def test_each_predicate_holds_without_row_level_security(walls: Walls) -> None:
 
 
 def test_row_level_security_holds_without_any_predicate(walls: Walls) -> None:
-    """But for the look-up over all tenants that a purpose in the schema allows; and a person's own
+    """But for the look-ups over all tenants that a purpose in the schema allows; and a person's own
     organizations may be mixed up with each other.
     """
     through = {
@@ -204,8 +204,8 @@ tests/isolation/test_walls.py` writes it anew.
 
 Each of these {count} was taken out, and the statement run, while an organization was used whose \
 every row another one has too, under the same ids. Without row level security each shows or \
-changes the other's rows. With it none does, but for the look-up for `grants`, which a purpose in \
-the schema lets read all memberships \
+changes the other's rows. With it none does, but for the look-ups for `grants`, which a purpose in \
+the schema lets read all memberships and policies \
 ([decision 4](decisions/0004-system-transactions-name-a-purpose.md)).
 
 | function | transaction | statement | predicate |

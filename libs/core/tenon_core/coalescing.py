@@ -34,16 +34,26 @@ class Coalescer(Generic[K, V]):
         self._batches: set[asyncio.Task[None]] = set()
 
     async def get(self, key: K) -> V:
-        loop = asyncio.get_running_loop()
+        known = self._reusable(key)
+        return known[1] if known else await asyncio.shield(self._future(key))
+
+    async def get_all(self, keys: Sequence[K]) -> list[V]:
+        """Return the answers in the order of the keys; what must be loaded is loaded together."""
+        found = [self._reusable(key) or self._future(key) for key in keys]
+        return [one[1] if isinstance(one, tuple) else await asyncio.shield(one) for one in found]
+
+    def _reusable(self, key: K) -> tuple[float, V] | None:
         known = self._known.get(key)
-        if known is not None and known[0] > loop.time():
-            return known[1]
+        return known if known and known[0] > asyncio.get_running_loop().time() else None
+
+    def _future(self, key: K) -> asyncio.Future[V]:
         future = self._loading.get(key) or self._wanted.get(key)
         if future is None:
+            loop = asyncio.get_running_loop()
             if not self._wanted:
                 loop.call_soon(self._start)
             future = self._wanted[key] = loop.create_future()
-        return await asyncio.shield(future)
+        return future
 
     def _start(self) -> None:
         wanted, self._wanted = self._wanted, {}

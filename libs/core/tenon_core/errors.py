@@ -101,6 +101,27 @@ class RoleTooLow(TenonError):
     reason = "role_too_low"
 
 
+class MfaRequired(TenonError):
+    """This organization asks for a second factor. Confirm with yours that it is you."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "mfa_required"
+
+
+class SessionTooOld(TenonError):
+    """This organization asks for a log-in of late. Confirm that it is you, and try again."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "session_too_old"
+
+
+class NetworkNotAllowed(TenonError):
+    """This organization lets nobody in from your network."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "network_not_allowed"
+
+
 class InvalidApiKey(Unauthenticated):
     """There is no such API key, or it was revoked, or its time is over."""
 

@@ -4,21 +4,26 @@ The gateway asks first, to refuse early; the service asks again, as the authorit
 """
 
 import time
+from collections.abc import Set as AbstractSet
 from uuid import UUID
 
 from tenon_core.errors import (
     InvalidApiKey,
+    MfaRequired,
+    NetworkNotAllowed,
     NotFound,
     PeerNotAllowed,
     PermissionNotGranted,
     RecentAuthRequired,
     RoleTooLow,
     SessionEnded,
+    SessionTooOld,
     Unauthenticated,
     UserRequired,
 )
 from tenon_policy.api_keys import KeyScope
-from tenon_policy.policies import Access, MethodPolicy, Role
+from tenon_policy.demands import Demands, shows_second_factor
+from tenon_policy.policies import Access, Demand, MethodPolicy, Role
 
 RECENT_SECONDS = 600
 
@@ -66,6 +71,33 @@ def require_role(policy: MethodPolicy, role: Role) -> None:
         raise NotFound
     if role < policy.min_role:
         raise RoleTooLow
+
+
+def require_network(policy: MethodPolicy, demands: Demands, address: str) -> None:
+    """Refuse who comes from outside of the organization's networks; NetworkNotAllowed.
+
+    `address` is the client's, empty where nobody knows it: that is in no network.
+    """
+    if policy.access is not Access.ORG or Demand.NETWORKS in policy.exempt_from:
+        return
+    if not demands.admits(address):
+        raise NetworkNotAllowed
+
+
+def require_proof(
+    policy: MethodPolicy, demands: Demands, methods: AbstractSet[str], auth_time: float
+) -> None:
+    """Refuse a person who has not proved who they are as the organization demands it; MfaRequired,
+    SessionTooOld. `methods` and `auth_time` are those of their access token.
+    """
+    if policy.access is not Access.ORG:
+        return
+    asks_mfa = demands.mfa and Demand.MFA not in policy.exempt_from
+    if asks_mfa and not shows_second_factor(methods):
+        raise MfaRequired
+    bounds_age = demands.session_seconds and Demand.SESSION not in policy.exempt_from
+    if bounds_age and time.time() - auth_time > demands.session_seconds:
+        raise SessionTooOld
 
 
 def require_recent(policy: MethodPolicy, auth_time: float) -> None:

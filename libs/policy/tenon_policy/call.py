@@ -18,7 +18,8 @@ from tenon_policy.policies import MethodPolicy, Role
 class Call:
     """A request that was let in. `peer` is the process that sent it, by its certificate.
 
-    With an API key there is no user, and `session_id` is that of the key's secret.
+    With an API key there is no user, and `session_id` is that of the key's secret. `methods` are
+    how the user logged in; `address` is the client's, empty unless the gateway told it.
     """
 
     request_id: str
@@ -29,6 +30,8 @@ class Call:
     org_id: UUID | None = None
     role: Role = Role.NONE
     auth_time: float = 0.0
+    methods: frozenset[str] = frozenset()
+    address: str = ""
     key: KeyScope | None = None
     audited: bool = field(default=False, init=False)
 

@@ -1,8 +1,9 @@
-"""Which sessions are live and who is a member of what, answered without asking the owner each time.
+"""Which sessions are live, who is a member of what, and what organizations demand, answered without
+asking the owner each time.
 
 PostgreSQL (of auth and tenancy) is the record. Redis `state` holds hot copies:
-`session:{id}` is 1 while live and 0 once ended, `member:{org}:{user}` is the role's number; both
-say in which run of Redis they were written.
+`session:{id}` is 1 while live and 0 once ended, `member:{org}:{user}` is the role's number,
+`demands:{org}` the policies' version (`demands.py`); each says which run of Redis it is of.
 Who changes a grant marks its hot copy with `?…` before the commit and overwrites the mark after;
 whoever meets a mark, nothing, or what an earlier run of Redis left asks the owner, and adds the
 answer only if there is still nothing. So a crash in between leaves a mark, which expires, and
@@ -26,6 +27,7 @@ from redis.exceptions import RedisError
 
 from tenon_core.coalescing import Coalescer
 from tenon_core.errors import Code, TenonError, Unavailable
+from tenon_policy.demands import DemandBook, DemandOwner, Demands
 from tenon_policy.grant_scripts import READ, REMEMBER, SETTLE
 from tenon_policy.last_known import LastKnown
 from tenon_policy.policies import Role
@@ -69,7 +71,15 @@ class MemberKey:
         return f"member:{self.org_id}:{self.user_id}"
 
 
-GrantKey: TypeAlias = SessionKey | MemberKey
+@dataclass(frozen=True, slots=True)
+class DemandsKey:
+    org_id: UUID
+
+    def __str__(self) -> str:
+        return f"demands:{self.org_id}"
+
+
+GrantKey: TypeAlias = SessionKey | MemberKey | DemandsKey
 
 
 class SessionOwner(Protocol):
@@ -78,7 +88,7 @@ class SessionOwner(Protocol):
     async def live_sessions(self, session_ids: Sequence[UUID]) -> Collection[UUID]: ...
 
 
-class MemberOwner(Protocol):
+class MemberOwner(DemandOwner, Protocol):
     """Tenancy, which knows for certain."""
 
     async def roles(self, members: Sequence[MemberKey]) -> Sequence[Role]: ...
@@ -96,12 +106,14 @@ class Grants:
         self._retry_at = 0.0
         self._sessions = sessions
         self._members = members
+        self._book = DemandBook(members)
+        self.demands_in = self._book.get
         self._last_known = LastKnown[GrantKey]()
         self.note = self._last_known.note
         self._alarm = False
         # One for each owner: whoever needs only the one is not refused because of the other.
         self._live = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
-        self._roles = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
+        self._of_orgs = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
 
     async def is_live(self, session_id: UUID, *, reads: bool = False) -> bool:
         """Say whether a session is live; `reads` if nothing is written on the strength of it."""
@@ -111,13 +123,27 @@ class Grants:
         except NobodyKnows as error:
             return self.stale(key, error, reads=reads) > 0
 
-    async def role(self, org_id: UUID, user_id: UUID, *, reads: bool = False) -> Role:
-        """Return the role of a user in an organization; `reads` as for `is_live`."""
-        key = MemberKey(org_id, user_id)
+    async def membership(
+        self, org_id: UUID, user_id: UUID, *, reads: bool = False
+    ) -> tuple[Role, Demands]:
+        """Return the role of a user in an organization, and what it demands of them; `reads` as for
+        `is_live`.
+        """
+        role, version = await self._levels(
+            [MemberKey(org_id, user_id), DemandsKey(org_id)], reads=reads
+        )
+        return Role(role), await self.demands_in(org_id, version)
+
+    async def demands(self, org_id: UUID, *, reads: bool = False) -> Demands:
+        """Return what an organization demands; `reads` as for `is_live`."""
+        (version,) = await self._levels([DemandsKey(org_id)], reads=reads)
+        return await self.demands_in(org_id, version)
+
+    async def _levels(self, keys: Sequence[GrantKey], *, reads: bool) -> Sequence[int]:
         try:
-            return Role(await self._roles.get(key))
+            return await self._of_orgs.get_all(keys)
         except NobodyKnows as error:
-            return Role(self.stale(key, error, reads=reads))
+            return [self.stale(key, error, reads=reads) for key in keys]
 
     def stale(self, key: GrantKey, error: NobodyKnows, *, reads: bool) -> int:
         """Return what was known lately, for a read; or else raise the error."""
@@ -172,20 +198,26 @@ class Grants:
 
     async def ask_owners(self, keys: Sequence[GrantKey]) -> dict[GrantKey, int]:
         """Return the levels of these keys as auth and tenancy say now."""
-        sessions = [key for key in keys if isinstance(key, SessionKey)]
-        members = [key for key in keys if isinstance(key, MemberKey)]
-        live, roles = await asyncio.gather(
-            self._live_sessions([key.session_id for key in sessions]), self._member_roles(members)
+        live, roles, versions = await asyncio.gather(
+            self._live_sessions([key for key in keys if isinstance(key, SessionKey)]),
+            self._member_roles([key for key in keys if isinstance(key, MemberKey)]),
+            self._versions([key for key in keys if isinstance(key, DemandsKey)]),
         )
-        answers: dict[GrantKey, int] = {key: int(key.session_id in live) for key in sessions}
-        answers.update(zip(members, map(int, roles), strict=True))
-        return answers
+        return {**live, **roles, **versions}
 
-    async def _live_sessions(self, session_ids: Sequence[UUID]) -> Collection[UUID]:
-        return await self._sessions.live_sessions(session_ids) if session_ids else ()
+    async def _live_sessions(self, keys: Sequence[SessionKey]) -> dict[GrantKey, int]:
+        if not keys:
+            return {}
+        live = await self._sessions.live_sessions([key.session_id for key in keys])
+        return {key: int(key.session_id in live) for key in keys}
 
-    async def _member_roles(self, members: Sequence[MemberKey]) -> Sequence[Role]:
-        return await self._members.roles(members) if members else ()
+    async def _member_roles(self, keys: Sequence[MemberKey]) -> dict[GrantKey, int]:
+        roles = await self._members.roles(keys) if keys else ()
+        return dict(zip(keys, map(int, roles), strict=True))
+
+    async def _versions(self, keys: Sequence[DemandsKey]) -> dict[GrantKey, int]:
+        found = await self._book.ask([key.org_id for key in keys]) if keys else {}
+        return {key: found[key.org_id].version for key in keys}
 
     async def remember(self, levels: Mapping[GrantKey, int], run: str) -> None:
         """Add what an owner said, where nothing newer is there; refusals are not kept, so that

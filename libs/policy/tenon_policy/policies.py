@@ -37,6 +37,14 @@ class Role(IntEnum):
     OWNER = role_pb2.ROLE_OWNER
 
 
+class Demand(IntEnum):
+    """What an organization may demand of whoever works in it."""
+
+    MFA = options_pb2.DEMAND_MFA
+    SESSION = options_pb2.DEMAND_SESSION
+    NETWORKS = options_pb2.DEMAND_NETWORKS
+
+
 class BadPolicy(Exception):
     """A method's policy is missing or says too little; the process must not start."""
 
@@ -72,6 +80,7 @@ class MethodPolicy:
     recent_auth: bool
     public_seconds: int
     people_only: bool
+    exempt_from: frozenset[Demand]
 
     @property
     def writes(self) -> bool:
@@ -123,6 +132,7 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         recent_auth=said.recent_auth,
         public_seconds=said.public_seconds,
         people_only=said.people_only or said.recent_auth or access is Access.USER,
+        exempt_from=frozenset(map(Demand, said.exempt_from)),
     )
 
 
@@ -150,6 +160,7 @@ def _require_complete(method: MethodDescriptor, said: options_pb2.Policy) -> Non
             and said.idempotency == options_pb2.IDEMPOTENCY_SAFE
         ),
         "access ORG, since it says people_only": in_org or not said.people_only,
+        "access ORG, since it says exempt_from": in_org or not said.exempt_from,
     }
     missing = [demand for demand, met in demands.items() if not met]
     if missing:

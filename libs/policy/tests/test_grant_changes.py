@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from tenon_core.errors import Unavailable
 from tenon_embedded.ports import free_port
+from tenon_policy.demands import Demands
 from tenon_policy.grants import GrantChanges, Grants, MemberKey, read_level
 from tenon_policy.policies import Role
 from tenon_testing.servers import Servers
@@ -94,3 +95,6 @@ class Owner:
 
     async def roles(self, members: Sequence[MemberKey]) -> Sequence[Role]:
         raise AssertionError(members)
+
+    async def demands(self, org_ids: Sequence[UUID]) -> Sequence[Demands]:
+        raise AssertionError(org_ids)

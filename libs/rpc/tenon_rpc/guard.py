@@ -16,7 +16,9 @@ from tenon_core.events import Event
 from tenon_core.ids import parse_id, uuid7
 from tenon_db.accesses import AccessKey, AccessLog
 from tenon_policy.authorization import (
+    require_network,
     require_peer,
+    require_proof,
     require_recent,
     require_role,
     require_scope,
@@ -32,6 +34,9 @@ from tenon_rpc.tls import peer_name
 
 AUTHORIZATION = "authorization"
 REQUEST_ID = "x-tenon-request-id"
+CLIENT_ADDRESS = "x-tenon-client-address"
+GATEWAY = "gateway"
+"""The certificate of those who know where a client is, and are believed."""
 BEARER = "Bearer "
 
 log = structlog.get_logger()
@@ -53,7 +58,7 @@ class NotAudited(TenonError):
 @dataclass(frozen=True, slots=True)
 class Watch:
     """A call that was let in. `account` must be awaited before the first reply, `recheck` while a
-    stream goes on: it raises once the caller's session or role is gone.
+    stream goes on: it raises once the caller's session or role is gone, or is not enough any more.
     """
 
     account: Callable[[], Awaitable[None]]
@@ -114,6 +119,9 @@ class Guard:
             identity = await self._identity(metadata.get(AUTHORIZATION))
             call.user_id, call.session_id = identity.user_id, identity.session_id
             call.auth_time, call.key = identity.auth_time, identity.key
+            call.methods = identity.methods
+            if call.peer == GATEWAY:
+                call.address = str(metadata.get(CLIENT_ADDRESS, ""))
         call.org_id = parse_id(getattr(request, "org_id", ""))
         await self._require_grants(call)
         require_recent(policy, call.auth_time)
@@ -132,14 +140,24 @@ class Guard:
         live = await self._grants.is_live(call.session_id, reads=reads)
         if call.key is not None:
             require_scope(call.policy, call.key, call.org_id, live=live)
-            call.role = call.key.role
-            return
-        require_session(call.policy, authenticated=True, live=live)
+        else:
+            require_session(call.policy, authenticated=True, live=live)
         if call.policy.access is Access.ORG:
-            if call.org_id is None:
-                raise NotFound
-            call.role = await self._grants.role(call.org_id, call.user, reads=reads)
-            require_role(call.policy, call.role)
+            await self._require_standing(call, reads=reads)
+
+    async def _require_standing(self, call: Call, *, reads: bool) -> None:
+        """Refuse who is too little in the organization, or not as it demands."""
+        if call.org_id is None:
+            raise NotFound
+        if call.key is not None:
+            call.role = call.key.role
+            demands = await self._grants.demands(call.org_id, reads=reads)
+            require_network(call.policy, demands, call.address)
+            return
+        call.role, demands = await self._grants.membership(call.org_id, call.user, reads=reads)
+        require_role(call.policy, call.role)
+        require_network(call.policy, demands, call.address)
+        require_proof(call.policy, demands, call.methods, call.auth_time)
 
     async def _account(self, call: Call, request: Message, resource: Resource) -> None:
         policy = call.policy

@@ -1,6 +1,7 @@
 """Auth and tenancy as those who know grants and keys for certain, asked over gRPC."""
 
 from collections.abc import Collection, Mapping, Sequence
+from ipaddress import ip_network
 from uuid import UUID
 
 import grpc
@@ -13,12 +14,19 @@ from tenon.auth.v1.signing_key_service_pb2 import JsonWebKey, ListSigningKeysReq
 from tenon.auth.v1.signing_key_service_pb2_grpc import SigningKeyServiceStub
 from tenon.tenancy.v1.member_service_pb2 import CheckMembershipsRequest, MembershipKey
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
+from tenon.tenancy.v1.policy_service_pb2 import CheckDemandsRequest
+from tenon.tenancy.v1.policy_service_pb2 import Demands as DemandsMessage
+from tenon.tenancy.v1.policy_service_pb2_grpc import PolicyServiceStub
+from tenon_core.errors import Code, TenonError
+from tenon_policy.demands import Demands
 from tenon_policy.grants import MemberKey
 from tenon_policy.policies import Role
 from tenon_rpc.channel import seconds_left
 
 ANSWER_SECONDS = 2.0
 """What an owner has for an answer: who waits for it has something to do with it afterwards."""
+
+SECONDS_PER_HOUR = 3_600
 
 
 class AuthOwner:
@@ -43,10 +51,11 @@ class AuthOwner:
 
 
 class TenancyOwner:
-    """Tenancy: memberships."""
+    """Tenancy: memberships, and what organizations demand."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._members = MemberServiceStub(channel)
+        self._policies = PolicyServiceStub(channel)
 
     async def roles(self, members: Sequence[MemberKey]) -> Sequence[Role]:
         keys = [
@@ -57,6 +66,25 @@ class TenancyOwner:
             CheckMembershipsRequest(keys=keys), timeout=_answer_seconds()
         )
         return [Role(role) for role in reply.roles]
+
+    async def demands(self, org_ids: Sequence[UUID]) -> Sequence[Demands]:
+        request = CheckDemandsRequest(org_ids=map(str, org_ids))
+        try:
+            reply = await self._policies.CheckDemands(request, timeout=_answer_seconds())
+        except TenonError as error:
+            if error.code is Code.UNIMPLEMENTED:  # an older tenancy, in which nobody can demand
+                return [Demands(0)] * len(org_ids)
+            raise
+        return [_unpacked(item) for item in reply.items]
+
+
+def _unpacked(item: DemandsMessage) -> Demands:
+    return Demands(
+        item.version,
+        item.mfa_required,
+        item.session_hours * SECONDS_PER_HOUR,
+        tuple(map(ip_network, item.allowed_networks)),
+    )
 
 
 def _answer_seconds() -> float:

@@ -13,6 +13,7 @@ from tenon_core.errors import Code, DeadlineExceeded, FieldError, TenonError, Un
 
 DOMAIN = "tenon"
 TOO_LARGE = "The request, or the answer to it, is larger than a message may be."
+OLDER = "The service is of an older version, which cannot do this yet."
 DETAILS_KEY = "grpc-status-details-bin"
 
 M = TypeVar("M", bound=Message)
@@ -100,6 +101,8 @@ def _without_details(error: grpc.aio.AioRpcError) -> TenonError:
             return DeadlineExceeded()
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return PeerError(Code.RESOURCE_EXHAUSTED, "too_large", TOO_LARGE)
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return PeerError(Code.UNIMPLEMENTED, "unimplemented", OLDER)
     return TenonError()
 
 

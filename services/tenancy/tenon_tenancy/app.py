@@ -10,6 +10,7 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
+from tenon.tenancy.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
 from tenon_core import logging
 from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
@@ -36,6 +37,8 @@ from tenon_tenancy.organizations.service import OrganizationService
 from tenon_tenancy.personal_data import subscriptions as erasures
 from tenon_tenancy.personal_data.service import PersonalDataService
 from tenon_tenancy.personal_data.tasks import PersonalDataTasks
+from tenon_tenancy.policies.rpc import PolicyServicer
+from tenon_tenancy.policies.service import PolicyService
 from tenon_tenancy.settings import TenancySettings
 
 NAME = "tenancy"
@@ -46,11 +49,13 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     directory = AuthDirectory(backbone.channels["auth"])
     members = MemberService(database, backbone.grant_changes, directory)
     organizations = OrganizationService(database, members, Tags(backbone.redis))
+    policies = PolicyService(database, backbone.grant_changes, members)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
+        (add_PolicyServiceServicer_to_server, PolicyServicer(policies)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),

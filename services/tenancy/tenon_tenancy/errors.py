@@ -17,6 +17,20 @@ class TooManySlugs(TenonError):
     reason = "too_many_slugs"
 
 
+class WouldLockYouOut(TenonError):
+    """You would not meet this policy yourself. `errors` says why."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "would_lock_you_out"
+
+
+class MailDomainNotAllowed(TenonError):
+    """This organization has nobody with an address of this domain."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "mail_domain_not_allowed"
+
+
 class MemberNotFound(TenonError):
     """There is no such member."""
 

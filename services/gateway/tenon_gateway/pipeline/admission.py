@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Literal
+from uuid import UUID
 
 from tenon_core.coalescing import Coalescer
 from tenon_core.errors import DeadlineExceeded, Unauthenticated
@@ -17,13 +18,17 @@ from tenon_gateway.pipeline.gate import Answer, Gate, Question, RedisAway
 from tenon_gateway.pipeline.limits import SECOND_US, Clients, LocalCounters, Rules, limit_headers
 from tenon_policy.api_keys import is_secret
 from tenon_policy.authorization import (
+    require_network,
+    require_proof,
     require_recent,
     require_role,
     require_scope,
     require_session,
 )
+from tenon_policy.demands import NOTHING, Demands
 from tenon_policy.grants import (
     REUSE_SECONDS,
+    DemandsKey,
     GrantKey,
     Grants,
     MemberKey,
@@ -62,7 +67,7 @@ class Admission:
         # One for each owner: whoever needs only the one is not refused because of the other.
         self._owned = {
             kind: Coalescer[GrantKey, int](self._ask_owners, reuse_seconds=REUSE_SECONDS)
-            for kind in (SessionKey, MemberKey)
+            for kind in (SessionKey, MemberKey, DemandsKey)
         }
 
     async def admit(self, exchange: Exchange, entry: Entry) -> Sequence[bytes] | None:
@@ -82,7 +87,7 @@ class Admission:
         if refusal is not None:
             raise refusal
         if entry.in_session:
-            self._authorize(exchange, entry, await self._complete(answer.levels, entry))
+            await self._authorize(exchange, entry, answer.levels)
         return answer.versions
 
     async def _exchanged(self, exchange: Exchange, rules: Rules, secret: str) -> str:
@@ -136,7 +141,25 @@ class Admission:
         if self._mode == "enforce":
             raise RateLimited(retry_after=answer.wait_us / SECOND_US)
 
-    def _authorize(self, exchange: Exchange, entry: Entry, known: Mapping[GrantKey, int]) -> None:
+    async def _authorize(
+        self, exchange: Exchange, entry: Entry, levels: Mapping[GrantKey, int | None]
+    ) -> None:
+        """Refuse by session and role, then by what the organization demands of its own people.
+
+        The owners are asked for what Redis does not know; Unavailable, DeadlineExceeded.
+        """
+        seconds = self._seconds if None in levels.values() else None
+        try:
+            async with asyncio.timeout(seconds):
+                await self._require_standing(exchange, entry, levels)
+                await self._require_demands(exchange, entry, levels)
+        except TimeoutError:
+            raise DeadlineExceeded from None
+
+    async def _require_standing(
+        self, exchange: Exchange, entry: Entry, levels: Mapping[GrantKey, int | None]
+    ) -> None:
+        known = await self._complete(levels, entry)
         identity = exchange.identity
         assert identity is not None
         live = known[SessionKey(identity.session_id)] > 0
@@ -150,21 +173,42 @@ class Admission:
         for policy in entry.policies:
             require_session(policy, authenticated=True, live=live)
             require_role(policy, exchange.role)
-            require_recent(policy, identity.auth_time)
+
+    async def _require_demands(
+        self, exchange: Exchange, entry: Entry, levels: Mapping[GrantKey, int | None]
+    ) -> None:
+        identity = exchange.identity
+        assert identity is not None
+        demands = await self._demands(exchange.org_id, entry, levels)
+        for policy in entry.policies:
+            require_network(policy, demands, exchange.address)
+            if identity.key is None:
+                require_proof(policy, demands, identity.methods, identity.auth_time)
+                require_recent(policy, identity.auth_time)
+
+    async def _demands(
+        self, org_id: UUID | None, entry: Entry, levels: Mapping[GrantKey, int | None]
+    ) -> Demands:
+        """Return what the organization demands. Tenancy is asked only once the caller is known to
+        belong there: strangers do not learn by the time it takes whether it exists.
+        """
+        if org_id is None:
+            return NOTHING
+        key = DemandsKey(org_id)
+        version = levels[key]
+        if version is None:
+            version = await self._level(key, entry)
+        return await self._grants.demands_in(org_id, version)
 
     async def _complete(
         self, levels: Mapping[GrantKey, int | None], entry: Entry
     ) -> Mapping[GrantKey, int]:
-        """Ask the owners for what Redis does not know; Unavailable, DeadlineExceeded."""
-        missing = [key for key, level in levels.items() if level is None]
+        """Ask the owners for what Redis does not know of session and role."""
         known = {key: level for key, level in levels.items() if level is not None}
+        missing = [key for key in levels if key not in known and not isinstance(key, DemandsKey)]
         if not missing:
             return known
-        try:
-            async with asyncio.timeout(self._seconds):
-                answers = await asyncio.gather(*(self._level(key, entry) for key in missing))
-        except TimeoutError:
-            raise DeadlineExceeded from None
+        answers = await asyncio.gather(*(self._level(key, entry) for key in missing))
         return known | dict(zip(missing, answers, strict=True))
 
     async def _level(self, key: GrantKey, entry: Entry) -> int:
@@ -186,9 +230,10 @@ def _question(exchange: Exchange, entry: Entry, rules: Rules, clients: Clients) 
     scope = {"user_id": str(identity.user_id), "org_id": str(exchange.org_id)}
     tags = expand(entry.tags, scope)
     session = SessionKey(identity.session_id)
+    demands = [DemandsKey(exchange.org_id)] if exchange.org_id else []
     if identity.key is not None:
-        return Question(rules.for_key(identity.key, session), [session], tags)
+        return Question(rules.for_key(identity.key, session), [session, *demands], tags)
     assert identity.user_id is not None, "who is no key is somebody"
     member = MemberKey(exchange.org_id, identity.user_id) if exchange.org_id else None
     limits = rules.for_user(identity.user_id, member)
-    return Question(limits, [session, member] if member else [session], tags)
+    return Question(limits, [session, *([member] if member else []), *demands], tags)

@@ -81,12 +81,14 @@ class Exchange:
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Return what goes along with a call to a service: nothing that the client chose but
-        its own verified token.
+        its own verified token. Where it is, it cannot choose; organizations may care.
         """
-        request = ("x-tenon-request-id", self.request_id)
-        if self.access_token is None:
-            return (request,)
-        return (("authorization", f"Bearer {self.access_token}"), request)
+        sent = [("x-tenon-request-id", self.request_id)]
+        if self.access_token is not None:
+            sent.append(("authorization", f"Bearer {self.access_token}"))
+        if self.org_id is not None:
+            sent.append(("x-tenon-client-address", self.address))
+        return tuple(sent)
 
     def end_with_client(self) -> None:
         """End the current task once the client is gone; only for what may end halfway."""

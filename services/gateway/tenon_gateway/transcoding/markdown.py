@@ -74,4 +74,5 @@ def _access(policy: MethodPolicy) -> str:
     """Say who may call; what a user's session is needed for is for people anyway."""
     people = policy.people_only and policy.access is Access.ORG
     notes = {"people": people, "recent": policy.recent_auth}
+    notes |= {f"exempt from {one.name.lower()}": True for one in sorted(policy.exempt_from)}
     return ", ".join([policy.access.name.lower(), *(note for note, said in notes.items() if said)])

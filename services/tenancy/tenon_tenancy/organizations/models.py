@@ -2,7 +2,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from tenon_db.tables import GLOBAL, TENANT, metadata
 from tenon_policy.policies import Role
@@ -15,6 +16,13 @@ organizations = Table(
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
+    # The policies, and their version: `policies/models.py`.
+    Column("policies_version", BigInteger, nullable=False),
+    Column("mfa_required", Boolean, nullable=False),
+    Column("session_hours", Integer, nullable=False),
+    Column("allowed_networks", ARRAY(Text), nullable=False),
+    Column("allowed_mail_domains", ARRAY(Text), nullable=False),
+    Column("audit_retention_days", Integer, nullable=False),
     info=TENANT,
 )
 
