@@ -2,6 +2,8 @@ from tenon.tenancy.v1 import member_pb2, role_pb2
 from tenon.tenancy.v1.member_service_pb2 import (
     CheckMembershipsRequest,
     CheckMembershipsResponse,
+    LeaveOrganizationRequest,
+    LeaveOrganizationResponse,
     ListMembersRequest,
     ListMembersResponse,
     MembershipKey,
@@ -48,6 +50,12 @@ class MemberServicer(MemberServiceServicer):
     ) -> RemoveMemberResponse:
         await self._members.remove(current_call(), parse_id(request.user_id))
         return RemoveMemberResponse()
+
+    async def LeaveOrganization(
+        self, request: LeaveOrganizationRequest, context: object
+    ) -> LeaveOrganizationResponse:
+        await self._members.leave(current_call())
+        return LeaveOrganizationResponse()
 
     async def ReleaseUser(
         self, request: ReleaseUserRequest, context: object

@@ -72,6 +72,11 @@ class MemberService:
             )
             await self._grant(tx, MemberKey(call.org, member.user_id), Role.NONE)
 
+    async def leave(self, call: Call) -> None:
+        """Let the caller leave the organization; LastOwner."""
+        call.had_no_effect()  # unless they are still there when it is their turn
+        await self._leave(call.org, call.user, call)
+
     async def release(self, call: Call, user_id: UUID | None) -> None:
         """Remove a user from all organizations; LastOwner, and then from none.
 
