@@ -32,6 +32,7 @@ REACHED = frozenset(
         "",
         "run_finished",
         "link_spent",
+        "invitation_spent",
         "last_owner",
         "provider_not_found",
         # What the caller's own second factors say to a code that is none.

@@ -8,6 +8,7 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
     add_AuditCheckpointServiceServicer_to_server,
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
+from tenon.tenancy.v1.invitation_service_pb2_grpc import add_InvitationServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
 from tenon_core import logging
@@ -28,9 +29,10 @@ from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.foundation import NAME, Foundation
+from tenon_tenancy.invitations.rpc import InvitationServicer
+from tenon_tenancy.invitations.tasks import InvitationTasks
 from tenon_tenancy.members.rpc import MemberServicer
 from tenon_tenancy.organizations.rpc import OrganizationServicer
-from tenon_tenancy.organizations.service import OrganizationService
 from tenon_tenancy.personal_data import subscriptions as erasures
 from tenon_tenancy.personal_data.service import PersonalDataService
 from tenon_tenancy.personal_data.tasks import PersonalDataTasks
@@ -38,13 +40,14 @@ from tenon_tenancy.settings import TenancySettings
 
 
 def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
-    database, members = backbone.database, Foundation(backbone).members
-    organizations = OrganizationService(database, members)
+    foundation, database = Foundation(backbone), backbone.database
+    members = foundation.members
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
     return [
-        (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
+        (add_OrganizationServiceServicer_to_server, OrganizationServicer(foundation.organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
+        (add_InvitationServiceServicer_to_server, InvitationServicer(foundation.invitations)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
@@ -85,11 +88,12 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
             CheckpointWriter(checkpoints).run,
         ]
         personal_data = PersonalDataTasks(backbone.database, members)
+        invitations = InvitationTasks(backbone.database, foundation.invitations)
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            [*personal_data.types(), *upkeep.types()],
+            [*personal_data.types(), *invitations.types(), *upkeep.types()],
             recurring=upkeep.recurring(),
             beside=beside,
         )

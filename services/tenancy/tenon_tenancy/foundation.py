@@ -1,12 +1,16 @@
 """What tenancy's servers and its workers both stand on."""
 
+from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
 from tenon_jobs import CeleryDoorbell, JobQueue
 from tenon_rpc.backbone import Backbone
 from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.invitations.service import InvitationService
+from tenon_tenancy.invitations.tokens import InvitationTokens
 from tenon_tenancy.members.service import MemberService
+from tenon_tenancy.organizations.service import OrganizationService
 from tenon_tenancy.settings import TenancySettings
 
 NAME = "tenancy"
@@ -20,3 +24,14 @@ class Foundation:
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
         self.directory = AuthDirectory(backbone.channels["auth"])
         self.members = MemberService(database, backbone.grant_changes, self.directory)
+        self.organizations = OrganizationService(database, self.members)
+        self.invitations = InvitationService(
+            database,
+            self.cipher,
+            BlindIndex(self.keyring, NAME, "invited_addresses", "email_index"),
+            InvitationTokens(BlindIndex(self.keyring, NAME, "invitations", "token")),
+            self.queue,
+            self.directory,
+            self.members,
+            self.organizations,
+        )

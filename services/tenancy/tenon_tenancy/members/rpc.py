@@ -15,13 +15,11 @@ from tenon.tenancy.v1.member_service_pb2 import (
     UpdateMemberResponse,
 )
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceServicer
-from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import parse_id
 from tenon_policy.grants import MemberKey
-from tenon_policy.policies import Role
 from tenon_rpc.guard import current_call
 from tenon_rpc.times import packed_time
-from tenon_tenancy.members.models import NamedMember
+from tenon_tenancy.members.models import NamedMember, read_role
 from tenon_tenancy.members.service import MemberService
 
 
@@ -41,7 +39,7 @@ class MemberServicer(MemberServiceServicer):
         self, request: UpdateMemberRequest, context: object
     ) -> UpdateMemberResponse:
         member = await self._members.update(
-            current_call(), parse_id(request.user_id), _role(request.role)
+            current_call(), parse_id(request.user_id), read_role(request.role)
         )
         return UpdateMemberResponse(member=_packed(member))
 
@@ -68,13 +66,6 @@ class MemberServicer(MemberServiceServicer):
     ) -> CheckMembershipsResponse:
         roles = await self._members.check([_key(key) for key in request.keys])
         return CheckMembershipsResponse(roles=map(role_pb2.Role.ValueType, roles))
-
-
-def _role(number: int) -> Role:
-    """Read the role that is to be given; InvalidArgument for none and for one that is not ours."""
-    if number not in (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER):
-        raise InvalidArgument(fields=[FieldError("/role", "must be one of the roles")])
-    return Role(number)
 
 
 def _key(key: MembershipKey) -> MemberKey | None:

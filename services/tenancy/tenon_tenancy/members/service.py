@@ -24,19 +24,40 @@ log = structlog.get_logger()
 
 
 class MemberService:
-    """Who belongs to an organization, and as what."""
+    """Who belongs to an organization, and as what. The `…_within` methods are for siblings that
+    hold a transaction of the organization's.
+    """
 
     def __init__(self, database: Database, grants: GrantChanges, directory: Directory) -> None:
         self._database = database
         self._grants = grants
         self._directory = directory
 
-    async def add_owner(
-        self, tx: Transaction, org_id: UUID, user_id: UUID, create_time: datetime
+    async def add_within(
+        self, tx: Transaction, org_id: UUID, user_id: UUID, role: Role, create_time: datetime
     ) -> None:
-        """Make a user the owner of a new organization; to be the last in its transaction."""
-        await MemberRepository(tx, org_id).add(Member(user_id, Role.OWNER, create_time))
-        await self._grant(tx, MemberKey(org_id, user_id), Role.OWNER)
+        """Make a user a member; to be the last in its transaction."""
+        await MemberRepository(tx, org_id).add(Member(user_id, role, create_time))
+        await self._grant(tx, MemberKey(org_id, user_id), role)
+
+    async def lock_within(self, tx: Transaction, org_id: UUID) -> None:
+        """Keep everybody else from changing who is what until the commit."""
+        await MemberRepository(tx, org_id).lock()
+
+    async def role_within(self, tx: Transaction, org_id: UUID, user_id: UUID) -> Role:
+        member = await MemberRepository(tx, org_id).find(user_id)
+        return member.role if member else Role.NONE
+
+    async def own_role_within(self, tx: Transaction, call: Call) -> Role:
+        """Return the caller's role, which nobody changes any more until the commit.
+
+        It is read anew under the lock: two owners who lower each other at once do not both
+        succeed. NotFound, RoleTooLow.
+        """
+        await self.lock_within(tx, call.org)
+        own = await self.role_within(tx, call.org, call.user)
+        require_role(call.policy, own)
+        return own
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[NamedMember]:
         """List the members, oldest first."""
@@ -117,16 +138,8 @@ class MemberService:
         return [roles.get(key, Role.NONE) if key else Role.NONE for key in keys]
 
     async def _lock(self, tx: Transaction, call: Call, user_id: UUID | None, role: Role) -> Member:
-        """Return the member who is to get this role, once the caller may give it.
-
-        The caller's own role is read anew under the lock: two owners who lower each other at
-        once do not both succeed.
-        """
-        members = MemberRepository(tx, call.org)
-        await members.lock()
-        caller = await members.find(call.user)
-        own = caller.role if caller else Role.NONE
-        require_role(call.policy, own)
+        """Return the member who is to get this role, once the caller may give it."""
+        members, own = MemberRepository(tx, call.org), await self.own_role_within(tx, call)
         member = await members.find(user_id) if user_id else None
         if member is None:
             raise MemberNotFound
