@@ -29,6 +29,7 @@ from tenon.auth.v1.events_pb2 import (
     VerificationRequested,
 )
 from tenon.reports.v1.events_pb2 import RunFailed, RunSucceeded
+from tenon.tenancy.v1.events_pb2 import InvitationSent
 from tenon_core.ids import parse_id
 from tenon_db.cursors import Handler
 from tenon_db.feed import FeedEvent
@@ -180,6 +181,17 @@ def _run_failed(event: FeedEvent) -> Email | None:
     return _about_run(event, Kind.RUN_FAILED, RunFailed.FromString(event.payload))
 
 
+def _invitation_sent(event: FeedEvent) -> Email:
+    sent = InvitationSent.FromString(event.payload)
+    return Email.because_of(
+        event.id,
+        Kind.INVITATION,
+        UUID(sent.invitation_id),
+        org_id=UUID(sent.org_id),
+        subject_id=UUID(sent.link_id),
+    )
+
+
 def _with_link(event: FeedEvent, kind: Kind, link: Link) -> Email:
     return Email.because_of(event.id, kind, UUID(link.user_id), subject_id=UUID(link.link_id))
 
@@ -223,6 +235,9 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         EmailChangeUndone: _email_change_undone,
         ErasureFinished: _erasure_finished,
         ExportFinished: _export_finished,
+    },
+    "tenancy": {
+        InvitationSent: _invitation_sent,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }
