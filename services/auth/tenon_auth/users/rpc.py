@@ -36,6 +36,7 @@ class UserServicer(UserServiceServicer):
             request.password,
             request.name,
             read_device(request.device),
+            request.invitation_token,
         )
         if isinstance(log_in, Asked):
             return SignUpResponse(tokens=Tokens(device_token=log_in.device_token))
