@@ -35,7 +35,7 @@ from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.personal_data import service as tenancy_personal_data
 from tenon_testing.callers import Tenant
-from tests.isolation.scenario_members import use_invitations, use_members
+from tests.isolation.scenario_members import hand_over, use_invitations, use_members
 from tests.isolation.scenario_reports import use_reports
 from tests.isolation.shadows import pair
 from tests.isolation.stage import PAGE, Stage, pages
@@ -53,6 +53,7 @@ async def use_everything(stage: Stage) -> None:
         await _erase_a_member(stage, tenant)
     await _use_keys(stage, tenant)
     await use_invitations(stage, tenant)
+    await hand_over(stage, tenant)
     await use_members(stage, tenant)
 
 

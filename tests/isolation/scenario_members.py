@@ -22,7 +22,13 @@ from tenon.tenancy.v1.member_service_pb2 import (
     UpdateMemberRequest,
 )
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
-from tenon.tenancy.v1.role_pb2 import ROLE_ADMIN, ROLE_MEMBER, ROLE_VIEWER
+from tenon.tenancy.v1.ownership_service_pb2 import (
+    AcceptOwnershipRequest,
+    DeclineOwnershipRequest,
+    TransferOwnershipRequest,
+)
+from tenon.tenancy.v1.ownership_service_pb2_grpc import OwnershipServiceStub
+from tenon.tenancy.v1.role_pb2 import ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, ROLE_VIEWER
 from tenon_policy.policies import Role
 from tenon_rpc.backbone import open_backbone
 from tenon_rpc.status import PeerError
@@ -70,6 +76,24 @@ async def use_invitations(stage: Stage, tenant: Tenant) -> None:
         metadata=tenant.metadata,
     )
     await _forget(stage, tenant, await _invited(stage, tenant, f"{uuid4()}@example.com"))
+
+
+async def hand_over(stage: Stage, tenant: Tenant) -> None:
+    """Offer it and withdraw that; offer it again, and let the member accept and hand it back."""
+    ownership, org_id = OwnershipServiceStub(stage.tenancy), str(tenant.org_id)
+    registry = Registry(stage.system, stage.callers, stage.admin)
+    heir = await registry.join(tenant.org_id, Role.ADMIN)
+    offer = TransferOwnershipRequest(org_id=org_id, user_id=str(heir.user_id))
+    await ownership.TransferOwnership(offer, metadata=tenant.metadata)
+    declined = DeclineOwnershipRequest(org_id=org_id)
+    await ownership.DeclineOwnership(declined, metadata=tenant.metadata)
+    await ownership.TransferOwnership(offer, metadata=tenant.metadata)
+    accepted = AcceptOwnershipRequest(org_id=org_id)
+    await ownership.AcceptOwnership(accepted, metadata=heir.metadata)
+    back = UpdateMemberRequest(org_id=org_id, user_id=str(tenant.owner.user_id), role=ROLE_OWNER)
+    await MemberServiceStub(stage.tenancy).UpdateMember(back, metadata=heir.metadata)
+    gone = RemoveMemberRequest(org_id=org_id, user_id=str(heir.user_id))
+    await MemberServiceStub(stage.tenancy).RemoveMember(gone, metadata=heir.metadata)
 
 
 async def _invited(stage: Stage, tenant: Tenant, email: str) -> Invitation:

@@ -23,6 +23,8 @@ from tenon.reports.v1.run_service_pb2 import GetRunNoticeRequest, GetRunNoticeRe
 from tenon.reports.v1.run_service_pb2_grpc import RunServiceStub
 from tenon.tenancy.v1.invitation_service_pb2 import GetInvitationNoticeRequest
 from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
+from tenon.tenancy.v1.ownership_service_pb2 import GetOwnershipNoticeRequest
+from tenon.tenancy.v1.ownership_service_pb2_grpc import OwnershipServiceStub
 from tenon.tenancy.v1.role_pb2 import Role
 from tenon_core.coalescing import Coalescer
 from tenon_core.errors import Code
@@ -82,6 +84,15 @@ class InvitationNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnershipNotice:
+    """An offer to own an organization, that waits or was accepted."""
+
+    organization_name: str
+    expire_time: datetime
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ErasureReceipt:
     """What one service has destroyed of a person."""
 
@@ -119,6 +130,8 @@ class Runs(Protocol):
 
 class Organizations(Protocol):
     async def find_invitation(self, org_id: UUID, link_id: UUID) -> InvitationNotice | None: ...
+
+    async def find_ownership(self, org_id: UUID, offer_id: UUID) -> OwnershipNotice | None: ...
 
 
 class AuthPeople:
@@ -205,6 +218,7 @@ class TenancyOrganizations:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._invitations = InvitationServiceStub(channel)
+        self._ownership = OwnershipServiceStub(channel)
 
     async def find_invitation(self, org_id: UUID, link_id: UUID) -> InvitationNotice | None:
         request = GetInvitationNoticeRequest(org_id=str(org_id), link_id=str(link_id))
@@ -219,6 +233,14 @@ class TenancyOrganizations:
             token=reply.token,
             expire_time=invitation.expire_time.ToDatetime(tzinfo=UTC),
         )
+
+    async def find_ownership(self, org_id: UUID, offer_id: UUID) -> OwnershipNotice | None:
+        request = GetOwnershipNoticeRequest(org_id=str(org_id), offer_id=str(offer_id))
+        reply = await _found(self._ownership.GetOwnershipNotice(request))
+        if reply is None:
+            return None
+        expires = reply.expire_time.ToDatetime(tzinfo=UTC)
+        return OwnershipNotice(reply.organization_name, expires, reply.accepted)
 
 
 async def _found(asked: Awaitable[R]) -> R | None:

@@ -11,9 +11,11 @@ from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceS
 from tenon.tenancy.v1.invitation_service_pb2_grpc import add_InvitationServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
+from tenon.tenancy.v1.ownership_service_pb2_grpc import add_OwnershipServiceServicer_to_server
 from tenon_core import logging
 from tenon_db.cursors import Consumer
 from tenon_jobs import JobQueue, Keep, Upkeep, Worker, run_worker
+from tenon_policy.tags import Tags
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -33,6 +35,8 @@ from tenon_tenancy.invitations.rpc import InvitationServicer
 from tenon_tenancy.invitations.tasks import InvitationTasks
 from tenon_tenancy.members.rpc import MemberServicer
 from tenon_tenancy.organizations.rpc import OrganizationServicer
+from tenon_tenancy.ownership_offers.rpc import OwnershipServicer
+from tenon_tenancy.ownership_offers.service import OwnershipService
 from tenon_tenancy.personal_data import subscriptions as erasures
 from tenon_tenancy.personal_data.service import PersonalDataService
 from tenon_tenancy.personal_data.tasks import PersonalDataTasks
@@ -42,12 +46,14 @@ from tenon_tenancy.settings import TenancySettings
 def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     foundation, database = Foundation(backbone), backbone.database
     members = foundation.members
+    ownership = OwnershipService(database, Tags(backbone.redis), members, foundation.organizations)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(foundation.organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
         (add_InvitationServiceServicer_to_server, InvitationServicer(foundation.invitations)),
+        (add_OwnershipServiceServicer_to_server, OwnershipServicer(ownership)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),

@@ -85,6 +85,26 @@ class AlreadyMember(TenonError):
     reason = "already_member"
 
 
+class AlreadyOwner(TenonError):
+    """This member is an owner already."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "already_owner"
+
+
+class OwnershipOffered(TenonError):
+    """Somebody has an offer to own the organization already. It can be withdrawn."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "ownership_offered"
+
+
+class OwnershipOfferNotFound(NotFound):
+    """There is no offer to own the organization that is yours to accept or to end."""
+
+    reason = "ownership_offer_not_found"
+
+
 class AuditLogBroken(TenonError):
     """This audit log is not what was signed. Whoever operates the system has to verify it."""
 

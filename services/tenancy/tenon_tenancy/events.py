@@ -11,6 +11,9 @@ from tenon.tenancy.v1.events_pb2 import (
     MemberRemoved,
     MemberUpdated,
     OrganizationCreated,
+    OwnershipDeclined,
+    OwnershipOffered,
+    OwnershipTransferred,
 )
 from tenon_core.events import Event
 from tenon_policy.policies import Role
@@ -52,6 +55,25 @@ def invitation_accepted(org_id: UUID, invitation_id: UUID, user_id: UUID, role: 
 
 def invitation_revoked(org_id: UUID, invitation_id: UUID) -> Event:
     payload = InvitationRevoked(org_id=str(org_id), invitation_id=str(invitation_id))
+    return Event.of(payload, org_id=org_id)
+
+
+def ownership_offered(org_id: UUID, offer_id: UUID, owner_id: UUID, user_id: UUID) -> Event:
+    payload = OwnershipOffered(
+        org_id=str(org_id), offer_id=str(offer_id), owner_id=str(owner_id), user_id=str(user_id)
+    )
+    return Event.of(payload, org_id=org_id)
+
+
+def ownership_declined(org_id: UUID, offer_id: UUID) -> Event:
+    payload = OwnershipDeclined(org_id=str(org_id), offer_id=str(offer_id))
+    return Event.of(payload, org_id=org_id)
+
+
+def ownership_transferred(org_id: UUID, offer_id: UUID, owner_id: UUID, user_id: UUID) -> Event:
+    payload = OwnershipTransferred(
+        org_id=str(org_id), offer_id=str(offer_id), owner_id=str(owner_id), user_id=str(user_id)
+    )
     return Event.of(payload, org_id=org_id)
 
 

@@ -50,6 +50,8 @@ class Kind(StrEnum):
     ACCOUNT_ERASED = "account_erased"
     EXPORT_FINISHED = "export_finished"
     INVITATION = "invitation"
+    OWNERSHIP_OFFERED = "ownership_offered"
+    OWNERSHIP_TRANSFERRED = "ownership_transferred"
 
 
 NOTICES = frozenset(

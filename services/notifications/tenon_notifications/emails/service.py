@@ -15,6 +15,7 @@ from tenon_notifications.clients import (
     InvitationNotice,
     LinkNotice,
     Organizations,
+    OwnershipNotice,
     People,
     Person,
     RunNotice,
@@ -29,7 +30,21 @@ from tenon_notifications.errors import Undeliverable
 
 SEND = "emails.send"
 
-N = TypeVar("N", RunNotice, SessionNotice, LinkNotice, InvitationNotice, ErasureNotice, Person, str)
+N = TypeVar(
+    "N",
+    RunNotice,
+    SessionNotice,
+    LinkNotice,
+    InvitationNotice,
+    OwnershipNotice,
+    ErasureNotice,
+    Person,
+    str,
+)
+
+Notice: TypeAlias = (
+    RunNotice | SessionNotice | LinkNotice | InvitationNotice | OwnershipNotice | ErasureNotice
+)
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
@@ -130,7 +145,7 @@ class EmailService:
 
     async def _news(self, email: Email) -> Mapping[str, Any]:
         """Return what a mail says besides a name; some say nothing more."""
-        notice: RunNotice | SessionNotice | LinkNotice | InvitationNotice | ErasureNotice
+        notice: Notice
         match email.kind:
             case Kind.WELCOME:
                 link = await self._link(email)
@@ -145,6 +160,8 @@ class EmailService:
                 notice = _there(session, "session")
             case Kind.INVITATION:
                 notice = await self._invitation(email)
+            case Kind.OWNERSHIP_OFFERED | Kind.OWNERSHIP_TRANSFERRED:
+                notice = await self._ownership(email)
             case (
                 Kind.CONFIRM_SIGN_UP
                 | Kind.SIGN_UP_REPEATED
@@ -162,6 +179,13 @@ class EmailService:
     async def _invitation(self, email: Email) -> InvitationNotice:
         found = await self._organizations.find_invitation(*email.in_organization)
         return _there(found, "invitation")
+
+    async def _ownership(self, email: Email) -> OwnershipNotice:
+        found = await self._organizations.find_ownership(*email.in_organization)
+        offer = _there(found, "offer")
+        if offer.accepted is not (email.kind is Kind.OWNERSHIP_TRANSFERRED):
+            raise Undeliverable("the offer was accepted")
+        return offer
 
     async def _link(self, email: Email) -> LinkNotice | None:
         if email.subject_id is None:
