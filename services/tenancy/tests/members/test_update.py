@@ -34,6 +34,8 @@ from tenon.tenancy.v1.role_pb2 import (
 )
 from tenon_policy.policies import Role
 from tenon_rpc.status import PeerError
+from tenon_tenancy.app import APP
+from tenon_tenancy.members.repository import MemberRepository
 from tenon_testing.callers import Caller, Callers, Tenant
 from tenon_testing.system import System
 from tenon_testing.waiting import eventually
@@ -247,6 +249,30 @@ async def test_two_owners_at_once_leave_one(
     if STEPS[step]:
         assert {count for _, count in results} == {1}
         assert all(len(refusals) == 1 and refusals[0] in STEPS[step] for refusals, _ in results)
+
+
+async def test_without_the_lock_an_organization_is_left_without_owners(
+    system: System, callers: Callers, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positive control: in this process, all look before any of them steps down."""
+
+    async def lock(_: MemberRepository) -> None:
+        """Lock nothing."""
+
+    monkeypatch.setattr(MemberRepository, "lock", lock)
+    pairs = []
+    for _ in range(ROUNDS):
+        tenant = await callers.tenant()
+        pairs.append((tenant, await join(tenant, Role.OWNER), await join(tenant, Role.VIEWER)))
+    async with system.serving(APP) as here:
+        steps = [
+            update(here, caller, tenant, caller.user_id, ROLE_VIEWER)
+            for tenant, two, _ in pairs
+            for caller in (tenant.owner, two)
+        ]
+        await asyncio.gather(*steps, return_exceptions=True)
+        left = [len(await owners(here, tenant, viewer)) for tenant, _, viewer in pairs]
+    assert 0 in left
 
 
 async def test_handing_over_and_all_else_at_once_leave_an_owner(
