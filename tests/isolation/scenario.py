@@ -6,8 +6,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from uuid import UUID
 
-import pytest
-
 from services.auth.tests.api_keys.keys_client import KeysClient
 from services.tenancy.tests.policies.policies_client import PoliciesClient
 from tenon.auth.v1.events_pb2 import UserErased
@@ -20,14 +18,6 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
 from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import AuditCheckpointServiceStub
 from tenon.tenancy.v1.audit_event_service_pb2 import ListAuditEventsRequest
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import AuditEventServiceStub
-from tenon.tenancy.v1.member_service_pb2 import (
-    CheckMembershipsRequest,
-    ListMembersRequest,
-    MembershipKey,
-    RemoveMemberRequest,
-    UpdateMemberRequest,
-)
-from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import (
     CreateOrganizationRequest,
     GetOrganizationRequest,
@@ -35,13 +25,11 @@ from tenon.tenancy.v1.organization_service_pb2 import (
     UpdateOrganizationRequest,
 )
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
-from tenon.tenancy.v1.role_pb2 import ROLE_ADMIN, ROLE_VIEWER
 from tenon_core.ids import uuid7
 from tenon_policy.policies import Role
 from tenon_reports import app as reports_app
 from tenon_reports.personal_data import service as reports_personal_data
 from tenon_rpc.backbone import open_backbone
-from tenon_rpc.status import PeerError
 from tenon_tenancy import app as tenancy_app
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
@@ -49,6 +37,7 @@ from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.personal_data import service as tenancy_personal_data
 from tenon_testing.callers import Tenant
+from tests.isolation.scenario_members import hand_over, use_invitations, use_members
 from tests.isolation.scenario_reports import use_reports
 from tests.isolation.shadows import pair
 from tests.isolation.stage import PAGE, Stage, pages
@@ -65,7 +54,9 @@ async def use_everything(stage: Stage) -> None:
         await _export_the_owner(stage, tenant)
         await _erase_a_member(stage, tenant)
     await _use_keys(stage, tenant)
-    await _use_members(stage, tenant)
+    await use_invitations(stage, tenant)
+    await hand_over(stage, tenant)
+    await use_members(stage, tenant)
     await _use_policies(stage, tenant)
 
 
@@ -130,7 +121,7 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
 async def _verify_the_log(stage: Stage, tenant: Tenant) -> None:
     """Look at all logs that there are, and at this one line by line."""
     settings = stage.system.settings(tenancy_app.APP)
-    async with open_backbone(tenancy_app.NAME, settings) as backbone:
+    async with open_backbone(tenancy_app.APP.name, settings) as backbone:
         database = backbone.database
         kept = tenancy_app.checkpoints_of(backbone, AuditEventService(database))
         logs = AuditVerificationService(database, kept)
@@ -144,7 +135,9 @@ async def _export_the_owner(stage: Stage, tenant: Tenant) -> None:
     settings = stage.system.settings(reports_app.APP)
     async with open_backbone(reports_app.NAME, settings) as reports:
         await reports_personal_data.PersonalDataService(reports.database).export(user_id)
-    async with open_backbone(tenancy_app.NAME, stage.system.settings(tenancy_app.APP)) as backbone:
+    async with open_backbone(
+        tenancy_app.APP.name, stage.system.settings(tenancy_app.APP)
+    ) as backbone:
         directory = AuthDirectory(backbone.channels["auth"])
         members = MemberService(backbone.database, backbone.grant_changes, directory)
         held = tenancy_personal_data.PersonalDataService(backbone.database, members)
@@ -163,25 +156,6 @@ async def _erase_a_member(stage: Stage, tenant: Tenant) -> None:
     )
     gone = "SELECT NOT EXISTS (SELECT FROM tenancy.memberships WHERE user_id = %s)"
     await stage.until(lambda: stage.scalar(gone, member.user_id))
-
-
-async def _use_members(stage: Stage, tenant: Tenant) -> None:
-    """Change and remove a member; the last owner stays one."""
-    members, org_id = MemberServiceStub(stage.tenancy), str(tenant.org_id)
-    registry = Registry(stage.system, stage.callers, stage.admin)
-    member = await registry.join(tenant.org_id, Role.MEMBER)
-    named = {"org_id": org_id, "user_id": str(member.user_id)}
-    await pages(members.ListMembers, ListMembersRequest, tenant, org_id=org_id)
-    await members.CheckMemberships(CheckMembershipsRequest(keys=[MembershipKey(**named)]))
-    await members.UpdateMember(
-        UpdateMemberRequest(**named, role=ROLE_ADMIN), metadata=tenant.metadata
-    )
-    await members.RemoveMember(RemoveMemberRequest(**named), metadata=tenant.metadata)
-    last = {"org_id": org_id, "user_id": str(tenant.owner.user_id)}
-    lowered = UpdateMemberRequest(**last, role=ROLE_VIEWER)
-    with pytest.raises(PeerError) as refused:
-        await members.UpdateMember(lowered, metadata=tenant.metadata)
-    assert refused.value.reason == "last_owner"
 
 
 async def _use_keys(stage: Stage, tenant: Tenant) -> None:

@@ -32,6 +32,8 @@ REACHED = frozenset(
         "",
         "run_finished",
         "link_spent",
+        "invitation_spent",
+        "ownership_offer_not_found",
         "last_owner",
         "provider_not_found",
         # What the caller's own second factors say to a code that is none.

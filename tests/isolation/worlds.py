@@ -21,8 +21,11 @@ from tenon.auth.v1.export_service_pb2_grpc import ExportServiceStub
 from tenon.auth.v1.session_service_pb2 import LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.events.v1.events_pb2 import AccessRecorded
+from tenon.tenancy.v1.invitation_service_pb2 import CreateInvitationRequest
+from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
+from tenon.tenancy.v1.role_pb2 import ROLE_MEMBER
 from tenon_policy.policies import Role
 from tenon_testing.callers import PASSWORD, Caller, Callers, Key, Tenant
 from tenon_testing.system import SERVICES, System
@@ -111,6 +114,7 @@ class Registry:
             "api key": keys[0].id,
             "session": await _other_session(channels["auth"], tenant.owner),
             "identity": await add_identity(self.system, tenant.owner.user_id),
+            "invitation": await _invitations(channels["tenancy"], tenant),
             "passkey": await _passkeys(self.system, channels["auth"], tenant.owner),
             "export": await _export(channels["auth"], tenant.owner),
         }
@@ -196,6 +200,18 @@ async def _other_session(auth: grpc.aio.Channel, caller: Caller) -> str:
     request = LogInRequest(email=caller.email, password=PASSWORD)
     session_id: str = (await SessionServiceStub(auth).LogIn(request)).session.id
     return session_id
+
+
+async def _invitations(tenancy: grpc.aio.Channel, tenant: Tenant) -> str:
+    """Invite two; return the id of one."""
+    for _ in range(2):
+        request = CreateInvitationRequest(
+            org_id=str(tenant.org_id), email=f"{uuid4()}@example.com", role=ROLE_MEMBER
+        )
+        reply = await InvitationServiceStub(tenancy).CreateInvitation(
+            request, metadata=tenant.metadata
+        )
+    return str(reply.invitation.id)
 
 
 async def _passkeys(system: System, auth: grpc.aio.Channel, caller: Caller) -> str:

@@ -2,10 +2,13 @@
 
 import asyncio
 import base64
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 
 import httpx
@@ -50,6 +53,7 @@ class People:
     url: str
     canaries: Canaries
     provider: Hostile
+    inbox: Refusing
 
     async def live(self, number: int) -> None:
         """Do all that one person does."""
@@ -155,8 +159,49 @@ class People:
         assert [member["email"] for member in members] == [email]
         assert (await client.get(f"/api/orgs/{org}/audit-events")).status_code == 200
         if exports:
+            await self._invite_somebody(client, f"/api/orgs/{org}")
             await self._export(client, f"/api/orgs/{org}")
             await self._use_a_key(client, f"/api/orgs/{org}")
+
+    async def _invite_somebody(self, client: httpx.AsyncClient, org: str) -> None:
+        """Invite somebody; try the link with other addresses than theirs; send another one."""
+        email = self.canaries.email("invited")
+        wish = {"email": email, "role": "viewer"}
+        made = (await client.post(f"{org}/invitations", json=wish)).json()
+        for body, status in ((wish, 409), ({**wish, "email": f"{email}@"}, 422)):
+            assert (await client.post(f"{org}/invitations", json=body)).status_code == status
+        listed = (await client.get(f"{org}/invitations")).json()["items"]
+        assert [invitation["email"] for invitation in listed] == [email]
+        token = {"token": await self._token_to(email)}
+        self.canaries.secret(token["token"][-43:])  # what proves it; before that are ids
+        shown = (await client.post("/api/invitations:preview", json=token)).json()
+        assert shown["email"] == email
+        account = {"email": self.canaries.email("other"), "password": PASSWORD, "name": "A"}
+        for path, body in (
+            ("/api/invitations:accept", token),
+            ("/api/auth/signup", {**account, "invitation_token": token["token"]}),
+        ):
+            refused = await client.post(path, json=body)
+            assert refused.json()["code"] == "invitation_for_another_address"
+        again = await client.post(f"{org}/invitations/{made['id']}:resend", json={})
+        assert again.json()["email"] == email
+
+    async def _token_to(self, email: str) -> str:
+        """Wait for the mail of an invitation, and read its link."""
+
+        async def mails() -> list[bytes]:
+            return [
+                envelope.content
+                for envelope in self.inbox.taken
+                if envelope.rcpt_tos == [email] and isinstance(envelope.content, bytes)
+            ]
+
+        content, *_ = await eventually(mails, within=60)
+        text = message_from_bytes(content, policy=default).get_body(("plain",))
+        assert text is not None
+        found = re.search(r"/accept-invitation#(\S+)", text.get_content())
+        assert found is not None
+        return found[1]
 
     async def _use_a_key(self, client: httpx.AsyncClient, org: str) -> None:
         """Make an API key, let a machine use it, and replace its secret."""

@@ -20,6 +20,7 @@ from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServ
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from tenon_auth.api_keys.rpc import ApiKeyServicer
 from tenon_auth.api_keys.service import ApiKeyService
+from tenon_auth.clients import TenancyInvitations
 from tenon_auth.email_changes.rpc import EmailChangeServicer
 from tenon_auth.email_changes.service import EmailChangeService
 from tenon_auth.email_changes.tasks import EmailChangeTasks
@@ -82,6 +83,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         database,
         settings.sign_ups,
         accounts.queue,
+        TenancyInvitations(backbone.channels["tenancy"]),
         users,
         links,
         devices,

@@ -10,6 +10,8 @@ import grpc
 
 from tenon.privacy.v1.personal_data_service_pb2 import ExportPersonalDataRequest
 from tenon.privacy.v1.personal_data_service_pb2_grpc import PersonalDataServiceStub
+from tenon.tenancy.v1.invitation_service_pb2 import CheckInvitationRequest
+from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
 from tenon.tenancy.v1.member_service_pb2 import ReleaseUserRequest
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
 from tenon_auth.errors import LastOwner
@@ -36,6 +38,26 @@ class TenancyMemberships:
             if error.reason == LastOwner.reason:
                 raise LastOwner from error
             raise
+
+
+class Invitations(Protocol):
+    """Knows who was invited."""
+
+    async def check(self, token: str, email: str) -> None:
+        """Say whether whoever has this token was invited by this address, and so reads its mails.
+
+        Raises what a token is refused with, for who showed it to read.
+        """
+
+
+class TenancyInvitations:
+    """Tenancy's invitations."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._invitations = InvitationServiceStub(channel)
+
+    async def check(self, token: str, email: str) -> None:
+        await self._invitations.CheckInvitation(CheckInvitationRequest(token=token, email=email))
 
 
 class PersonalData(Protocol):

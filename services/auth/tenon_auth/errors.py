@@ -23,6 +23,13 @@ class InvalidEmail(InvalidArgument):
     reason = "invalid_email"
 
 
+class AddressNotTheirs(TenonError):
+    """The user's address is another one."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "address_not_theirs"
+
+
 class WeakPassword(InvalidArgument):
     """The password is too easy to guess."""
 

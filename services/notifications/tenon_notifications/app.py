@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
-from tenon_notifications.clients import AuthPeople, ReportsRuns
+from tenon_notifications.clients import AuthPeople, ReportsRuns, TenancyOrganizations
 from tenon_notifications.emails.postman import Postman, SmtpServer
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.service import EmailService
@@ -37,6 +37,7 @@ async def worker(settings: NotificationsSettings) -> AsyncIterator[Worker]:
             queue,
             AuthPeople(backbone.channels["auth"]),
             ReportsRuns(backbone.channels["reports"]),
+            TenancyOrganizations(backbone.channels["tenancy"]),
             Renderer(settings.public_url),
             Envelope(settings.mail_from),
             postman,

@@ -21,6 +21,11 @@ from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon.reports.v1.run_pb2 import Format
 from tenon.reports.v1.run_service_pb2 import GetRunNoticeRequest, GetRunNoticeResponse
 from tenon.reports.v1.run_service_pb2_grpc import RunServiceStub
+from tenon.tenancy.v1.invitation_service_pb2 import GetInvitationNoticeRequest
+from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
+from tenon.tenancy.v1.ownership_service_pb2 import GetOwnershipNoticeRequest
+from tenon.tenancy.v1.ownership_service_pb2_grpc import OwnershipServiceStub
+from tenon.tenancy.v1.role_pb2 import Role
 from tenon_core.coalescing import Coalescer
 from tenon_core.errors import Code
 from tenon_rpc.status import PeerError
@@ -68,6 +73,26 @@ class LinkNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class InvitationNotice:
+    """An invitation that can be accepted; its token is a secret of the address's."""
+
+    email: str
+    organization_name: str
+    role: str
+    token: str
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipNotice:
+    """An offer to own an organization, that waits or was accepted."""
+
+    organization_name: str
+    expire_time: datetime
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ErasureReceipt:
     """What one service has destroyed of a person."""
 
@@ -101,6 +126,12 @@ class People(Protocol):
 
 class Runs(Protocol):
     async def find_notice(self, org_id: UUID, run_id: UUID) -> RunNotice | None: ...
+
+
+class Organizations(Protocol):
+    async def find_invitation(self, org_id: UUID, link_id: UUID) -> InvitationNotice | None: ...
+
+    async def find_ownership(self, org_id: UUID, offer_id: UUID) -> OwnershipNotice | None: ...
 
 
 class AuthPeople:
@@ -180,6 +211,36 @@ class ReportsRuns:
         request = GetRunNoticeRequest(org_id=str(org_id), run_id=str(run_id))
         reply = await _found(self._stub.GetRunNotice(request))
         return None if reply is None else _notice(reply)
+
+
+class TenancyOrganizations:
+    """Organizations of tenancy."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._invitations = InvitationServiceStub(channel)
+        self._ownership = OwnershipServiceStub(channel)
+
+    async def find_invitation(self, org_id: UUID, link_id: UUID) -> InvitationNotice | None:
+        request = GetInvitationNoticeRequest(org_id=str(org_id), link_id=str(link_id))
+        reply = await _found(self._invitations.GetInvitationNotice(request))
+        if reply is None:
+            return None
+        invitation = reply.invitation
+        return InvitationNotice(
+            email=_ascii_domain(invitation.email),
+            organization_name=invitation.organization_name,
+            role=Role.Name(invitation.role).removeprefix("ROLE_").lower(),
+            token=reply.token,
+            expire_time=invitation.expire_time.ToDatetime(tzinfo=UTC),
+        )
+
+    async def find_ownership(self, org_id: UUID, offer_id: UUID) -> OwnershipNotice | None:
+        request = GetOwnershipNoticeRequest(org_id=str(org_id), offer_id=str(offer_id))
+        reply = await _found(self._ownership.GetOwnershipNotice(request))
+        if reply is None:
+            return None
+        expires = reply.expire_time.ToDatetime(tzinfo=UTC)
+        return OwnershipNotice(reply.organization_name, expires, reply.accepted)
 
 
 async def _found(asked: Awaitable[R]) -> R | None:

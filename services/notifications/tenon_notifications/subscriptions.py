@@ -29,6 +29,7 @@ from tenon.auth.v1.events_pb2 import (
     VerificationRequested,
 )
 from tenon.reports.v1.events_pb2 import RunFailed, RunSucceeded
+from tenon.tenancy.v1.events_pb2 import InvitationSent, OwnershipOffered, OwnershipTransferred
 from tenon_core.ids import parse_id
 from tenon_db.cursors import Handler
 from tenon_db.feed import FeedEvent
@@ -180,6 +181,27 @@ def _run_failed(event: FeedEvent) -> Email | None:
     return _about_run(event, Kind.RUN_FAILED, RunFailed.FromString(event.payload))
 
 
+def _invitation_sent(event: FeedEvent) -> Email:
+    sent = InvitationSent.FromString(event.payload)
+    return Email.because_of(
+        event.id,
+        Kind.INVITATION,
+        UUID(sent.invitation_id),
+        org_id=UUID(sent.org_id),
+        subject_id=UUID(sent.link_id),
+    )
+
+
+def _ownership_offered(event: FeedEvent) -> Email:
+    offer = OwnershipOffered.FromString(event.payload)
+    return _about_offer(event, Kind.OWNERSHIP_OFFERED, offer, offer.user_id)
+
+
+def _ownership_transferred(event: FeedEvent) -> Email:
+    offer = OwnershipTransferred.FromString(event.payload)
+    return _about_offer(event, Kind.OWNERSHIP_TRANSFERRED, offer, offer.owner_id)
+
+
 def _with_link(event: FeedEvent, kind: Kind, link: Link) -> Email:
     return Email.because_of(event.id, kind, UUID(link.user_id), subject_id=UUID(link.link_id))
 
@@ -192,6 +214,13 @@ def _about_session(event: FeedEvent, kind: Kind, session: SessionStarted | Sessi
     return Email.because_of(
         event.id, kind, UUID(session.user_id), subject_id=UUID(session.session_id)
     )
+
+
+def _about_offer(
+    event: FeedEvent, kind: Kind, offer: OwnershipOffered | OwnershipTransferred, user_id: str
+) -> Email:
+    org_id, offer_id = UUID(offer.org_id), UUID(offer.offer_id)
+    return Email.because_of(event.id, kind, UUID(user_id), org_id=org_id, subject_id=offer_id)
 
 
 def _about_run(event: FeedEvent, kind: Kind, run: RunSucceeded | RunFailed) -> Email | None:
@@ -223,6 +252,11 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         EmailChangeUndone: _email_change_undone,
         ErasureFinished: _erasure_finished,
         ExportFinished: _export_finished,
+    },
+    "tenancy": {
+        InvitationSent: _invitation_sent,
+        OwnershipOffered: _ownership_offered,
+        OwnershipTransferred: _ownership_transferred,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }

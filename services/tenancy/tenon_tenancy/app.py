@@ -8,13 +8,14 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
     add_AuditCheckpointServiceServicer_to_server,
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
+from tenon.tenancy.v1.invitation_service_pb2_grpc import add_InvitationServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
+from tenon.tenancy.v1.ownership_service_pb2_grpc import add_OwnershipServiceServicer_to_server
 from tenon.tenancy.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
 from tenon_core import logging
 from tenon_db.cursors import Consumer
-from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
-from tenon_policy.tags import Tags
+from tenon_jobs import JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -29,41 +30,36 @@ from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
-from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.foundation import NAME, Foundation
+from tenon_tenancy.invitations.rpc import InvitationServicer
+from tenon_tenancy.invitations.tasks import InvitationTasks
 from tenon_tenancy.members.rpc import MemberServicer
-from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.rpc import OrganizationServicer
-from tenon_tenancy.organizations.service import OrganizationService
+from tenon_tenancy.ownership_offers.rpc import OwnershipServicer
+from tenon_tenancy.ownership_offers.service import OwnershipService
 from tenon_tenancy.personal_data import subscriptions as erasures
 from tenon_tenancy.personal_data.service import PersonalDataService
 from tenon_tenancy.personal_data.tasks import PersonalDataTasks
 from tenon_tenancy.policies.rpc import PolicyServicer
-from tenon_tenancy.policies.service import PolicyService
 from tenon_tenancy.settings import TenancySettings
-
-NAME = "tenancy"
 
 
 def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
-    database = backbone.database
-    directory = AuthDirectory(backbone.channels["auth"])
-    members = MemberService(database, backbone.grant_changes, directory)
-    organizations = OrganizationService(database, members, Tags(backbone.redis))
-    policies = PolicyService(database, backbone.grant_changes, members)
+    foundation, database = Foundation(backbone), backbone.database
+    members = foundation.members
+    ownership = OwnershipService(database, foundation.tags, members, foundation.organizations)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
     return [
-        (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
+        (add_OrganizationServiceServicer_to_server, OrganizationServicer(foundation.organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
-        (add_PolicyServiceServicer_to_server, PolicyServicer(policies)),
+        (add_PolicyServiceServicer_to_server, PolicyServicer(foundation.policies)),
+        (add_InvitationServiceServicer_to_server, InvitationServicer(foundation.invitations)),
+        (add_OwnershipServiceServicer_to_server, OwnershipServicer(ownership)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
     ]
-
-
-def queue_of(settings: TenancySettings) -> JobQueue:
-    return JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
 
 
 def checkpoints_of(
@@ -75,10 +71,10 @@ def checkpoints_of(
     return AuditCheckpointService(backbone.database, storage, audit_events, keys)
 
 
-def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
+def consumers(backbone: Backbone[TenancySettings], queue: JobQueue) -> Sequence[Consumer]:
     """Make the consumers, one for each service's feed: of the audit log, and of erasures."""
     audit = subscriptions.handlers(AuditEventService(backbone.database))
-    more = {"auth": erasures.handlers(queue_of(backbone.settings))}
+    more = {"auth": erasures.handlers(queue)}
     return [
         Consumer(
             backbone.database,
@@ -92,20 +88,20 @@ def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
 @asynccontextmanager
 async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
-        queue = queue_of(settings)
+        foundation = Foundation(backbone)
+        queue, members = foundation.queue, foundation.members
         checkpoints = checkpoints_of(backbone, AuditEventService(backbone.database))
         beside = [
-            *(consumer.run for consumer in consumers(backbone)),
+            *(consumer.run for consumer in consumers(backbone, queue)),
             CheckpointWriter(checkpoints).run,
         ]
-        directory = AuthDirectory(backbone.channels["auth"])
-        members = MemberService(backbone.database, backbone.grant_changes, directory)
         personal_data = PersonalDataTasks(backbone.database, members)
+        invitations = InvitationTasks(backbone.database, foundation.invitations)
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            [*personal_data.types(), *upkeep.types()],
+            [*personal_data.types(), *invitations.types(), *upkeep.types()],
             recurring=upkeep.recurring(),
             beside=beside,
         )

@@ -1,6 +1,6 @@
 """Everything that can go wrong in tenancy."""
 
-from tenon_core.errors import Code, TenonError
+from tenon_core.errors import Code, InvalidArgument, NotFound, TenonError
 
 
 class SlugTaken(TenonError):
@@ -50,6 +50,80 @@ class LastOwner(TenonError):
 
     code = Code.FAILED_PRECONDITION
     reason = "last_owner"
+
+
+class InvalidEmail(InvalidArgument):
+    """The address is not one that mail can be sent to."""
+
+    reason = "invalid_email"
+
+
+class InvitationNotFound(NotFound):
+    """There is no such invitation, or somebody has accepted it."""
+
+    reason = "invitation_not_found"
+
+
+class AlreadyInvited(TenonError):
+    """This address has an invitation already. Send that one again, or revoke it."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "already_invited"
+
+
+class TooManyInvitations(TenonError):
+    """The organization has as many open invitations as it may. Revoke those nobody accepts."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "too_many_invitations"
+
+
+class TooManyInvitationMails(TenonError):
+    """This address was sent several invitations within the hour. Wait before the next."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "too_many_invitation_mails"
+
+
+class InvitationSpent(TenonError):
+    """This link is good for nothing any more. Look for a newer mail, or ask to be invited again."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "invitation_spent"
+
+
+class InvitationForAnotherAddress(TenonError):
+    """This invitation was sent to another address than your account's."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "invitation_for_another_address"
+
+
+class AlreadyMember(TenonError):
+    """You are a member of this organization already."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "already_member"
+
+
+class AlreadyOwner(TenonError):
+    """This member is an owner already."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "already_owner"
+
+
+class OwnershipOffered(TenonError):
+    """Somebody has an offer to own the organization already. It can be withdrawn."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "ownership_offered"
+
+
+class OwnershipOfferNotFound(NotFound):
+    """There is no offer to own the organization that is yours to accept or to end."""
+
+    reason = "ownership_offer_not_found"
 
 
 class AuditLogBroken(TenonError):

@@ -13,7 +13,7 @@ class SignUps(StrEnum):
     """Who may make an account.
 
     OPEN: anybody, at once. VERIFIED: anybody, by a link that is mailed to the address; nobody
-    learns which addresses have accounts. CLOSED: nobody.
+    learns which addresses have accounts. CLOSED: nobody. Whoever is invited may, in any case.
     """
 
     OPEN = "open"

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from tenon_auth import events
+from tenon_auth.clients import Invitations
 from tenon_auth.devices.models import Device
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.errors import LinkSpent, PasswordRequired, SignUpClosed, TooManyGuesses
@@ -39,6 +40,7 @@ class SignUpService:
         database: Database,
         mode: SignUps,
         queue: JobQueue,
+        invitations: Invitations,
         users: UserService,
         links: LinkService,
         devices: DeviceService,
@@ -49,6 +51,7 @@ class SignUpService:
         self._database = database
         self._mode = mode
         self._queue = queue
+        self._invitations = invitations
         self._users = users
         self._links = links
         self._devices = devices
@@ -57,26 +60,30 @@ class SignUpService:
         self._sessions = sessions
 
     async def sign_up(
-        self, call: Call, email: str, password: str, name: str, device: Device
+        self, call: Call, email: str, password: str, name: str, device: Device, invitation: str = ""
     ) -> LogIn | Asked:
-        """Make an account and log it in, or have a link mailed.
+        """Make an account and log it in, or have a link mailed. `invitation` is the token of one
+        that was mailed: it shows whose the address is.
 
-        SignUpClosed, InvalidEmail, WeakPassword; EmailTaken only where sign-up is open.
+        SignUpClosed, InvalidEmail, WeakPassword; EmailTaken only where sign-up is open, or to who
+        reads the address's mails; what tenancy refuses an invitation with.
         """
-        if self._mode is SignUps.CLOSED:
+        if self._mode is SignUps.CLOSED and not invitation:
             raise SignUpClosed
         user = User(
             id=uuid7(),
             email=valid_address(email),
             name=valid_name(name),
-            email_verified=False,
+            email_verified=bool(invitation),
             create_time=clock.now(),
         )
         self._credentials.require_room()
         require_strong(password, [user.email, user.name])
+        if invitation:
+            await self._invitations.check(invitation, user.email)
         password_hash = await self._credentials.hash(password)
         terms = await self._users.terms(user.email)
-        if self._mode is SignUps.VERIFIED:
+        if self._mode is SignUps.VERIFIED and not invitation:
             device_token = self._devices.token_of(device)
             device_hash = self._devices.hash_for(user.id, device_token)
             await self._ask(user, password_hash, device_hash, terms)
@@ -151,12 +158,15 @@ class SignUpService:
             await self._users.add_within(tx, user, terms)
             await self._credentials.add(tx, user.id, password_hash)
             log_in = await self._sessions.start(tx, user, device, [AuthMethod.PASSWORD])
-            link = await self._links.make(tx, user.id, Purpose.VERIFY_EMAIL)
+            link_id = None if user.email_verified else await self._ask_to_verify(tx, user.id)
             await tx.publish(
-                events.user_signed_up(user.id, link.id),
+                events.user_signed_up(user.id, link_id),
                 call.access(f"users/{user.id}", user_id=user.id),
             )
         return log_in
+
+    async def _ask_to_verify(self, tx: Transaction, user_id: UUID) -> UUID:
+        return (await self._links.make(tx, user_id, Purpose.VERIFY_EMAIL)).id
 
     async def _ask(
         self, user: User, password_hash: str, device_hash: bytes, terms: Sequence[Mac]

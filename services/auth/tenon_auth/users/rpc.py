@@ -2,6 +2,8 @@ from tenon.auth.v1.session_pb2 import Tokens
 from tenon.auth.v1.user_service_pb2 import (
     BatchGetUsersRequest,
     BatchGetUsersResponse,
+    ConfirmAddressRequest,
+    ConfirmAddressResponse,
     ConfirmSignUpRequest,
     ConfirmSignUpResponse,
     SendVerificationRequest,
@@ -34,6 +36,7 @@ class UserServicer(UserServiceServicer):
             request.password,
             request.name,
             read_device(request.device),
+            request.invitation_token,
         )
         if isinstance(log_in, Asked):
             return SignUpResponse(tokens=Tokens(device_token=log_in.device_token))
@@ -73,6 +76,12 @@ class UserServicer(UserServiceServicer):
         }
         user = await self._users.update(current_call(), changes)
         return UpdateUserResponse(user=packed_user(user))
+
+    async def ConfirmAddress(
+        self, request: ConfirmAddressRequest, context: object
+    ) -> ConfirmAddressResponse:
+        await self._users.confirm_address(current_call(), parse_id(request.user_id), request.email)
+        return ConfirmAddressResponse()
 
     async def BatchGetUsers(
         self, request: BatchGetUsersRequest, context: object

@@ -4,14 +4,14 @@ from typing import Any
 from uuid import UUID
 
 from tenon_auth import events
-from tenon_auth.errors import EmailTaken, LinkSpent
+from tenon_auth.errors import AddressNotTheirs, EmailTaken, LinkSpent
 from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.users.addresses import comparable
 from tenon_auth.users.models import KeptAddress, User
 from tenon_auth.users.names import valid_name
 from tenon_auth.users.repository import UserRepository
-from tenon_core.errors import FieldError, InvalidArgument
+from tenon_core.errors import FieldError, InvalidArgument, NotFound
 from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.cells import OwnerKind
 from tenon_crypto.fields import FieldCipher
@@ -70,6 +70,26 @@ class UserService:
             await users.set_verified(call.user)
             await tx.publish(call.access(f"users/{call.user}"))
             return await users.get(call.user)
+
+    async def confirm_address(self, call: Call, user_id: UUID | None, email: str) -> None:
+        """Take it from another service that somebody has read a mail to an address, which verifies
+        it, if it is theirs; AddressNotTheirs.
+        """
+        if user_id is None:
+            raise AddressNotTheirs
+        async with self._database.user(user_id) as tx:
+            users = UserRepository(tx, self._cipher)
+            try:
+                user = await users.lock(user_id)
+            except NotFound:
+                raise AddressNotTheirs from None
+            if comparable(user.email) != comparable(email):
+                raise AddressNotTheirs
+            if user.email_verified:
+                call.had_no_effect()
+                return
+            await users.set_verified(user_id)
+            await tx.publish(call.access(f"users/{user_id}", user_id=user_id, actor=call.actor))
 
     async def send_verification(self, call: Call) -> None:
         """Mail the caller another link, unless their address is verified; TooManyMails."""

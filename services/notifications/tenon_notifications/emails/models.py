@@ -49,6 +49,9 @@ class Kind(StrEnum):
     EMAIL_CHANGE_UNDONE = "email_change_undone"
     ACCOUNT_ERASED = "account_erased"
     EXPORT_FINISHED = "export_finished"
+    INVITATION = "invitation"
+    OWNERSHIP_OFFERED = "ownership_offered"
+    OWNERSHIP_TRANSFERRED = "ownership_transferred"
 
 
 NOTICES = frozenset(
@@ -82,7 +85,8 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Email:
     """A mail to a user, known by ids only: address, name and content are asked for when it is
-    sent, and forgotten. `subject_id` is what it is about: a run, a session.
+    sent, and forgotten. `subject_id` is what it is about: a run, a session. An invitation has its
+    own id for that of a user, who may not exist.
     """
 
     id: UUID
@@ -103,6 +107,13 @@ class Email:
     ) -> Self:
         """Make the mail of this kind about an event: the same event gives the same id."""
         return cls(uuid5(event_id, kind), user_id, kind, org_id, subject_id)
+
+    @property
+    def in_organization(self) -> tuple[UUID, UUID]:
+        """The organization of what it is about, and the id there."""
+        assert self.org_id is not None
+        assert self.subject_id is not None
+        return self.org_id, self.subject_id
 
     def to_payload(self) -> dict[str, Any]:
         ids = {

@@ -12,7 +12,10 @@ from tenon_jobs import JobQueue
 from tenon_notifications import events
 from tenon_notifications.clients import (
     ErasureNotice,
+    InvitationNotice,
     LinkNotice,
+    Organizations,
+    OwnershipNotice,
     People,
     Person,
     RunNotice,
@@ -27,7 +30,21 @@ from tenon_notifications.errors import Undeliverable
 
 SEND = "emails.send"
 
-N = TypeVar("N", RunNotice, SessionNotice, LinkNotice, ErasureNotice, Person, str)
+N = TypeVar(
+    "N",
+    RunNotice,
+    SessionNotice,
+    LinkNotice,
+    InvitationNotice,
+    OwnershipNotice,
+    ErasureNotice,
+    Person,
+    str,
+)
+
+Notice: TypeAlias = (
+    RunNotice | SessionNotice | LinkNotice | InvitationNotice | OwnershipNotice | ErasureNotice
+)
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
@@ -43,6 +60,7 @@ class EmailService:
         jobs: JobQueue,
         people: People,
         runs: Runs,
+        organizations: Organizations,
         renderer: Renderer,
         envelope: Envelope,
         postman: Postman,
@@ -51,6 +69,7 @@ class EmailService:
         self._jobs = jobs
         self._people = people
         self._runs = runs
+        self._organizations = organizations
         self._renderer = renderer
         self._envelope = envelope
         self._postman = postman
@@ -108,6 +127,8 @@ class EmailService:
     async def _recipient(self, email: Email) -> Person:
         if email.kind is Kind.ACCOUNT_ERASED:
             return _there(await self._people.find_erased(email.user_id), "address")
+        if email.kind is Kind.INVITATION:
+            return Person(name="", email=(await self._invitation(email)).email)
         person = await self._people.find(email.user_id)
         if person is None:
             raise Undeliverable("the user is gone")
@@ -120,33 +141,27 @@ class EmailService:
         return person
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
+        return {"name": person.name, **await self._news(email)}
+
+    async def _news(self, email: Email) -> Mapping[str, Any]:
+        """Return what a mail says besides a name; some say nothing more."""
+        notice: Notice
         match email.kind:
-            case (
-                Kind.PASSWORD_CHANGED
-                | Kind.IDENTITY_LINKED
-                | Kind.EMAIL_CHANGE_REQUESTED
-                | Kind.EXPORT_FINISHED
-                | Kind.SECOND_FACTOR_ADDED
-                | Kind.SECOND_FACTOR_REMOVED
-                | Kind.RECOVERY_CODE_USED
-                | Kind.RECOVERY_CODES_REPLACED
-            ):
-                return {"name": person.name}
-            case Kind.ACCOUNT_ERASED:
-                erasure = await self._people.find_erasure(email.user_id)
-                return {"name": person.name, **asdict(_there(erasure, "erasure"))}
             case Kind.WELCOME:
                 link = await self._link(email)
-                return {"name": person.name, "token": link.token if link else ""}
+                return {"token": link.token if link else ""}
+            case Kind.ACCOUNT_ERASED:
+                notice = _there(await self._people.find_erasure(email.user_id), "erasure")
             case Kind.RUN_SUCCEEDED | Kind.RUN_FAILED:
-                assert email.org_id is not None
-                assert email.subject_id is not None
-                run = await self._runs.find_notice(email.org_id, email.subject_id)
-                return {"name": person.name, **asdict(_there(run, "run"))}
+                notice = _there(await self._runs.find_notice(*email.in_organization), "run")
             case Kind.NEW_DEVICE | Kind.SESSION_REUSED:
                 assert email.subject_id is not None
                 session = await self._people.find_session(email.user_id, email.subject_id)
-                return {"name": person.name, **asdict(_there(session, "session"))}
+                notice = _there(session, "session")
+            case Kind.INVITATION:
+                notice = await self._invitation(email)
+            case Kind.OWNERSHIP_OFFERED | Kind.OWNERSHIP_TRANSFERRED:
+                notice = await self._ownership(email)
             case (
                 Kind.CONFIRM_SIGN_UP
                 | Kind.SIGN_UP_REPEATED
@@ -156,8 +171,21 @@ class EmailService:
                 | Kind.EMAIL_CHANGED
                 | Kind.EMAIL_CHANGE_UNDONE
             ):
-                link = await self._link(email)
-                return {"name": person.name, **asdict(_there(link, "link"))}
+                notice = _there(await self._link(email), "link")
+            case _:
+                return {}
+        return asdict(notice)
+
+    async def _invitation(self, email: Email) -> InvitationNotice:
+        found = await self._organizations.find_invitation(*email.in_organization)
+        return _there(found, "invitation")
+
+    async def _ownership(self, email: Email) -> OwnershipNotice:
+        found = await self._organizations.find_ownership(*email.in_organization)
+        offer = _there(found, "offer")
+        if offer.accepted is not (email.kind is Kind.OWNERSHIP_TRANSFERRED):
+            raise Undeliverable("the offer was accepted")
+        return offer
 
     async def _link(self, email: Email) -> LinkNotice | None:
         if email.subject_id is None:

@@ -34,7 +34,7 @@ LINK: dict[str, Any] = {
     "token": "c2VjcmV0",
     "expire_time": datetime(2026, 11, 23, 13, 30, tzinfo=UTC),
 }
-
+INVITATION: dict[str, Any] = {"organization_name": "Acme", "role": "member"}
 ERASURE: dict[str, Any] = asdict(
     ErasureNotice(
         request_time=datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
@@ -45,7 +45,7 @@ ERASURE: dict[str, Any] = asdict(
 
 def rendered(kind: Kind, **facts: Any) -> Rendered:
     return Renderer("https://tenon.test").render(
-        kind, {"name": "Ada", **LINK, **SESSION, **RUN, **ERASURE, **facts}
+        kind, {"name": "Ada", **LINK, **SESSION, **RUN, **INVITATION, **ERASURE, **facts}
     )
 
 

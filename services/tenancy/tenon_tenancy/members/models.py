@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, DateTime, SmallInteger, Table, Uuid
 
+from tenon_core.errors import FieldError, InvalidArgument
 from tenon_db.tables import TENANT
 from tenon_policy.policies import Role
 from tenon_tenancy.errors import RoleAboveOwn
@@ -34,6 +35,13 @@ class NamedMember:
     member: Member
     email: str
     name: str
+
+
+def read_role(number: int) -> Role:
+    """Read the role that is to be given; InvalidArgument for none and for one that is not ours."""
+    if number not in (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER):
+        raise InvalidArgument(fields=[FieldError("/role", "must be one of the roles")])
+    return Role(number)
 
 
 def require_reach(own: Role, *roles: Role) -> None:

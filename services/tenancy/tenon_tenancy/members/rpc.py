@@ -2,6 +2,8 @@ from tenon.tenancy.v1 import member_pb2, role_pb2
 from tenon.tenancy.v1.member_service_pb2 import (
     CheckMembershipsRequest,
     CheckMembershipsResponse,
+    LeaveOrganizationRequest,
+    LeaveOrganizationResponse,
     ListMembersRequest,
     ListMembersResponse,
     MembershipKey,
@@ -13,13 +15,11 @@ from tenon.tenancy.v1.member_service_pb2 import (
     UpdateMemberResponse,
 )
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceServicer
-from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import parse_id
 from tenon_policy.grants import MemberKey
-from tenon_policy.policies import Role
 from tenon_rpc.guard import current_call
 from tenon_rpc.times import packed_time
-from tenon_tenancy.members.models import NamedMember
+from tenon_tenancy.members.models import NamedMember, read_role
 from tenon_tenancy.members.service import MemberService
 
 
@@ -39,7 +39,7 @@ class MemberServicer(MemberServiceServicer):
         self, request: UpdateMemberRequest, context: object
     ) -> UpdateMemberResponse:
         member = await self._members.update(
-            current_call(), parse_id(request.user_id), _role(request.role)
+            current_call(), parse_id(request.user_id), read_role(request.role)
         )
         return UpdateMemberResponse(member=_packed(member))
 
@@ -48,6 +48,12 @@ class MemberServicer(MemberServiceServicer):
     ) -> RemoveMemberResponse:
         await self._members.remove(current_call(), parse_id(request.user_id))
         return RemoveMemberResponse()
+
+    async def LeaveOrganization(
+        self, request: LeaveOrganizationRequest, context: object
+    ) -> LeaveOrganizationResponse:
+        await self._members.leave(current_call())
+        return LeaveOrganizationResponse()
 
     async def ReleaseUser(
         self, request: ReleaseUserRequest, context: object
@@ -60,13 +66,6 @@ class MemberServicer(MemberServiceServicer):
     ) -> CheckMembershipsResponse:
         roles = await self._members.check([_key(key) for key in request.keys])
         return CheckMembershipsResponse(roles=map(role_pb2.Role.ValueType, roles))
-
-
-def _role(number: int) -> Role:
-    """Read the role that is to be given; InvalidArgument for none and for one that is not ours."""
-    if number not in (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER):
-        raise InvalidArgument(fields=[FieldError("/role", "must be one of the roles")])
-    return Role(number)
 
 
 def _key(key: MembershipKey) -> MemberKey | None:

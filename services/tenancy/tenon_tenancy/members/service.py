@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from tenon_db.pages import Page, clamp, cut, read_time_and_id
 from tenon_db.transaction import Transaction
 from tenon_policy.authorization import require_role
 from tenon_policy.call import Call
-from tenon_policy.grants import GrantChanges, MemberKey
+from tenon_policy.grants import GrantChanges, GrantKey, MemberKey
 from tenon_policy.policies import Role
 from tenon_tenancy import events
 from tenon_tenancy.clients import Directory
@@ -24,19 +24,52 @@ log = structlog.get_logger()
 
 
 class MemberService:
-    """Who belongs to an organization, and as what."""
+    """Who belongs to an organization, and as what. The `…_within` methods are for siblings that
+    hold a transaction of the organization's.
+    """
 
     def __init__(self, database: Database, grants: GrantChanges, directory: Directory) -> None:
         self._database = database
         self._grants = grants
         self._directory = directory
 
-    async def add_owner(
-        self, tx: Transaction, org_id: UUID, user_id: UUID, create_time: datetime
+    async def add_within(
+        self, tx: Transaction, org_id: UUID, user_id: UUID, role: Role, create_time: datetime
     ) -> None:
-        """Make a user the owner of a new organization; to be the last in its transaction."""
-        await MemberRepository(tx, org_id).add(Member(user_id, Role.OWNER, create_time))
-        await self._grant(tx, MemberKey(org_id, user_id), Role.OWNER)
+        """Make a user a member; to be the last in its transaction."""
+        await MemberRepository(tx, org_id).add(Member(user_id, role, create_time))
+        await self._grant(tx, org_id, {user_id: role})
+
+    async def lock_within(self, tx: Transaction, org_id: UUID) -> None:
+        """Keep everybody else from changing who is what until the commit."""
+        await MemberRepository(tx, org_id).lock()
+
+    async def role_within(self, tx: Transaction, org_id: UUID, user_id: UUID) -> Role:
+        member = await MemberRepository(tx, org_id).find(user_id)
+        return member.role if member else Role.NONE
+
+    async def own_role_within(self, tx: Transaction, call: Call) -> Role:
+        """Return the caller's role, which nobody changes any more until the commit.
+
+        It is read anew under the lock: two owners who lower each other at once do not both
+        succeed. NotFound, RoleTooLow.
+        """
+        await self.lock_within(tx, call.org)
+        own = await self.role_within(tx, call.org, call.user)
+        require_role(call.policy, own)
+        return own
+
+    async def hand_over_within(
+        self, tx: Transaction, org_id: UUID, owner_id: UUID, user_id: UUID
+    ) -> None:
+        """Make a member an owner in place of another, who is an admin then; under the lock, and
+        to be the last in its transaction.
+        """
+        roles = {user_id: Role.OWNER, owner_id: Role.ADMIN}
+        for member_id, role in roles.items():
+            await MemberRepository(tx, org_id).set_role(member_id, role)
+            await tx.publish(events.member_updated(org_id, member_id, role))
+        await self._grant(tx, org_id, roles)
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[NamedMember]:
         """List the members, oldest first."""
@@ -58,7 +91,7 @@ class MemberService:
                     events.member_updated(call.org, member.user_id, role),
                     call.access(f"members/{member.user_id}"),
                 )
-                await self._grant(tx, MemberKey(call.org, member.user_id), role)
+                await self._grant(tx, call.org, {member.user_id: role})
         return await self._named_if_possible(Member(member.user_id, role, member.create_time))
 
     async def remove(self, call: Call, user_id: UUID | None) -> None:
@@ -70,7 +103,12 @@ class MemberService:
                 events.member_removed(call.org, member.user_id),
                 call.access(f"members/{member.user_id}"),
             )
-            await self._grant(tx, MemberKey(call.org, member.user_id), Role.NONE)
+            await self._grant(tx, call.org, {member.user_id: Role.NONE})
+
+    async def leave(self, call: Call) -> None:
+        """Let the caller leave the organization; LastOwner."""
+        call.had_no_effect()  # unless they are still there when it is their turn
+        await self._leave(call.org, call.user, call)
 
     async def release(self, call: Call, user_id: UUID | None) -> None:
         """Remove a user from all organizations; LastOwner, and then from none.
@@ -111,27 +149,13 @@ class MemberService:
             roles = await find_roles(tx, [key for key in keys if key])
         return [roles.get(key, Role.NONE) if key else Role.NONE for key in keys]
 
-    async def lock(self, tx: Transaction, call: Call) -> Role:
-        """Keep everybody else from changing the organization until the commit, and return the
-        caller's own role; NotFound, RoleTooLow.
-
-        It is read anew under the lock: two owners who lower each other at once do not both succeed.
-        """
-        members = MemberRepository(tx, call.org)
-        await members.lock()
-        caller = await members.find(call.user)
-        own = caller.role if caller else Role.NONE
-        require_role(call.policy, own)
-        return own
-
     async def user_ids(self, tx: Transaction, org_id: UUID) -> Sequence[UUID]:
         """Return who belongs to an organization; nobody joins while it is locked."""
         return await MemberRepository(tx, org_id).user_ids()
 
     async def _lock(self, tx: Transaction, call: Call, user_id: UUID | None, role: Role) -> Member:
         """Return the member who is to get this role, once the caller may give it."""
-        members = MemberRepository(tx, call.org)
-        own = await self.lock(tx, call)
+        members, own = MemberRepository(tx, call.org), await self.own_role_within(tx, call)
         member = await members.find(user_id) if user_id else None
         if member is None:
             raise MemberNotFound
@@ -155,12 +179,15 @@ class MemberService:
                 events.member_removed(org_id, user_id),
                 *([call.access(f"members/{user_id}", org_id=org_id)] if call else []),
             )
-            await self._grant(tx, MemberKey(org_id, user_id), Role.NONE)
+            await self._grant(tx, org_id, {user_id: Role.NONE})
 
-    async def _grant(self, tx: Transaction, key: MemberKey, role: Role) -> None:
-        """Let the hot copy follow; called just before the commit, while the lock is held."""
-        mark = await self._grants.mark(key)
-        tx.after_commit(lambda: self._grants.settle({key: role}, mark))
+    async def _grant(self, tx: Transaction, org_id: UUID, roles: Mapping[UUID, Role]) -> None:
+        """Let the hot copies follow; called just before the commit, while the lock is held."""
+        levels: dict[GrantKey, Role] = {
+            MemberKey(org_id, user_id): role for user_id, role in roles.items()
+        }
+        mark = await self._grants.mark(*levels)
+        tx.after_commit(lambda: self._grants.settle(levels, mark))
 
     async def _named(self, members: Sequence[Member]) -> Sequence[NamedMember]:
         profiles = await self._directory.profiles([member.user_id for member in members])

@@ -7,6 +7,7 @@ from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_time_and_id
+from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_policy.policies import Role
 from tenon_policy.tags import Tags
@@ -46,7 +47,7 @@ class OrganizationService:
                 events.organization_created(org_id, call.user),
                 call.access(f"organizations/{org_id}", org_id=org_id),
             )
-            await self._members.add_owner(tx, org_id, call.user, at)
+            await self._members.add_within(tx, org_id, call.user, Role.OWNER, at)
         return Organization(org_id, name, claimed, at, Role.OWNER, at)
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[Organization]:
@@ -55,6 +56,10 @@ class OrganizationService:
         async with self._database.user(call.user) as tx:
             rows = await OrganizationRepository(tx).page(call.user, size + 1, after)
         return cut(rows, size, lambda organization: (organization.join_time, organization.id))
+
+    async def name_within(self, tx: Transaction, org_id: UUID) -> str:
+        """Return an organization's name, in a transaction of its own."""
+        return (await OrganizationRepository(tx).get(org_id, Role.NONE)).name
 
     async def get(self, call: Call) -> Organization:
         """Return the organization of the call, also to an API key, which is no member."""
@@ -68,7 +73,7 @@ class OrganizationService:
         """
         changes = _valid(changes)
         async with AsyncExitStack() as written, self._database.tenant(call.org) as tx:
-            role = await self._members.lock(tx, call)
+            role = await self._members.own_role_within(tx, call)
             organizations = OrganizationRepository(tx)
             if "name" in changes:
                 await organizations.rename(call.org, changes["name"])

@@ -36,7 +36,7 @@ class PolicyService:
         if reasons := list(_unmet(call, changes)):
             raise WouldLockYouOut(fields=reasons)
         async with self._database.tenant(call.org) as tx:
-            await self._members.lock(tx, call)
+            await self._members.own_role_within(tx, call)
             policies = await PolicyRepository(tx, call.org).update({**changes})
             await tx.publish(call.access("policies"))
             await self._tell(tx, call.org, policies.version)

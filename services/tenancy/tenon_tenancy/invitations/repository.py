@@ -1,0 +1,139 @@
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, delete, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from tenon_crypto.fields import FieldCipher
+from tenon_crypto.keyring import Mac
+from tenon_db.transaction import Transaction
+from tenon_policy.policies import Role
+from tenon_tenancy.invitations.models import (
+    MAILS,
+    MAILS_IN,
+    SEALED_INVITATIONS,
+    Invitation,
+    invitations,
+    invited_addresses,
+    mailed_addresses,
+)
+
+
+class InvitationRepository:
+    """The invitations of one organization."""
+
+    def __init__(self, tx: Transaction, cipher: FieldCipher, org_id: UUID) -> None:
+        self._tx = tx
+        self._cipher = cipher
+        self._org_id = org_id
+        self._of_org = invitations.c.org_id == org_id
+
+    async def count(self) -> int:
+        counted: int = await self._tx.scalar(
+            select(func.count()).select_from(invitations).where(self._of_org)
+        )
+        return counted
+
+    async def add(self, invitation: Invitation, terms: Sequence[Mac]) -> bool:
+        """Add one; False if there is one for this address, and all is to be undone."""
+        row = asdict(invitation)
+        sealed = await self._cipher.seal(self._tx, SEALED_INVITATIONS, row)
+        await self._tx.execute(insert(invitations).values(sealed))
+        rows = [
+            {
+                "org_id": self._org_id,
+                "email_index": term.digest,
+                "index_key": term.key,
+                "invitation_id": invitation.id,
+            }
+            for term in terms
+        ]
+        added = await self._tx.rows(
+            insert(invited_addresses)
+            .values(rows)
+            .on_conflict_do_nothing()
+            .returning(invited_addresses.c.email_index)
+        )
+        return len(added) == len(terms)
+
+    async def find(self, invitation_id: UUID) -> Invitation | None:
+        return await self._one(
+            select(invitations).where(self._of_org, invitations.c.id == invitation_id)
+        )
+
+    async def find_by_link(self, link_id: UUID) -> Invitation | None:
+        return await self._one(
+            select(invitations).where(self._of_org, invitations.c.link_id == link_id)
+        )
+
+    async def renew(self, invitation: Invitation) -> None:
+        await self._tx.execute(
+            update(invitations)
+            .where(self._of_org, invitations.c.id == invitation.id)
+            .values(
+                inviter_id=invitation.inviter_id,
+                link_id=invitation.link_id,
+                expire_time=invitation.expire_time,
+            )
+        )
+
+    async def remove(self, invitation_id: UUID) -> bool:
+        """Remove one; say whether it was there. Of many at once, one is told so."""
+        removed = await self._tx.execute(
+            delete(invitations).where(self._of_org, invitations.c.id == invitation_id)
+        )
+        return removed.rowcount == 1
+
+    async def remove_over(self, before: datetime) -> None:
+        await self._tx.execute(
+            delete(invitations).where(self._of_org, invitations.c.expire_time < before)
+        )
+
+    async def page(self, before: UUID | None, limit: int) -> Sequence[Invitation]:
+        """Return those that can be read, newest first."""
+        statement = (
+            select(invitations).where(self._of_org).order_by(invitations.c.id.desc()).limit(limit)
+        )
+        if before:
+            statement = statement.where(invitations.c.id < before)
+        rows = await self._tx.rows(statement)
+        opened = await self._cipher.open_readable(self._tx, SEALED_INVITATIONS, rows)
+        return list(map(_invitation, opened))
+
+    async def _one(self, statement: Select[Any]) -> Invitation | None:
+        rows = await self._tx.rows(statement)
+        opened = await self._cipher.open(self._tx, SEALED_INVITATIONS, rows)
+        return next(map(_invitation, opened), None)
+
+
+class MailedAddressRepository:
+    """How many invitations were mailed where, of late."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def charge(self, digest: bytes, at: datetime) -> bool:
+        """Count a mail to an address; say whether it may be sent."""
+        interval = MAILS_IN / MAILS
+        latest = func.greatest(mailed_addresses.c.free_time, literal(at)) + interval
+        charged = await self._tx.scalar(
+            insert(mailed_addresses)
+            .values(email_index=digest, free_time=at + interval)
+            .on_conflict_do_update(
+                index_elements=["email_index"],
+                set_={"free_time": latest},
+                where=latest <= at + MAILS_IN,
+            )
+            .returning(mailed_addresses.c.email_index)
+        )
+        return charged is not None
+
+    async def remove_free(self, at: datetime) -> None:
+        await self._tx.execute(delete(mailed_addresses).where(mailed_addresses.c.free_time < at))
+
+
+def _invitation(row: dict[str, Any]) -> Invitation:
+    return Invitation(**{**row, "role": Role(row["role"])})

@@ -1,0 +1,246 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from tenon_core import clock
+from tenon_core.ids import uuid7
+from tenon_crypto.blind_index import BlindIndex
+from tenon_crypto.fields import FieldCipher
+from tenon_crypto.keyring import Mac
+from tenon_db.database import Database
+from tenon_db.pages import Page, clamp, cut, read_id
+from tenon_db.transaction import Transaction
+from tenon_jobs import JobQueue
+from tenon_policy.call import Call
+from tenon_policy.policies import Role
+from tenon_tenancy import events
+from tenon_tenancy.clients import Directory
+from tenon_tenancy.errors import (
+    AlreadyInvited,
+    AlreadyMember,
+    InvitationForAnotherAddress,
+    InvitationNotFound,
+    InvitationSpent,
+    TooManyInvitationMails,
+    TooManyInvitations,
+)
+from tenon_tenancy.invitations.addresses import comparable, valid_address
+from tenon_tenancy.invitations.models import (
+    KEPT,
+    LIFE,
+    MAILS,
+    MAILS_IN,
+    MAX_INVITATIONS,
+    Invitation,
+    Preview,
+)
+from tenon_tenancy.invitations.repository import InvitationRepository, MailedAddressRepository
+from tenon_tenancy.invitations.tokens import InvitationLink, InvitationTokens
+from tenon_tenancy.members.models import require_reach
+from tenon_tenancy.members.service import MemberService
+from tenon_tenancy.organizations.service import OrganizationService
+from tenon_tenancy.policies.service import PolicyService
+
+FORGET = "invitations.forget"
+
+
+class InvitationService:
+    """Who may come to belong to an organization.
+
+    Whatever changes an invitation holds the lock of the organization's row, as whatever changes a
+    member does: so it is known who may invite, and one goes after the other.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cipher: FieldCipher,
+        addresses: BlindIndex,
+        tokens: InvitationTokens,
+        queue: JobQueue,
+        directory: Directory,
+        members: MemberService,
+        organizations: OrganizationService,
+        policies: PolicyService,
+    ) -> None:
+        self._database = database
+        self._cipher = cipher
+        self._addresses = addresses
+        self._tokens = tokens
+        self._queue = queue
+        self._directory = directory
+        self._members = members
+        self._organizations = organizations
+        self._policies = policies
+
+    async def list(self, call: Call, page_size: int, page_token: str) -> Page[Invitation]:
+        """List them, newest first."""
+        size, before = clamp(page_size), read_id(page_token)
+        async with self._database.tenant(call.org) as tx:
+            found = await self._invitations(tx, call.org).page(before, size + 1)
+        return cut(found, size, lambda invitation: (invitation.id,))
+
+    async def create(self, call: Call, email: str, role: Role) -> Invitation:
+        """Invite an address; InvalidEmail, RoleAboveOwn, MailDomainNotAllowed, AlreadyInvited,
+        TooManyInvitations, TooManyInvitationMails.
+        """
+        email, at = valid_address(email), clock.now()
+        terms = await self._terms(email)
+        invitation = Invitation(call.org, uuid7(), email, role, call.user, uuid7(), at, at + LIFE)
+        async with self._database.tenant(call.org) as tx:
+            require_reach(await self._members.own_role_within(tx, call), role)
+            await self._policies.require_address(tx, call.org, email)
+            invitations = self._invitations(tx, call.org)
+            if await invitations.count() >= MAX_INVITATIONS:
+                raise TooManyInvitations
+            if not await invitations.add(invitation, terms):
+                raise AlreadyInvited
+            await self._send(tx, call, invitation, terms)
+        return invitation
+
+    async def resend(self, call: Call, invitation_id: UUID | None) -> Invitation:
+        """Send an invitation under a new link, in the caller's name; InvitationNotFound,
+        RoleAboveOwn, MailDomainNotAllowed, TooManyInvitationMails.
+        """
+        async with self._database.tenant(call.org) as tx:
+            invitation = replace(
+                await self._lock(tx, call, invitation_id),
+                inviter_id=call.user,
+                link_id=uuid7(),
+                expire_time=clock.now() + LIFE,
+            )
+            await self._policies.require_address(tx, call.org, invitation.email)
+            await self._invitations(tx, call.org).renew(invitation)
+            await self._send(tx, call, invitation, await self._terms(invitation.email))
+        return invitation
+
+    async def revoke(self, call: Call, invitation_id: UUID | None) -> None:
+        """Take an invitation back; InvitationNotFound, RoleAboveOwn."""
+        async with self._database.tenant(call.org) as tx:
+            invitation = await self._lock(tx, call, invitation_id)
+            await self._invitations(tx, call.org).remove(invitation.id)
+            await tx.publish(
+                events.invitation_revoked(call.org, invitation.id),
+                call.access(f"invitations/{invitation.id}"),
+            )
+
+    async def preview(self, call: Call, token: str) -> Preview:
+        """Return what an invitation is to, for whoever has its link; InvitationSpent."""
+        link = await self._link(token)
+        async with self._database.tenant(link.org_id) as tx:
+            invitation = await self._good(tx, link)
+            await tx.publish(call.access(f"invitations/{invitation.id}", org_id=invitation.org_id))
+            return await self._preview(tx, invitation)
+
+    async def accept(self, call: Call, token: str) -> Invitation:
+        """Make the caller a member; AlreadyMember, InvitationSpent, MailDomainNotAllowed,
+        InvitationForAnotherAddress.
+        """
+        link = await self._link(token)
+        async with self._database.tenant(link.org_id) as tx:
+            invitation = await self._acceptable(tx, link, call.user)
+        await self._directory.confirm_address(call.user, invitation.email)
+        async with self._database.tenant(link.org_id) as tx:
+            await self._members.lock_within(tx, link.org_id)
+            invitation = await self._acceptable(tx, link, call.user)
+            await self._invitations(tx, link.org_id).remove(invitation.id)
+            await tx.publish(
+                events.invitation_accepted(link.org_id, invitation.id, call.user, invitation.role),
+                call.access(f"invitations/{invitation.id}", org_id=link.org_id),
+            )
+            await self._members.add_within(tx, link.org_id, call.user, invitation.role, clock.now())
+        return invitation
+
+    async def check(self, token: str, email: str) -> None:
+        """Let whoever has this link make an account with this address, or not; InvitationSpent,
+        InvitationForAnotherAddress, InvalidEmail.
+        """
+        link = await self._link(token)
+        async with self._database.tenant(link.org_id) as tx:
+            invitation = await self._good(tx, link)
+        if comparable(invitation.email) != comparable(valid_address(email)):
+            raise InvitationForAnotherAddress
+
+    async def get_notice(self, org_id: UUID | None, link_id: UUID | None) -> tuple[str, Preview]:
+        """Return the token of a link that is good, and what its mail says; InvitationNotFound."""
+        if org_id is None or link_id is None:
+            raise InvitationNotFound
+        link = InvitationLink(org_id, link_id)
+        async with self._database.tenant(org_id) as tx:
+            invitation = await self._find_good(tx, link)
+            if invitation is None:
+                raise InvitationNotFound
+            preview = await self._preview(tx, invitation)
+        return await self._tokens.derive(link), preview
+
+    async def forget(self, tx: Transaction, org_id: UUID) -> None:
+        """Remove the invitations that have been over long enough, in a tenant's transaction."""
+        at = clock.now()
+        await self._invitations(tx, org_id).remove_over(at - KEPT)
+        await MailedAddressRepository(tx).remove_free(at)
+
+    def _invitations(self, tx: Transaction, org_id: UUID) -> InvitationRepository:
+        return InvitationRepository(tx, self._cipher, org_id)
+
+    async def _terms(self, email: str) -> Sequence[Mac]:
+        return await self._addresses.terms(comparable(email))
+
+    async def _lock(self, tx: Transaction, call: Call, invitation_id: UUID | None) -> Invitation:
+        """Return an invitation that the caller may send, or take back, until the commit."""
+        own = await self._members.own_role_within(tx, call)
+        invitations = self._invitations(tx, call.org)
+        invitation = await invitations.find(invitation_id) if invitation_id else None
+        if invitation is None:
+            raise InvitationNotFound
+        require_reach(own, invitation.role)
+        return invitation
+
+    async def _send(
+        self, tx: Transaction, call: Call, invitation: Invitation, terms: Sequence[Mac]
+    ) -> None:
+        """Have it mailed, and forgotten when it is long over."""
+        if not await MailedAddressRepository(tx).charge(terms[0].digest, clock.now()):
+            raise TooManyInvitationMails(retry_after=MAILS_IN.total_seconds() / MAILS)
+        over = invitation.expire_time + KEPT
+        await self._queue.enqueue(tx, FORGET, {}, org_id=invitation.org_id, run_at=over)
+        await tx.publish(
+            events.invitation_sent(invitation.org_id, invitation.id, invitation.link_id),
+            call.access(f"invitations/{invitation.id}"),
+        )
+
+    async def _link(self, token: str) -> InvitationLink:
+        link = await self._tokens.read(token)
+        if link is None:
+            raise InvitationSpent
+        return link
+
+    async def _acceptable(self, tx: Transaction, link: InvitationLink, user_id: UUID) -> Invitation:
+        """Return what a stranger may accept; AlreadyMember, above all to whoever was quicker with
+        the same link, and so looked for after the invitation; InvitationSpent,
+        MailDomainNotAllowed.
+        """
+        invitation = await self._find_good(tx, link)
+        if await self._members.role_within(tx, link.org_id, user_id) is not Role.NONE:
+            raise AlreadyMember
+        if invitation is None:
+            raise InvitationSpent
+        await self._policies.require_address(tx, link.org_id, invitation.email)
+        return invitation
+
+    async def _good(self, tx: Transaction, link: InvitationLink) -> Invitation:
+        """Return the invitation of a link, if that can be accepted now; InvitationSpent."""
+        invitation = await self._find_good(tx, link)
+        if invitation is None:
+            raise InvitationSpent
+        return invitation
+
+    async def _find_good(self, tx: Transaction, link: InvitationLink) -> Invitation | None:
+        invitation = await self._invitations(tx, link.org_id).find_by_link(link.id)
+        if invitation is None:
+            return None
+        inviter = await self._members.role_within(tx, link.org_id, invitation.inviter_id)
+        return invitation if invitation.is_good(inviter, clock.now()) else None
+
+    async def _preview(self, tx: Transaction, invitation: Invitation) -> Preview:
+        name = await self._organizations.name_within(tx, invitation.org_id)
+        return Preview(name, invitation.email, invitation.role, invitation.expire_time)
