@@ -8,6 +8,7 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
     add_AuditCheckpointServiceServicer_to_server,
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
+from tenon.tenancy.v1.audit_export_service_pb2_grpc import add_AuditExportServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
 from tenon_core import logging
@@ -19,6 +20,7 @@ from tenon_rpc.methods import Registration
 from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
 from tenon_storage.opening import open_storage
+from tenon_storage.storage import Storage
 from tenon_tenancy.audit_checkpoints.rpc import AuditCheckpointServicer
 from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
 from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
@@ -26,6 +28,10 @@ from tenon_tenancy.audit_checkpoints.writing import CheckpointWriter
 from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_exports.rpc import AuditExportServicer
+from tenon_tenancy.audit_exports.service import AuditExportService
+from tenon_tenancy.audit_exports.tasks import AuditExportTasks
+from tenon_tenancy.audit_exports.writing import AuditExportWriter
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.rpc import MemberServicer
@@ -47,17 +53,42 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     organizations = OrganizationService(database, members)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
+    settings = backbone.settings
+    queue, storage = queue_of(settings), storage_of(settings)
+    audit_exports = AuditExportService(database, queue, storage, audit_events)
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
+        (
+            add_AuditExportServiceServicer_to_server,
+            AuditExportServicer(audit_exports, settings.public_url),
+        ),
     ]
 
 
 def queue_of(settings: TenancySettings) -> JobQueue:
     return JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+
+
+def storage_of(settings: TenancySettings) -> Storage:
+    """Open the storage of exports."""
+    return open_storage(
+        settings.storage_url, settings.link_key_file.read_bytes(), settings.public_url
+    )
+
+
+def audit_exports_of(
+    backbone: Backbone[TenancySettings], queue: JobQueue, checkpoints: AuditCheckpointService
+) -> AuditExportTasks:
+    database, storage = backbone.database, storage_of(backbone.settings)
+    audit_events = AuditEventService(database)
+    exports = AuditExportService(database, queue, storage, audit_events)
+    return AuditExportTasks(
+        exports, AuditExportWriter(database, storage, audit_events, checkpoints)
+    )
 
 
 def checkpoints_of(
@@ -95,11 +126,12 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         directory = AuthDirectory(backbone.channels["auth"])
         members = MemberService(backbone.database, backbone.grant_changes, directory)
         personal_data = PersonalDataTasks(backbone.database, members)
+        audit_exports = audit_exports_of(backbone, queue, checkpoints)
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            [*personal_data.types(), *upkeep.types()],
+            [*personal_data.types(), *audit_exports.types(), *upkeep.types()],
             recurring=upkeep.recurring(),
             beside=beside,
         )
