@@ -98,14 +98,14 @@ def baseline(name: str, port: int, database_url: str = "") -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}/"
     try:
-        _wait_until_up(url)
+        wait_until_up(url)
         yield url
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_until_up(url: str, within: float = 20.0) -> None:
+def wait_until_up(url: str, within: float = 20.0) -> None:
     deadline = time.monotonic() + within
     while True:
         try:

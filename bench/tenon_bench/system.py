@@ -81,6 +81,10 @@ class SystemUnderTest:
         (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * KIB / MB
 
+    def environment(self, name: str) -> dict[str, str]:
+        """Return what a process was started with, its settings among that."""
+        return psutil.Process(self._pids()[name]).environ()
+
     def _pids(self) -> dict[str, int]:
         status = json.loads(_tenon("status", "--json", data_dir=self.data_dir))
         return {process["name"]: process["pid"] for process in status["processes"]}

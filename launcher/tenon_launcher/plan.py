@@ -143,6 +143,8 @@ def own_settings(system: System, service: str) -> dict[str, str]:
                 "KEYRING_URL": system.data.keyring.as_uri(),
                 "CHECKPOINT_KEYS_DIRECTORY": str(system.data.checkpoint_keys),
                 "CHECKPOINT_URL": system.data.checkpoints.as_uri(),
+                "STORAGE_URL": system.data.files.as_uri(),
+                "LINK_KEY_FILE": str(system.data.link_key),
             }
         case "reports":
             return {

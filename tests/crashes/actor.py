@@ -51,6 +51,10 @@ class Actor:
         self.client.close()
 
     @property
+    def cookies(self) -> str:
+        return "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
+
+    @property
     def org(self) -> str:
         return f"/api/orgs/{self.org_id}"
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from tenon_tenancy.audit_verification.verification import Verifier
 from tests.crashes.ledger import Kind, Ledger, Told, Write
 from tests.crashes.stored import Stored, StoredEvent
 
@@ -18,6 +19,7 @@ def findings(ledger: Ledger, stored: Stored, mailer_deaths: Sequence[float]) -> 
     """
     return [
         *stored.broken(),
+        *_chains(stored),
         *_accounts(ledger, stored),
         *_organizations(ledger, stored),
         *_datasets(ledger, stored),
@@ -25,6 +27,7 @@ def findings(ledger: Ledger, stored: Stored, mailer_deaths: Sequence[float]) -> 
         *_named(_of_live_datasets(ledger, Kind.UPLOAD), stored.uploads()),
         *_named(_of_live_datasets(ledger, Kind.RUN), stored.runs()),
         *_audit(ledger, stored),
+        *_reads(ledger, stored),
         *_mails(stored, mailer_deaths),
         *_files(stored),
     ]
@@ -130,6 +133,28 @@ def _audit(ledger: Ledger, stored: Stored) -> Iterator[str]:
     for write in ledger.audited():
         if write.request_id not in on_record:
             yield f"{write.kind.value} {write.key} was acknowledged and is not on record"
+
+
+def _chains(stored: Stored) -> Iterator[str]:
+    """Each log is one chain, without a fork, whoever died while it was written."""
+    for owner, lines in stored.logs().items():
+        verifier = Verifier(owner)
+        for line in lines:
+            verifier.take(line)
+        for finding in verifier.finish().findings:
+            yield f"the log of {owner} is {finding.problem} at line {finding.position}"
+
+
+def _reads(ledger: Ledger, stored: Stored) -> Iterator[str]:
+    """A reply is covered by a record of its session, action, resource and minute, whoever of the
+    services or the gateway's cache gave it.
+    """
+    on_record = stored.recorded_reads()
+    for read in ledger.reads():
+        minutes = range(read.asked_minute, read.answered_minute + 1)
+        covers = {(read.session_id, read.action, read.resource, minute) for minute in minutes}
+        if covers.isdisjoint(on_record):
+            yield f"{read.action} {read.resource} was answered and is not on record"
 
 
 def _mails(stored: Stored, mailer_deaths: Sequence[float]) -> Iterator[str]:

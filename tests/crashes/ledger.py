@@ -48,16 +48,38 @@ class Write:
     request_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A reply that a client got, what the audit calls that, and the minutes since 1970 in which it
+    was asked for and was there.
+    """
+
+    session_id: str
+    action: str
+    resource: str
+    asked_minute: int
+    answered_minute: int
+
+
 class Ledger:
-    """Every try to write, by all clients of a test, in any thread."""
+    """Every try to write, and every answered read, by all clients of a test, in any thread."""
 
     def __init__(self) -> None:
         self._writes: list[Write] = []
+        self._reads: list[Read] = []
         self._lock = threading.Lock()
 
     def add(self, write: Write) -> None:
         with self._lock:
             self._writes.append(write)
+
+    def add_read(self, read: Read) -> None:
+        with self._lock:
+            self._reads.append(read)
+
+    def reads(self) -> list[Read]:
+        with self._lock:
+            return [*self._reads]
 
     def tries(self, kind: Kind) -> list[Sequence[Write]]:
         """Return the tries of each write of one kind, in their order."""

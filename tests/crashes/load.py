@@ -1,4 +1,4 @@
-"""Many small writes in an open loop: what is slow holds nothing up."""
+"""Many small writes and reads in an open loop: what is slow holds nothing up."""
 
 import asyncio
 import threading
@@ -11,16 +11,20 @@ from uuid import uuid4
 
 import httpx
 
+from tenon_core import clock
 from tenon_testing.callers import PASSWORD
 from tests.crashes import data
 from tests.crashes.actor import DATASET, TAKEN, Actor, id_of, judged
 from tests.crashes.ledger import Kind, Ledger, Told, Write
+from tests.crashes.reads import reads_of
 
 BATCH_EVENTS = 3
+READ_EACH = 4
+"""One of so many requests reads."""
 
 
 class Load:
-    """Sends `rate` writes each second while a block lasts, of actors with a dataset each."""
+    """Sends `rate` requests each second while a block lasts, of actors with a dataset each."""
 
     def __init__(
         self, url: str, ledger: Ledger, members: Sequence[tuple[Actor, str]], *, rate: int
@@ -60,9 +64,22 @@ class Load:
             for number in count():
                 if self._over.is_set():
                     return
-                group.create_task(self._write(client))
+                send = self._write if number % READ_EACH else self._read
+                group.create_task(send(client))
                 due = started + number / self._rate
                 await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+
+    async def _read(self, client: httpx.AsyncClient) -> None:
+        actor, dataset = self._chance.choice(self._members)
+        question = self._chance.choice(reads_of(actor, dataset))
+        cookies = actor.cookies
+        asked = clock.current_minute()
+        try:
+            reply = await client.get(question.path, headers={"Cookie": cookies})
+        except httpx.TransportError:
+            return
+        if reply.is_success:
+            self._ledger.add_read(question.answered(cookies, asked))
 
     async def _write(self, client: httpx.AsyncClient) -> None:
         make: Callable[[Actor, str], Any] = self._chance.choices(
@@ -70,8 +87,7 @@ class Load:
         )[0]
         actor, dataset = self._chance.choice(self._members)
         kind, key, path, body, noted = make(actor, dataset)
-        cookies = "; ".join(f"{name}={value}" for name, value in actor.client.cookies.items())
-        headers = {} if kind is Kind.USER else {"Cookie": cookies}
+        headers = {} if kind is Kind.USER else {"Cookie": actor.cookies}
         try:
             reply = await client.post(path, json=body, headers=headers)
         except httpx.TransportError:

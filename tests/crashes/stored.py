@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import psycopg
 
+from tenon_tenancy.audit_events.models import Access, AuditEvent
+
 SCHEMAS = ("auth", "tenancy", "reports", "notifications")
 LEASE_SECONDS = 30.0
 """Of every type of job."""
@@ -35,6 +37,19 @@ HEAD = "SELECT '{schema}' AS schema, position AS head FROM {schema}.outbox_head"
 CURSOR = "SELECT '{schema}' AS consumer, source, position FROM {schema}.cursors"
 BEHIND = (
     "SELECT 1 FROM ({cursors}) AS c JOIN ({heads}) AS h ON h.schema = source WHERE position < head"
+)
+
+LINES = (
+    "SELECT '{kind}/' || {owner}, position, hash, id, action, actor, resource, session_id,"
+    " request_id, count, event_time FROM tenancy.{table}"
+)
+READS = (
+    "SELECT session_id::text, action, resource, floor(extract(epoch FROM event_time) / 60)::bigint"
+    " FROM tenancy.{table} WHERE session_id IS NOT NULL"
+)
+LOGS = (
+    {"kind": "orgs", "owner": "org_id", "table": "audit_events"},
+    {"kind": "users", "owner": "user_id", "table": "personal_audit_events"},
 )
 
 
@@ -155,6 +170,24 @@ class Stored:
             "SELECT request_id FROM tenancy.audit_events"
             " UNION SELECT request_id FROM tenancy.personal_audit_events"
         )
+
+    def logs(self) -> dict[str, list[AuditEvent]]:
+        """Return the lines of each audit log by its owner, oldest first."""
+        found: dict[str, list[AuditEvent]] = {}
+        for owner, position, digest, *fields in self._rows(
+            " UNION ALL ".join(LINES.format(**log) for log in LOGS) + " ORDER BY 1, 2"
+        ):
+            found.setdefault(owner, []).append(AuditEvent(position, Access(*fields), digest or b""))
+        return found
+
+    def recorded_reads(self) -> set[tuple[str, str, str, int]]:
+        """Return session, action, resource and minute of each record that has a session."""
+        return {
+            (session_id, action, resource, minute)
+            for session_id, action, resource, minute in self._rows(
+                " UNION ALL ".join(READS.format(**log) for log in LOGS)
+            )
+        }
 
     def sent_mails(self) -> set[str]:
         return self._ids("SELECT id FROM notifications.emails WHERE state = 'sent'")

@@ -1,18 +1,22 @@
 """The checker finds what it is there for: each wrong, done by hand, is told."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
+from tenon_core import clock
 from tenon_testing.waiting import wait_until
 from tests.crashes import data
 from tests.crashes.actor import Actor
 from tests.crashes.checker import findings
 from tests.crashes.conftest import FaultBench
 from tests.crashes.ledger import Kind, Ledger, Told, Write
+from tests.crashes.reads import Question, reads_of
 from tests.crashes.scenarios import FEW_ROWS, SENT_EVENTS
 from tests.crashes.stored import Stored
 
@@ -125,6 +129,32 @@ def test_a_commit_that_is_acknowledged_too_early_is_found(
             assert "was acknowledged and is lost" in found(bench, actor, again)
     finally:
         actor.close()
+
+
+def test_a_read_that_nobody_recorded_is_found(bench: FaultBench, ours: Actor) -> None:
+    """A second gateway asks a second reports, which records no read; the first ones do."""
+    system = bench.faulty.system
+    forgetful = system.replica("reports", module="tests.crashes.forgetful_service")
+    peers = {service: f"127.0.0.1:{port}" for service, port in system.ports.items()}
+    peers["reports"] = f"127.0.0.1:{forgetful.listen_port}"
+    gateway = system.replica("gateway", peers=json.dumps(peers))
+    (dataset,) = (found["id"] for found in ours.read("GET", f"{ours.org}/datasets").json()["items"])
+    question = reads_of(ours, dataset)[-1]
+    assert "was answered and is not on record" in told_of(
+        bench, question, ours, f"http://127.0.0.1:{gateway.listen_port}"
+    )
+    assert told_of(bench, question, ours, system.url) == ""
+
+
+def told_of(bench: FaultBench, question: Question, actor: Actor, url: str) -> str:
+    """Ask, and return what is wrong with that once nothing waits to be recorded."""
+    ledger, asked = Ledger(), clock.current_minute()
+    reply = httpx.get(f"{url}{question.path}", headers={"Cookie": actor.cookies})
+    assert reply.is_success, reply.text
+    ledger.add_read(question.answered(actor.cookies, asked))
+    with bench.stored() as stored:
+        wait_until(stored.is_at_rest)
+        return "\n".join(findings(ledger, stored, mailer_deaths=[]))
 
 
 def set_all(admin: psycopg.Connection, settings: dict[str, str]) -> None:

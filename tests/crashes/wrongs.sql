@@ -43,6 +43,9 @@ INSERT INTO notifications.jobs SELECT gen_random_uuid(), type, payload, org_id, 
 -- a missing record: is not on record
 DELETE FROM tenancy.audit_events WHERE org_id = '{org}' AND position = 2;
 
+-- a line of another chain: is altered at line 2
+UPDATE tenancy.audit_events SET request_id = 'other', hash = decode(repeat('07', 32), 'hex') WHERE org_id = '{org}' AND position = 2;
+
 -- a gap in the feed: the head is at
 DELETE FROM reports.outbox WHERE position = (SELECT max(position) - 1 FROM reports.outbox);
 

@@ -88,7 +88,7 @@ def names_something(path: Path) -> bool:
     """Say whether a text is an id, by its name."""
     name = path[-1]
     endings = ("_id", "_ids", "_token", "_ref")
-    return name in ("id", "ids", "parent", "resource") or name.endswith(endings)
+    return name in ("id", "ids", "parent") or name.endswith(endings)
 
 
 def bare_request(rpc: Rpc) -> Message:

@@ -34,6 +34,7 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
         {"format": "FORMAT_CSV", "query": COUNT},
     ],
     "UploadService.CreateUpload": [{"header": {"dataset_id": "", "time_column": "when"}}],
+    "AuditExportService.StartAuditExport": [{"format": "FORMAT_JSONL"}],
     "IdentityService.ConnectIdentity": [{"provider": NOBODY}],
     "InvitationService.CreateInvitation": [{"email": f"{NEW}@example.com", "role": "ROLE_VIEWER"}],
     "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
@@ -72,6 +73,7 @@ KINDS = {
     "key_id": "api key",
     "passkey_id": "passkey",
     "export_id": "export",
+    "audit_export_id": "audit export",
     "events.id": "event",
 }
 

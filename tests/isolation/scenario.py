@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from uuid import UUID
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from services.auth.tests.api_keys.keys_client import KeysClient
 from services.tenancy.tests.policies.policies_client import PoliciesClient
 from tenon.auth.v1.events_pb2 import UserErased
@@ -18,6 +20,13 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
 from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import AuditCheckpointServiceStub
 from tenon.tenancy.v1.audit_event_service_pb2 import ListAuditEventsRequest
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import AuditEventServiceStub
+from tenon.tenancy.v1.audit_export_pb2 import AuditExport
+from tenon.tenancy.v1.audit_export_service_pb2 import (
+    GetAuditExportRequest,
+    ListAuditExportsRequest,
+    StartAuditExportRequest,
+)
+from tenon.tenancy.v1.audit_export_service_pb2_grpc import AuditExportServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import (
     CreateOrganizationRequest,
     GetOrganizationRequest,
@@ -115,7 +124,40 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
         await stage.until(partial(stage.scalar, grown, position, tenant.org_id))
     listed = ListAuditCheckpointsRequest
     await pages(checkpoints.ListAuditCheckpoints, listed, tenant, org_id=org_id)
+    await _search_the_log(stage, tenant)
+    await _export_the_log(stage, tenant)
     await _verify_the_log(stage, tenant)
+
+
+async def _search_the_log(stage: Stage, tenant: Tenant) -> None:
+    log, org_id = AuditEventServiceStub(stage.tenancy), str(tenant.org_id)
+    for filters in ({"action": "tenancy."}, {"start_time": Timestamp(seconds=0)}):
+        request = ListAuditEventsRequest(org_id=org_id, **filters)
+        reply = await log.ListAuditEvents(request, metadata=tenant.metadata)
+        assert reply.items
+
+
+async def _export_the_log(stage: Stage, tenant: Tenant) -> None:
+    """Have an export made beside one that is not finished, and let both expire."""
+    exports, org_id = AuditExportServiceStub(stage.tenancy), str(tenant.org_id)
+    states = "UPDATE tenancy.audit_exports SET state = 'running' WHERE org_id = %s"
+    for _ in range(2):
+        await stage.admin.execute(states.encode(), [tenant.org_id])
+        started = StartAuditExportRequest(org_id=org_id, format=AuditExport.FORMAT_CSV)
+        export = (await exports.StartAuditExport(started, metadata=tenant.metadata)).export
+        await _until_export(stage, tenant, export.id, "succeeded")
+    await pages(exports.ListAuditExports, ListAuditExportsRequest, tenant, org_id=org_id)
+    named = {"org_id": org_id, "audit_export_id": export.id}
+    await exports.GetAuditExport(GetAuditExportRequest(**named), metadata=tenant.metadata)
+    await stage.admin.execute(
+        "UPDATE tenancy.jobs SET run_at = now() WHERE type = 'audit_exports.expire'"
+    )
+    await _until_export(stage, tenant, export.id, "expired")
+
+
+async def _until_export(stage: Stage, tenant: Tenant, export_id: str, state: str) -> None:
+    reached = "SELECT state = %s FROM tenancy.audit_exports WHERE org_id = %s AND id = %s"
+    await stage.until(partial(stage.scalar, reached, state, tenant.org_id, export_id))
 
 
 async def _verify_the_log(stage: Stage, tenant: Tenant) -> None:

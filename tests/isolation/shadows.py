@@ -60,8 +60,10 @@ async def cast_shadows(admin: psycopg.AsyncConnection, schemas: Sequence[str]) -
 def _on_conflict(key: list[str] | None, columns: list[str]) -> str:
     """Write what becomes of a shadow's row that is there already; without a key none can be."""
     changing = [f'"{name}" = EXCLUDED."{name}"' for name in columns if name not in (key or ())]
-    if not key or not changing:
+    if not key:
         return ""
+    if not changing:
+        return "ON CONFLICT DO NOTHING"
     return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(changing)}"
 
 

@@ -21,6 +21,12 @@ from tenon.auth.v1.export_service_pb2_grpc import ExportServiceStub
 from tenon.auth.v1.session_service_pb2 import LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.events.v1.events_pb2 import AccessRecorded
+from tenon.tenancy.v1.audit_export_pb2 import AuditExport
+from tenon.tenancy.v1.audit_export_service_pb2 import (
+    GetAuditExportRequest,
+    StartAuditExportRequest,
+)
+from tenon.tenancy.v1.audit_export_service_pb2_grpc import AuditExportServiceStub
 from tenon.tenancy.v1.invitation_service_pb2 import CreateInvitationRequest
 from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
@@ -36,6 +42,8 @@ AUDIT_TABLES = frozenset(
         "outbox",
         "audit_events",
         "audit_heads",
+        "audit_actions",
+        "audit_hours",
         "audit_checkpoints",
         "personal_audit_events",
         "personal_audit_heads",
@@ -117,6 +125,7 @@ class Registry:
             "invitation": await _invitations(channels["tenancy"], tenant),
             "passkey": await _passkeys(self.system, channels["auth"], tenant.owner),
             "export": await _export(channels["auth"], tenant.owner),
+            "audit export": await _audit_exports(channels["tenancy"], tenant),
         }
         await self._cover(tenant.org_id)
         secrets = {
@@ -233,6 +242,22 @@ async def _export(auth: grpc.aio.Channel, caller: Caller) -> str:
 
     await eventually(is_there, within=60)
     return export_id
+
+
+async def _audit_exports(tenancy: grpc.aio.Channel, tenant: Tenant) -> str:
+    """Have an organization's log written to files twice; return the id of one export."""
+    exports, org_id = AuditExportServiceStub(tenancy), str(tenant.org_id)
+    for _ in range(2):
+        request = StartAuditExportRequest(org_id=org_id, format=AuditExport.FORMAT_CSV)
+        export = (await exports.StartAuditExport(request, metadata=tenant.metadata)).export
+
+        async def is_there(export_id: str = export.id) -> bool:
+            request = GetAuditExportRequest(org_id=org_id, audit_export_id=export_id)
+            reply = await exports.GetAuditExport(request, metadata=tenant.metadata)
+            return bool(reply.export.state == AuditExport.STATE_SUCCEEDED)
+
+        await eventually(is_there, within=60)
+    return str(export.id)
 
 
 async def _reports(client: ReportsClient) -> tuple[dict[str, str], str]:

@@ -1,6 +1,5 @@
 """The time of day."""
 
-import time
 from datetime import UTC, datetime
 
 
@@ -13,4 +12,8 @@ def current_minute() -> int:
     """Return the minutes since 1970. The audit of reads counts by them, so a cache of replies must
     ask anew in each.
     """
-    return int(time.time()) // 60
+    return minute_of(now())
+
+
+def minute_of(at: datetime) -> int:
+    return int(at.timestamp()) // 60

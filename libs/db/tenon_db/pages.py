@@ -68,13 +68,19 @@ def read_time_and_id(token: str) -> TimeAndId | None:
         raise _not_ours() from None
 
 
-def read_position(token: str) -> int | None:
-    """Read the sort key of a list by position; None for the first page."""
+def read_position(token: str, mark: str = "") -> int | None:
+    """Read the sort key of a list by position; None for the first page.
+
+    A list with filters has a `mark` of them behind it in the token: with other filters the next
+    page would begin where it should not.
+    """
     if not token:
         return None
-    (position,) = _decoded(token, 1)
+    position, *marks = _decoded(token, 2 if mark else 1)
     if type(position) is not int or not 0 <= position <= MAX_POSITION:
         raise _not_ours()
+    if marks not in ([], [mark]):
+        raise InvalidArgument(fields=[FieldError("/page_token", "belongs to other filters")])
     return position
 
 

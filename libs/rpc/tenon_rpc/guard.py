@@ -174,7 +174,7 @@ class Guard:
             return call.access(resource, count=count, at=at)
 
         key = AccessKey(
-            call.session_id, call.peer, call.policy.method, resource, clock.current_minute()
+            call.session_id, call.peer, call.policy.method, resource, clock.minute_of(at)
         )
         await self._accesses.record(key, record)
 

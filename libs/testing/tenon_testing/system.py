@@ -212,7 +212,10 @@ class System:
 
     def _own_values(self, service: str, process: str) -> dict[str, str]:
         public_url = {"public_url": self.url}
-        files, link_key = self.directory / "files", self.directory / "link.key"
+        stored = {
+            "storage_url": (self.directory / "files").as_uri(),
+            "link_key_file": str(self.directory / "link.key"),
+        }
         match service:
             case "auth":
                 return public_url | {
@@ -223,11 +226,13 @@ class System:
             case "tenancy":
                 return {
                     "keyring_url": (self.directory / "keyring").as_uri(),
+                    **public_url,
+                    **stored,
                     "checkpoint_keys_directory": str(self.directory / "checkpoint-keys"),
                     "checkpoint_url": (self.directory / "checkpoints").as_uri(),
                 }
             case "reports":
-                return public_url | {"storage_url": files.as_uri(), "link_key_file": str(link_key)}
+                return public_url | stored
             case "notifications":
                 sink = self.servers.mailsink
                 smtp_url = _moved(sink.url, sink.port, self._port(process, "smtp", sink.port))
@@ -235,8 +240,8 @@ class System:
                 return public_url | {"smtp_url": smtp_url, "mail_from": mail_from}
             case "gateway":
                 return public_url | {
-                    "storage_directory": str(files),
-                    "link_key_file": str(link_key),
+                    "storage_directory": str(self.directory / "files"),
+                    "link_key_file": stored["link_key_file"],
                     "address_key_file": str(self.directory / "address.key"),
                     "mailbox_directory": str(self.servers.mailsink.maildir),
                     "rate_limit_mode": "shadow",

@@ -185,7 +185,7 @@ def _service_endpoints(
         *OidcRouter(IdentityClient(caller, auth, policies), settings).endpoints(),
         *MfaRouter(auth, settings).endpoints(),
         *UploadsRouter(reports, settings).endpoints(),
-        *FilesRouter(reports, settings.storage_directory, link_key).endpoints(),
+        *FilesRouter(reports, tenancy, settings.storage_directory, link_key).endpoints(),
     ]
 
 

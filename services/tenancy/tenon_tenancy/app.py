@@ -8,6 +8,7 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
     add_AuditCheckpointServiceServicer_to_server,
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
+from tenon.tenancy.v1.audit_export_service_pb2_grpc import add_AuditExportServiceServicer_to_server
 from tenon.tenancy.v1.invitation_service_pb2_grpc import add_InvitationServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
@@ -22,6 +23,7 @@ from tenon_rpc.methods import Registration
 from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
 from tenon_storage.opening import open_storage
+from tenon_storage.storage import Storage
 from tenon_tenancy.audit_checkpoints.rpc import AuditCheckpointServicer
 from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
 from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
@@ -29,6 +31,10 @@ from tenon_tenancy.audit_checkpoints.writing import CheckpointWriter
 from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_exports.rpc import AuditExportServicer
+from tenon_tenancy.audit_exports.service import AuditExportService
+from tenon_tenancy.audit_exports.tasks import AuditExportTasks
+from tenon_tenancy.audit_exports.writing import AuditExportWriter
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.foundation import NAME, Foundation
 from tenon_tenancy.invitations.rpc import InvitationServicer
@@ -50,6 +56,10 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     ownership = OwnershipService(database, foundation.tags, members, foundation.organizations)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
+    settings = backbone.settings
+    audit_exports = AuditExportService(
+        database, foundation.queue, storage_of(settings), audit_events
+    )
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(foundation.organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
@@ -59,7 +69,29 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
+        (
+            add_AuditExportServiceServicer_to_server,
+            AuditExportServicer(audit_exports, settings.public_url),
+        ),
     ]
+
+
+def storage_of(settings: TenancySettings) -> Storage:
+    """Open the storage of exports."""
+    return open_storage(
+        settings.storage_url, settings.link_key_file.read_bytes(), settings.public_url
+    )
+
+
+def audit_exports_of(
+    backbone: Backbone[TenancySettings], queue: JobQueue, checkpoints: AuditCheckpointService
+) -> AuditExportTasks:
+    database, storage = backbone.database, storage_of(backbone.settings)
+    audit_events = AuditEventService(database)
+    exports = AuditExportService(database, queue, storage, audit_events)
+    return AuditExportTasks(
+        exports, AuditExportWriter(database, storage, audit_events, checkpoints)
+    )
 
 
 def checkpoints_of(
@@ -97,11 +129,17 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         ]
         personal_data = PersonalDataTasks(backbone.database, members)
         invitations = InvitationTasks(backbone.database, foundation.invitations)
+        audit_exports = audit_exports_of(backbone, queue, checkpoints)
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            [*personal_data.types(), *invitations.types(), *upkeep.types()],
+            [
+                *personal_data.types(),
+                *invitations.types(),
+                *audit_exports.types(),
+                *upkeep.types(),
+            ],
             recurring=upkeep.recurring(),
             beside=beside,
         )

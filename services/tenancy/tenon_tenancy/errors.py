@@ -131,3 +131,31 @@ class AuditLogBroken(TenonError):
 
     code = Code.FAILED_PRECONDITION
     reason = "audit_log_broken"
+
+
+class AuditExportNotFound(TenonError):
+    """There is no such export of the audit log."""
+
+    code = Code.NOT_FOUND
+    reason = "audit_export_not_found"
+
+
+class AuditExportNotFinished(TenonError):
+    """The export has no files: it has not succeeded, or not yet."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "audit_export_not_finished"
+
+
+class AuditExportExpired(TenonError):
+    """The export's files have been deleted. Start another one."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "audit_export_expired"
+
+
+class TooManyAuditExports(TenonError):
+    """As many exports of the audit log as may be at once are on their way. Wait for one to end."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "too_many_audit_exports"

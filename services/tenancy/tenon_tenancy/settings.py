@@ -18,3 +18,10 @@ class TenancySettings(ServiceSettings):
     checkpoint_url: str
     """Where checkpoints are kept, such as a bucket where nobody may delete anything, nor replace
     anything but each `latest.json`: `s3://bucket/prefix` or `file:///directory`."""
+    storage_url: str
+    """Where exports of the audit logs are kept for a week: `file:///directory`, the gateway's
+    `storage_directory`, or `s3://bucket/prefix`."""
+    link_key_file: Path
+    """Holds the key that signs the links of the file storage, the gateway's."""
+    public_url: str
+    """Where users reach the gateway."""

@@ -54,6 +54,10 @@ from tenon.reports.v1.upload_service_pb2 import (
     ReadRejectedRowsRequest,
     ReadRejectedRowsResponse,
 )
+from tenon.tenancy.v1.audit_export_service_pb2 import (
+    GetAuditExportFilesRequest,
+    GetAuditExportFilesResponse,
+)
 from tenon.tenancy.v1.organization_service_pb2 import (
     ListOrganizationsRequest,
     ListOrganizationsResponse,
@@ -130,6 +134,11 @@ LIST_ORGANIZATIONS = Rpc(
     "/tenon.tenancy.v1.OrganizationService/ListOrganizations",
     ListOrganizationsRequest,
     ListOrganizationsResponse,
+)
+GET_AUDIT_EXPORT_FILES = Rpc(
+    "/tenon.tenancy.v1.AuditExportService/GetAuditExportFiles",
+    GetAuditExportFilesRequest,
+    GetAuditExportFilesResponse,
 )
 CREATE_UPLOAD = Rpc(
     "/tenon.reports.v1.UploadService/CreateUpload",

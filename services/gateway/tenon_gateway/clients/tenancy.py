@@ -1,10 +1,11 @@
-"""The caller's organizations."""
+"""The caller's organizations, and exports of audit logs."""
 
 from typing import Any
 
+from tenon.tenancy.v1.audit_export_service_pb2 import GetAuditExportFilesRequest
 from tenon.tenancy.v1.organization_pb2 import Organization
 from tenon.tenancy.v1.organization_service_pb2 import ListOrganizationsRequest
-from tenon_gateway.clients.rpcs import LIST_ORGANIZATIONS, Caller
+from tenon_gateway.clients.rpcs import GET_AUDIT_EXPORT_FILES, LIST_ORGANIZATIONS, Caller
 from tenon_gateway.transcoding.encoders import Encoders
 from tenon_gateway.transcoding.stubs import Headers
 
@@ -27,3 +28,11 @@ class TenancyClient:
             token = page.next_page_token
             if not token:
                 return found
+
+    async def audit_export_urls(
+        self, org_id: str, export_id: str, metadata: Headers
+    ) -> tuple[str, str]:
+        """Return where the log is, and where its checkpoints are."""
+        request = GetAuditExportFilesRequest(org_id=org_id, audit_export_id=export_id)
+        reply = await self._caller.call(GET_AUDIT_EXPORT_FILES, request, metadata)
+        return reply.log_url, reply.checkpoints_url

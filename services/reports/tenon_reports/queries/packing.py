@@ -1,13 +1,10 @@
 """Questions as they travel."""
 
-from datetime import UTC, datetime
-
 from google.protobuf.struct_pb2 import Value
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from tenon.reports.v1 import query_pb2, run_service_pb2
-from tenon_core.errors import FieldError, InvalidArgument
 from tenon_reports.queries.models import EventsAsked, FilterAsked, MetricAsked, Question, Scalar
+from tenon_rpc.times import unpacked_time
 
 
 def unpacked_question(query: query_pb2.Query) -> Question:
@@ -19,8 +16,8 @@ def unpacked_question(query: query_pb2.Query) -> Question:
         ],
         dimensions=list(query.dimensions),
         filters=list(map(_unpacked_filter, query.filters)),
-        start=_time(query.time_range, "start"),
-        end=_time(query.time_range, "end"),
+        start=unpacked_time(query.time_range, "start", at="/time_range"),
+        end=unpacked_time(query.time_range, "end", at="/time_range"),
         granularity=_name(query_pb2.Granularity, query.granularity, "GRANULARITY_"),
         time_zone=query.time_zone,
         order_by=query.order_by,
@@ -32,8 +29,8 @@ def unpacked_events(asked: run_service_pb2.EventsExport) -> EventsAsked:
     return EventsAsked(
         dataset_id=asked.dataset_id,
         filters=list(map(_unpacked_filter, asked.filters)),
-        start=_time(asked.time_range, "start"),
-        end=_time(asked.time_range, "end"),
+        start=unpacked_time(asked.time_range, "start", at="/time_range"),
+        end=unpacked_time(asked.time_range, "end", at="/time_range"),
     )
 
 
@@ -57,17 +54,6 @@ def _scalar(value: Value) -> Scalar:
             return value.bool_value
         case _:
             return None
-
-
-def _time(time_range: query_pb2.TimeRange, side: str) -> datetime | None:
-    if not time_range.HasField(side):  # type: ignore[arg-type] # one of its two fields
-        return None
-    timestamp: Timestamp = getattr(time_range, side)
-    try:
-        return timestamp.ToDatetime(UTC)
-    except (ValueError, OverflowError) as error:
-        fields = [FieldError(f"/time_range/{side}", "is not in the years 1 to 9999")]
-        raise InvalidArgument(fields=fields) from error
 
 
 def _name(names: object, number: int, prefix: str) -> str:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import registry
 
 from tenon_core import clock
+from tenon_core.spreadsheets import FIRST_CHARACTERS, GUARD, NUMBER
 from tenon_db.transaction import Transaction
 from tenon_reports.datasets.models import datasets
 from tenon_reports.errors import RunNotFound
@@ -40,7 +41,6 @@ from tenon_reports.runs.models import (
     Written,
     runs,
 )
-from tenon_reports.spreadsheets import FIRST_CHARACTERS, GUARD, NUMBER
 
 # COPY takes no parameters, so psycopg puts them into the statement that SQLAlchemy compiles.
 DRIVER = registry.load("postgresql.psycopg")()

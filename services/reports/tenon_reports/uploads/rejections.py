@@ -4,8 +4,8 @@ import csv
 import io
 from itertools import islice
 
+from tenon_core.spreadsheets import guarded
 from tenon_reports.ingest.batch import Batch
-from tenon_reports.spreadsheets import guarded
 from tenon_reports.uploads.records import Records, csv_line
 
 HEADER_LINE = b"line,reason,row\n"

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -129,6 +130,28 @@ class AuditCheckpointService:
             rows = await AuditCheckpointRepository(tx).page(key, size + 1, before)
         return cut(rows, size, lambda checkpoint: (checkpoint.position,))
 
+    async def around(self, key: LogKey, first: int, last: int) -> tuple[int, int]:
+        """Widen a stretch of a log: to the line after the checkpoint before it, and to the
+        checkpoint that covers it, which a log that is broken may not get.
+        """
+        with suppress(AuditLogBroken):
+            await self.cover(key)
+        async with scope(self._database, key.log, key.owner_id) as tx:
+            checkpoints = AuditCheckpointRepository(tx)
+            before = await checkpoints.page(key, 1, first)
+            covering = await checkpoints.after(key, last - 1, 1)
+        return (
+            before[0].position + 1 if before else 1,
+            covering[0].position if covering else last,
+        )
+
+    async def between(self, key: LogKey, first: int, last: int) -> AsyncIterator[Checkpoint]:
+        """Yield the checkpoints of a stretch of a log that the database knows, by position."""
+        async for checkpoint in self._rows(key, first - 1):
+            if checkpoint.position > last:
+                return
+            yield checkpoint
+
     async def _signed(self, key: LogKey) -> Checkpoint:
         """Sign what a log is, if it goes on from its last checkpoint, and let the storage keep it.
 
@@ -181,8 +204,7 @@ class AuditCheckpointService:
         if is_genuine(row, self.public_keys) and not await self._kept.at(key, row.position):
             yield Gap(row.position)
 
-    async def _rows(self, key: LogKey) -> AsyncIterator[Checkpoint]:
-        after = -1
+    async def _rows(self, key: LogKey, after: int = -1) -> AsyncIterator[Checkpoint]:
         while True:
             async with scope(self._database, key.log, key.owner_id) as tx:
                 rows = await AuditCheckpointRepository(tx).after(key, after, BATCH)

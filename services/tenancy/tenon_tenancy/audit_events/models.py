@@ -72,6 +72,26 @@ service_events = Table(
 )
 
 
+# What an organization's log is searched by, beside its indexes. A trigger of `audit_events` keeps
+# both: which actions there are, and between which positions the lines of an hour are.
+audit_actions = Table(
+    "audit_actions",
+    METADATA,
+    Column("org_id", Uuid, primary_key=True),
+    Column("action", Text, primary_key=True),
+    info=TENANT,
+)
+audit_hours = Table(
+    "audit_hours",
+    METADATA,
+    Column("org_id", Uuid, primary_key=True),
+    Column("hour", DateTime(timezone=True), primary_key=True),
+    Column("first_position", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    info=TENANT,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Who did what, as a service reported it; `count` equal reads within a minute are one."""

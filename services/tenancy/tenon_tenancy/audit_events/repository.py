@@ -1,14 +1,31 @@
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, LargeBinary, Row, func, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    LargeBinary,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    false,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from tenon_db.transaction import Transaction
 from tenon_tenancy.audit_events.chain import GENESIS, chained, rechained
+from tenon_tenancy.audit_events.filters import LONGEST_RESOURCE, Filters
 from tenon_tenancy.audit_events.models import (
     ORGANIZATIONS,
     PERSONS,
@@ -16,10 +33,17 @@ from tenon_tenancy.audit_events.models import (
     AuditEvent,
     Head,
     Log,
+    audit_actions,
+    audit_hours,
     service_events,
 )
 
+events = ORGANIZATIONS.events.c
+
 BATCH = 1_000
+INDEXED = func.length(events.resource).between(
+    literal_column("1"), literal_column(str(LONGEST_RESOURCE))
+)
 EMPTY = {"position": 0, "hashed": 0, "hash": GENESIS, "covered": 0}
 
 
@@ -42,19 +66,6 @@ class AuditEventRepository:
     async def head(self) -> Head:
         """Return where the log of the transaction's organization or person ends."""
         return await self._lock(*self._own())
-
-    async def page(self, org_id: UUID, limit: int, before: int | None) -> Sequence[AuditEvent]:
-        """Return an organization's lines, newest first."""
-        events = ORGANIZATIONS.events
-        statement = (
-            select(events)
-            .where(events.c.org_id == org_id)
-            .order_by(events.c.position.desc())
-            .limit(limit)
-        )
-        if before is not None:
-            statement = statement.where(events.c.position < before)
-        return [_audit_event(row) for row in await self._tx.rows(statement)]
 
     async def after(self, position: int, to: int | None, limit: int) -> Sequence[AuditEvent]:
         """Return the lines that follow a position in the log of the transaction's organization or
@@ -84,20 +95,30 @@ class AuditEventRepository:
             return
         head = await self._lock(log, owner_id)
         lines = list(chained(f"{log.kind}/{owner_id}", head.position, head.hash, fresh))
-        await self._tx.execute_many(
-            insert(log.events),
-            [
-                {
-                    log.owner: owner_id,
-                    "position": line.position,
-                    "hash": line.hash,
-                    **dataclasses.asdict(line.access),
-                }
-                for line in lines
-            ],
-        )
+        await self._insert(log, owner_id, lines)
         last = lines[-1]
         await self._set_head(log, owner_id, Head(last.position, last.hash), last.position)
+
+    async def _insert(self, log: Log, owner_id: UUID, lines: Sequence[AuditEvent]) -> None:
+        """Add lines by one statement: what notes them does so once for all."""
+        rows = [
+            dataclasses.asdict(line.access) | {"position": line.position, "hash": line.hash}
+            for line in lines
+        ]
+        columns = [column for column in log.events.c if column.name != log.owner]
+        values = (
+            func.unnest(
+                *(
+                    literal([row[column.name] for row in rows], ARRAY(column.type))
+                    for column in columns
+                )
+            )
+            .table_valued(*(column.name for column in columns))
+            .render_derived("added")
+        )
+        owned = select(literal(owner_id, Uuid), *values.c)
+        names = [log.owner, *values.c.keys()]
+        await self._tx.execute(insert(log.events).from_select(names, owned))
 
     async def _known(self, log: Log, owner_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
         """Return which events are in the log already.
@@ -161,6 +182,95 @@ class AuditEventRepository:
             .where(log.heads.c[log.owner] == owner_id)
             .values(position=position, hashed=head.position, hash=head.hash)
         )
+
+
+class AuditSearchRepository:
+    """An organization's log, by what somebody looks for.
+
+    Below each filter an index has the lines in the order of the log: a page costs as much as it
+    shows, wherever in the log that is.
+    """
+
+    def __init__(self, tx: Transaction, org_id: UUID) -> None:
+        self._tx = tx
+        self._org_id = org_id
+
+    async def page(self, filters: Filters, limit: int, before: int | None) -> Sequence[AuditEvent]:
+        """Return the lines that all filters let through, newest first."""
+        wanted = [*self._conditions(filters), *await self._between(filters)]
+        if before is not None:
+            wanted.append(events.position < before)
+        lines = select(ORGANIZATIONS.events).where(*wanted)
+        if filters.action_prefix and not (filters.actor or filters.resource):
+            lines = _of_each(await self._actions(filters.action_prefix), lines, limit)
+        newest = lines.order_by(lines.selected_columns.position.desc()).limit(limit)
+        return [_audit_event(row) for row in await self._tx.rows(newest)]
+
+    async def ends(self, filters: Filters) -> tuple[int, int] | None:
+        """Return the first and the last position of what the filters let through, if anything."""
+        wanted = [*self._conditions(filters), *await self._between(filters)]
+        found = []
+        for order in (events.position, events.position.desc()):
+            statement = select(events.position).where(*wanted).order_by(order).limit(1)
+            found.append(await self._tx.scalar(statement))
+        first, last = found
+        return None if first is None or last is None else (first, last)
+
+    def _conditions(self, filters: Filters) -> Iterator[ColumnElement[bool]]:
+        yield events.org_id == self._org_id
+        if filters.actor:
+            yield events.actor == filters.actor
+        if filters.action_prefix:
+            yield events.action.startswith(filters.action_prefix, autoescape=True)
+        elif filters.action:
+            yield events.action == filters.action
+        if filters.resource:
+            yield INDEXED  # what is longer is in no index
+            yield events.resource == filters.resource
+        if filters.start_time:
+            yield events.event_time >= filters.start_time
+        if filters.end_time:
+            yield events.event_time < filters.end_time
+
+    async def _between(self, filters: Filters) -> Sequence[ColumnElement[bool]]:
+        """Say between which positions all lines of a time are; services are read one by one, so
+        the log is in the order of time but roughly.
+        """
+        start, end = filters.start_time, filters.end_time
+        if not start and not end:
+            return []
+        hours = select(
+            func.count().label("hours"),
+            func.min(audit_hours.c.first_position).label("first"),
+            func.max(audit_hours.c.last_position).label("last"),
+        ).where(audit_hours.c.org_id == self._org_id)
+        if start:
+            hour = start.replace(minute=0, second=0, microsecond=0)
+            hours = hours.where(audit_hours.c.hour >= hour)
+        if end:
+            hours = hours.where(audit_hours.c.hour < end)
+        (row,) = await self._tx.rows(hours)
+        return [events.position.between(row.first, row.last)] if row.hours else [false()]
+
+    async def _actions(self, prefix: str) -> Sequence[str]:
+        """Return the actions of the log that begin so; there are some dozens."""
+        rows = await self._tx.rows(
+            select(audit_actions.c.action).where(
+                audit_actions.c.org_id == self._org_id,
+                audit_actions.c.action.startswith(prefix, autoescape=True),
+            )
+        )
+        return [row.action for row in rows]
+
+
+def _of_each(actions: Sequence[str], lines: Select[Any], limit: int) -> Select[Any]:
+    """Take the newest of each action: all that a page can show of it."""
+    names = (
+        func.unnest(literal(actions, ARRAY(Text))).table_valued("action").render_derived("named")
+    )
+    newest = lines.where(events.action == names.c.action).order_by(events.position.desc())
+    found = newest.limit(limit).correlate(names).lateral("found")
+    return select(found).select_from(names.join(found, true()))
 
 
 def _audit_event(row: Row[Any]) -> AuditEvent:

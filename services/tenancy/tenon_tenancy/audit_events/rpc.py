@@ -5,7 +5,8 @@ from tenon.tenancy.v1.audit_event_service_pb2 import (
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import AuditEventServiceServicer
 from tenon_rpc.guard import current_call
-from tenon_rpc.times import packed_time
+from tenon_rpc.times import packed_time, unpacked_time
+from tenon_tenancy.audit_events.filters import Filters
 from tenon_tenancy.audit_events.models import AuditEvent
 from tenon_tenancy.audit_events.service import AuditEventService
 
@@ -17,10 +18,22 @@ class AuditEventServicer(AuditEventServiceServicer):
     async def ListAuditEvents(
         self, request: ListAuditEventsRequest, context: object
     ) -> ListAuditEventsResponse:
-        page = await self._audit_events.list(current_call(), request.page_size, request.page_token)
+        page = await self._audit_events.list(
+            current_call(), _filters(request), request.page_size, request.page_token
+        )
         return ListAuditEventsResponse(
             items=map(_packed, page.items), next_page_token=page.next_page_token
         )
+
+
+def _filters(request: ListAuditEventsRequest) -> Filters:
+    return Filters(
+        actor=request.actor,
+        action=request.action,
+        resource=request.resource,
+        start_time=unpacked_time(request, "start_time"),
+        end_time=unpacked_time(request, "end_time"),
+    )
 
 
 def _packed(event: AuditEvent) -> audit_event_pb2.AuditEvent:

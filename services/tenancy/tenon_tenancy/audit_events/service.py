@@ -1,11 +1,13 @@
 from collections.abc import Sequence
+from uuid import UUID
 
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_position
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
+from tenon_tenancy.audit_events.filters import Filters
 from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
-from tenon_tenancy.audit_events.repository import AuditEventRepository
+from tenon_tenancy.audit_events.repository import AuditEventRepository, AuditSearchRepository
 
 
 class AuditEventService:
@@ -22,9 +24,18 @@ class AuditEventService:
         """Return where the log ends that the transaction's scope says."""
         return await AuditEventRepository(tx).head()
 
-    async def list(self, call: Call, page_size: int, page_token: str) -> Page[AuditEvent]:
-        """List an organization's log, newest first."""
-        size, before = clamp(page_size), read_position(page_token)
+    async def list(
+        self, call: Call, filters: Filters, page_size: int, page_token: str
+    ) -> Page[AuditEvent]:
+        """List what the filters let through of an organization's log, newest first."""
+        filters.require_valid()
+        mark = filters.mark
+        size, before = clamp(page_size), read_position(page_token, mark)
         async with self._database.tenant(call.org) as tx:
-            rows = await AuditEventRepository(tx).page(call.org, size + 1, before)
-        return cut(rows, size, lambda event: (event.position,))
+            rows = await AuditSearchRepository(tx, call.org).page(filters, size + 1, before)
+        return cut(rows, size, lambda event: (event.position, mark) if mark else (event.position,))
+
+    async def ends(self, org_id: UUID, filters: Filters) -> tuple[int, int] | None:
+        """Return the first and the last position of what the filters let through, if anything."""
+        async with self._database.tenant(org_id) as tx:
+            return await AuditSearchRepository(tx, org_id).ends(filters)
