@@ -9,10 +9,14 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
+from tenon.tenancy.v1.organization_deletion_service_pb2_grpc import (
+    add_OrganizationDeletionServiceServicer_to_server,
+)
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
 from tenon_core import logging
 from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
+from tenon_policy.tags import Tags
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -28,8 +32,14 @@ from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.members.ending import MembershipEnding
 from tenon_tenancy.members.rpc import MemberServicer
 from tenon_tenancy.members.service import MemberService
+from tenon_tenancy.organization_deletions import subscriptions as receipts
+from tenon_tenancy.organization_deletions.erasing import OrganizationErasing
+from tenon_tenancy.organization_deletions.rpc import OrganizationDeletionServicer
+from tenon_tenancy.organization_deletions.service import OrganizationDeletionService
+from tenon_tenancy.organization_deletions.tasks import OrganizationDeletionTasks
 from tenon_tenancy.organizations.rpc import OrganizationServicer
 from tenon_tenancy.organizations.service import OrganizationService
 from tenon_tenancy.personal_data import subscriptions as erasures
@@ -50,6 +60,10 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
+        (
+            add_OrganizationDeletionServiceServicer_to_server,
+            OrganizationDeletionServicer(deletions_of(backbone)),
+        ),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
@@ -58,6 +72,16 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
 
 def queue_of(settings: TenancySettings) -> JobQueue:
     return JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+
+
+def ending_of(backbone: Backbone[TenancySettings]) -> MembershipEnding:
+    return MembershipEnding(backbone.grant_changes, Tags(backbone.redis))
+
+
+def deletions_of(backbone: Backbone[TenancySettings]) -> OrganizationDeletionService:
+    settings = backbone.settings
+    ending, queue = ending_of(backbone), queue_of(settings)
+    return OrganizationDeletionService(backbone.database, queue, ending, settings.deletion_days)
 
 
 def checkpoints_of(
@@ -70,14 +94,17 @@ def checkpoints_of(
 
 
 def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
-    """Make the consumers, one for each service's feed: of the audit log, and of erasures."""
+    """Make the consumers, one for each service's feed: of the audit log, of erasures, and of their
+    receipts.
+    """
+    deletions = deletions_of(backbone)
     audit = subscriptions.handlers(AuditEventService(backbone.database))
     more = {"auth": erasures.handlers(queue_of(backbone.settings))}
     return [
         Consumer(
             backbone.database,
             PeerFeed(source, backbone.channels[source]),
-            {**audit, **more.get(source, {})},
+            {**audit, **receipts.handlers(deletions, source), **more.get(source, {})},
         )
         for source in subscriptions.SOURCES
     ]
@@ -95,12 +122,14 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         directory = AuthDirectory(backbone.channels["auth"])
         members = MemberService(backbone.database, backbone.grant_changes, directory)
         personal_data = PersonalDataTasks(backbone.database, members)
+        erasing = OrganizationErasing(backbone.database, ending_of(backbone))
+        deletions = OrganizationDeletionTasks(backbone.database, deletions_of(backbone), erasing)
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            [*personal_data.types(), *upkeep.types()],
-            recurring=upkeep.recurring(),
+            [*personal_data.types(), *deletions.types(), *upkeep.types()],
+            recurring=[*deletions.recurring(), *upkeep.recurring()],
             beside=beside,
         )
 

@@ -31,6 +31,13 @@ class LastOwner(TenonError):
     reason = "last_owner"
 
 
+class OrganizationDeletionNotFound(TenonError):
+    """There is no such deletion of an organization, or it was undone, or it is not yours to see."""
+
+    code = Code.NOT_FOUND
+    reason = "organization_deletion_not_found"
+
+
 class AuditLogBroken(TenonError):
     """This audit log is not what was signed. Whoever operates the system has to verify it."""
 

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from tenon_core.settings import ServiceSettings
@@ -15,3 +16,5 @@ class TenancySettings(ServiceSettings):
     checkpoint_url: str
     """Where checkpoints are kept, such as a bucket where nobody may delete anything, nor replace
     anything but each `latest.json`: `s3://bucket/prefix` or `file:///directory`."""
+    deletion_days: float = Field(default=14.0, ge=0)
+    """After how long an organization is deleted whose owner has asked for it."""

@@ -61,6 +61,20 @@ class MemberRepository:
             delete(memberships).where(self._of_org, memberships.c.user_id == user_id)
         )
 
+    async def owners(self) -> list[UUID]:
+        owners = select(memberships.c.user_id).where(self._of_org)
+        rows = await self._tx.rows(owners.where(memberships.c.role == Role.OWNER))
+        return [row.user_id for row in rows]
+
+    async def user_ids(self) -> list[UUID]:
+        rows = await self._tx.rows(select(memberships.c.user_id).where(self._of_org))
+        return [row.user_id for row in rows]
+
+    async def remove_all(self) -> list[UUID]:
+        """Remove all members; return who they were."""
+        gone = delete(memberships).where(self._of_org).returning(memberships.c.user_id)
+        return [row.user_id for row in await self._tx.rows(gone)]
+
     async def page(self, limit: int, after: TimeAndId | None) -> Sequence[Member]:
         """Return the members, oldest first."""
         order = (memberships.c.create_time, memberships.c.user_id)

@@ -40,3 +40,4 @@ class Organization:
     create_time: datetime
     role: Role
     join_time: datetime | None = None
+    delete_time: datetime | None = None

@@ -11,7 +11,10 @@ from tenon_db.pages import TimeAndId
 from tenon_db.transaction import Transaction
 from tenon_policy.policies import Role
 from tenon_tenancy.members.models import memberships
+from tenon_tenancy.organization_deletions.models import organization_deletions
 from tenon_tenancy.organizations.models import Organization, organizations, slugs
+
+_DELETION = organization_deletions.c.org_id == organizations.c.id
 
 
 class OrganizationRepository:
@@ -43,8 +46,10 @@ class OrganizationRepository:
                 organizations.c.name,
                 slugs.c.slug,
                 organizations.c.create_time,
+                organization_deletions.c.delete_time,
             )
             .join(slugs, slugs.c.org_id == organizations.c.id)
+            .outerjoin(organization_deletions, _DELETION)
             .where(organizations.c.id == org_id)
         )
         if row is None:
@@ -71,10 +76,12 @@ def _as_seen_by(user_id: UUID) -> Select[Any]:
             organizations.c.create_time,
             memberships.c.role,
             memberships.c.create_time.label("join_time"),
+            organization_deletions.c.delete_time,
         )
         .select_from(memberships)
         .join(organizations, organizations.c.id == memberships.c.org_id)
         .join(slugs, slugs.c.org_id == memberships.c.org_id)
+        .outerjoin(organization_deletions, _DELETION)
         .where(memberships.c.user_id == user_id)
     )
 
