@@ -149,11 +149,11 @@ class PurgeRepository:
         self._tx = tx
         self._dataset_id = dataset_id
 
-    async def bite(self) -> bool:
-        """Remove some of the oldest events, or some keys; return whether there may be more."""
+    async def bite(self) -> int:
+        """Remove some of the oldest events, or some keys; return how many."""
         return await self._bite(events, "time") or await self._bite(event_keys, "key")
 
-    async def _bite(self, table: Table, name: str) -> bool:
+    async def _bite(self, table: Table, name: str) -> int:
         column = table.c[name]
         own = (table.c.org_id == self._tx.org_id, table.c.dataset_id == self._dataset_id)
         last = select(column).where(*own).order_by(column).offset(PURGE_ROWS).limit(1)
@@ -161,7 +161,7 @@ class PurgeRepository:
         removal = delete(table).where(*own)
         if bound is not None:
             removal = removal.where(column <= bound)
-        return (await self._tx.execute(removal)).rowcount > 0
+        return (await self._tx.execute(removal)).rowcount
 
 
 async def make_partition(tx: Transaction, year: int) -> None:
