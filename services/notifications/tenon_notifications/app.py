@@ -6,11 +6,13 @@ from pathlib import Path
 
 from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
-from tenon_notifications.clients import AuthPeople, ReportsRuns
+from tenon_notifications.clients import AuthPeople, ReportsRuns, TenancyOrganizations
 from tenon_notifications.emails.postman import Postman, SmtpServer
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.service import EmailService
 from tenon_notifications.emails.tasks import job_types
+from tenon_notifications.organization_data.service import OrganizationDataService
+from tenon_notifications.organization_data.tasks import OrganizationDataTasks
 from tenon_notifications.personal_data.service import PersonalDataService
 from tenon_notifications.settings import NotificationsSettings
 from tenon_notifications.subscriptions import subscriptions
@@ -37,19 +39,25 @@ async def worker(settings: NotificationsSettings) -> AsyncIterator[Worker]:
             queue,
             AuthPeople(backbone.channels["auth"]),
             ReportsRuns(backbone.channels["reports"]),
+            TenancyOrganizations(backbone.channels["tenancy"]),
             Renderer(settings.public_url),
             Envelope(settings.mail_from),
             postman,
         )
+        organization_data = OrganizationDataService(backbone.database, queue, emails)
         consumers = [
             Consumer(backbone.database, PeerFeed(peer, backbone.channels[peer]), handlers)
-            for peer, handlers in subscriptions(emails).items()
+            for peer, handlers in subscriptions(emails, organization_data).items()
         ]
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            [*job_types(emails), *upkeep.types()],
+            [
+                *job_types(emails),
+                *OrganizationDataTasks(organization_data).types(),
+                *upkeep.types(),
+            ],
             concurrency=settings.mail_concurrency,
             recurring=upkeep.recurring(),
             beside=[consumer.run for consumer in consumers],

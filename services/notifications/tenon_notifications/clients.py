@@ -21,6 +21,11 @@ from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon.reports.v1.run_pb2 import Format
 from tenon.reports.v1.run_service_pb2 import GetRunNoticeRequest, GetRunNoticeResponse
 from tenon.reports.v1.run_service_pb2_grpc import RunServiceStub
+from tenon.tenancy.v1.organization_deletion_pb2 import OrganizationErasureReceipt
+from tenon.tenancy.v1.organization_deletion_service_pb2 import (
+    GetOrganizationDeletionNoticeRequest,
+)
+from tenon.tenancy.v1.organization_deletion_service_pb2_grpc import OrganizationDeletionServiceStub
 from tenon_core.coalescing import Coalescer
 from tenon_core.errors import Code
 from tenon_rpc.status import PeerError
@@ -78,6 +83,28 @@ class ErasureReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class OrganizationReceipt:
+    """What one service has destroyed of an organization."""
+
+    service: str
+    keys: int
+    rows: int
+    files: int
+    erase_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionNotice:
+    """What a mail says about the deletion of an organization."""
+
+    org_id: str
+    org_name: str
+    request_time: datetime
+    delete_time: datetime
+    receipts: tuple[OrganizationReceipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ErasureNotice:
     """What a mail says about an erasure."""
 
@@ -101,6 +128,10 @@ class People(Protocol):
 
 class Runs(Protocol):
     async def find_notice(self, org_id: UUID, run_id: UUID) -> RunNotice | None: ...
+
+
+class Organizations(Protocol):
+    async def find_deletion(self, deletion_id: UUID) -> DeletionNotice | None: ...
 
 
 class AuthPeople:
@@ -170,6 +201,27 @@ class AuthPeople:
         return {user_id: found.get(user_id) for user_id in user_ids}
 
 
+class TenancyOrganizations:
+    """Organizations of tenancy."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._deletions = OrganizationDeletionServiceStub(channel)
+
+    async def find_deletion(self, deletion_id: UUID) -> DeletionNotice | None:
+        request = GetOrganizationDeletionNoticeRequest(deletion_id=str(deletion_id))
+        reply = await _found(self._deletions.GetOrganizationDeletionNotice(request))
+        if reply is None:
+            return None
+        deletion = reply.deletion
+        return DeletionNotice(
+            deletion.org_id,
+            reply.name,
+            deletion.request_time.ToDatetime(tzinfo=UTC),
+            deletion.delete_time.ToDatetime(tzinfo=UTC),
+            tuple(map(_receipt, deletion.receipts)),
+        )
+
+
 class ReportsRuns:
     """Runs of reports."""
 
@@ -199,6 +251,11 @@ def _ascii_domain(address: str) -> str:
         return f"{local}{at}{domain.encode('idna').decode()}"
     except UnicodeError:
         return address
+
+
+def _receipt(one: OrganizationErasureReceipt) -> OrganizationReceipt:
+    at = one.erase_time.ToDatetime(tzinfo=UTC)
+    return OrganizationReceipt(one.service, one.keys, one.rows, one.files, at)
 
 
 def _notice(reply: GetRunNoticeResponse) -> RunNotice:

@@ -49,6 +49,8 @@ class Kind(StrEnum):
     EMAIL_CHANGE_UNDONE = "email_change_undone"
     ACCOUNT_ERASED = "account_erased"
     EXPORT_FINISHED = "export_finished"
+    ORGANIZATION_DELETION_SCHEDULED = "organization_deletion_scheduled"
+    ORGANIZATION_ERASED = "organization_erased"
 
 
 NOTICES = frozenset(
@@ -63,6 +65,8 @@ NOTICES = frozenset(
         Kind.RECOVERY_CODES_REPLACED,
         Kind.EMAIL_CHANGE_REQUESTED,
         Kind.EXPORT_FINISHED,
+        Kind.ORGANIZATION_DELETION_SCHEDULED,
+        Kind.ORGANIZATION_ERASED,
     }
 )
 """What nobody is told whose address may be another's: whoever signs up with it could fill a

@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
@@ -7,12 +7,15 @@ from prometheus_client import Counter
 
 from tenon_core import clock
 from tenon_db.database import Database
+from tenon_db.deleted_organizations import DeletedOrganizations
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_notifications import events
 from tenon_notifications.clients import (
+    DeletionNotice,
     ErasureNotice,
     LinkNotice,
+    Organizations,
     People,
     Person,
     RunNotice,
@@ -26,8 +29,9 @@ from tenon_notifications.emails.repository import EmailRepository
 from tenon_notifications.errors import Undeliverable
 
 SEND = "emails.send"
+MAX_RECIPIENTS = 500
 
-N = TypeVar("N", RunNotice, SessionNotice, LinkNotice, ErasureNotice, Person, str)
+N = TypeVar("N", RunNotice, SessionNotice, LinkNotice, ErasureNotice, DeletionNotice, Person, str)
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
@@ -43,6 +47,7 @@ class EmailService:
         jobs: JobQueue,
         people: People,
         runs: Runs,
+        organizations: Organizations,
         renderer: Renderer,
         envelope: Envelope,
         postman: Postman,
@@ -51,6 +56,7 @@ class EmailService:
         self._jobs = jobs
         self._people = people
         self._runs = runs
+        self._organizations = organizations
         self._renderer = renderer
         self._envelope = envelope
         self._postman = postman
@@ -73,6 +79,9 @@ class EmailService:
         has the same Message-ID. Raises MailDelayed, or what the owners' services fail with.
         """
         async with self._database.user(email.user_id) as tx:
+            if await self._is_needless(tx, email):
+                await complete(tx)
+                return
             state = await EmailRepository(tx).add(email)
         if state is State.QUEUED:
             state, failure = await self._hand_over(email)
@@ -80,11 +89,29 @@ class EmailService:
 
     async def fail(self, tx: Transaction, email: Email, failure: str) -> None:
         """Record, in the user's transaction, that it was tried long enough."""
+        if await self._is_needless(tx, email):
+            return
         mails = EmailRepository(tx)
         await mails.add(email)
         await mails.finish(email.user_id, email.id, State.FAILED, failure)
         await _tell(tx, email)
         FINISHED.labels(email.kind, State.FAILED).inc()
+
+    async def recipients_of(self, org_id: UUID) -> Sequence[UUID]:
+        """Return some of those who were mailed about an organization."""
+        async with self._database.system("organization data") as tx:
+            return await EmailRepository(tx).find_recipients(org_id, MAX_RECIPIENTS)
+
+    async def forget_organization(self, tx: Transaction, org_id: UUID) -> int:
+        """Forget what the transaction's user was mailed about an organization; return how much."""
+        assert tx.user_id is not None
+        return await EmailRepository(tx).remove_of_organization(tx.user_id, org_id)
+
+    async def _is_needless(self, tx: Transaction, email: Email) -> bool:
+        """Say whether a mail is about an organization that is no more."""
+        if email.org_id is None:
+            return False
+        return await DeletedOrganizations(tx, self._database.schema).has(email.org_id)
 
     async def _finish(
         self, email: Email, state: State, failure: str | None, complete: Complete
@@ -131,22 +158,24 @@ class EmailService:
                 | Kind.RECOVERY_CODE_USED
                 | Kind.RECOVERY_CODES_REPLACED
             ):
-                return {"name": person.name}
+                facts: dict[str, Any] = {}
             case Kind.ACCOUNT_ERASED:
                 erasure = await self._people.find_erasure(email.user_id)
-                return {"name": person.name, **asdict(_there(erasure, "erasure"))}
+                facts = asdict(_there(erasure, "erasure"))
             case Kind.WELCOME:
                 link = await self._link(email)
-                return {"name": person.name, "token": link.token if link else ""}
+                facts = {"token": link.token if link else ""}
             case Kind.RUN_SUCCEEDED | Kind.RUN_FAILED:
                 assert email.org_id is not None
                 assert email.subject_id is not None
                 run = await self._runs.find_notice(email.org_id, email.subject_id)
-                return {"name": person.name, **asdict(_there(run, "run"))}
+                facts = asdict(_there(run, "run"))
+            case Kind.ORGANIZATION_DELETION_SCHEDULED | Kind.ORGANIZATION_ERASED:
+                facts = asdict(await self._deletion(email))
             case Kind.NEW_DEVICE | Kind.SESSION_REUSED:
                 assert email.subject_id is not None
                 session = await self._people.find_session(email.user_id, email.subject_id)
-                return {"name": person.name, **asdict(_there(session, "session"))}
+                facts = asdict(_there(session, "session"))
             case (
                 Kind.CONFIRM_SIGN_UP
                 | Kind.SIGN_UP_REPEATED
@@ -157,7 +186,15 @@ class EmailService:
                 | Kind.EMAIL_CHANGE_UNDONE
             ):
                 link = await self._link(email)
-                return {"name": person.name, **asdict(_there(link, "link"))}
+                facts = asdict(_there(link, "link"))
+        return {"name": person.name, **facts}
+
+    async def _deletion(self, email: Email) -> DeletionNotice:
+        assert email.subject_id is not None
+        deletion = _there(await self._organizations.find_deletion(email.subject_id), "deletion")
+        if email.kind is Kind.ORGANIZATION_DELETION_SCHEDULED and not deletion.org_name:
+            raise Undeliverable("the organization is gone")
+        return deletion
 
     async def _link(self, email: Email) -> LinkNotice | None:
         if email.subject_id is None:
