@@ -68,6 +68,7 @@ KINDS = {
     "key_id": "api key",
     "passkey_id": "passkey",
     "export_id": "export",
+    "deletion_id": "deletion",
     "events.id": "event",
 }
 

@@ -47,6 +47,7 @@ from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.personal_data import service as tenancy_personal_data
 from tenon_testing.callers import Tenant
+from tests.isolation.scenario_deletion import delete_organization
 from tests.isolation.scenario_reports import use_reports
 from tests.isolation.shadows import pair
 from tests.isolation.stage import PAGE, Stage, pages
@@ -64,6 +65,7 @@ async def use_everything(stage: Stage) -> None:
         await _erase_a_member(stage, tenant)
     await _use_keys(stage, tenant)
     await _use_members(stage, tenant)
+    await delete_organization(stage, tenant)
 
 
 async def _founded(stage: Stage) -> Tenant:

@@ -21,6 +21,8 @@ from tenon.auth.v1.export_service_pb2_grpc import ExportServiceStub
 from tenon.auth.v1.session_service_pb2 import LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.events.v1.events_pb2 import AccessRecorded
+from tenon.tenancy.v1.organization_deletion_service_pb2 import DeleteOrganizationRequest
+from tenon.tenancy.v1.organization_deletion_service_pb2_grpc import OrganizationDeletionServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon_policy.policies import Role
@@ -99,7 +101,7 @@ class Registry:
     async def world(self, channels: Mapping[str, grpc.aio.Channel]) -> World:
         """Make an organization in which there are two of everything that is listed."""
         tenant = await self.callers.tenant(f"Acme {uuid4().hex}")
-        await OrganizationServiceStub(channels["tenancy"]).CreateOrganization(
+        other = await OrganizationServiceStub(channels["tenancy"]).CreateOrganization(
             CreateOrganizationRequest(name="Acme"), metadata=tenant.metadata
         )
         member = await self.join(tenant.org_id, Role.MEMBER)
@@ -113,6 +115,7 @@ class Registry:
             "identity": await add_identity(self.system, tenant.owner.user_id),
             "passkey": await _passkeys(self.system, channels["auth"], tenant.owner),
             "export": await _export(channels["auth"], tenant.owner),
+            "deletion": await _deletion(channels["tenancy"], tenant.owner, other.organization.id),
         }
         await self._cover(tenant.org_id)
         secrets = {
@@ -217,6 +220,15 @@ async def _export(auth: grpc.aio.Channel, caller: Caller) -> str:
 
     await eventually(is_there, within=60)
     return export_id
+
+
+async def _deletion(tenancy: grpc.aio.Channel, owner: Caller, org_id: str) -> str:
+    """Have an organization deleted, in a while; return the deletion's id."""
+    deletions = OrganizationDeletionServiceStub(tenancy)
+    request = DeleteOrganizationRequest(org_id=org_id)
+    reply = await deletions.DeleteOrganization(request, metadata=owner.metadata)
+    deletion_id: str = reply.deletion.id
+    return deletion_id
 
 
 async def _reports(client: ReportsClient) -> tuple[dict[str, str], str]:
