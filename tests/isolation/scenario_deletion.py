@@ -15,8 +15,12 @@ from tenon_auth.api_keys.ending import ApiKeyEnding
 from tenon_auth.organization_data.service import OrganizationDataService as AuthsData
 from tenon_core import clock
 from tenon_reports import app as reports_app
+from tenon_reports.usage.service import UsageService
 from tenon_rpc.backbone import open_backbone
+from tenon_rpc.usage import Month
 from tenon_tenancy import app as tenancy_app
+from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organization_deletions.erasing import OrganizationErasing
 from tenon_tenancy.organization_deletions.models import SERVICES, Receipt
 from tenon_tenancy.organization_deletions.repository import OrganizationDeletionRepository
@@ -30,6 +34,7 @@ async def delete_organization(stage: Stage, tenant: Tenant) -> None:
     """Let it have something of everything, and destroy that in the services' own order."""
     await KeysClient(stage.auth, tenant).create()
     await _be_at_work(stage, ReportsClient(stage.reports, tenant))
+    await _measure(stage, tenant.org_id)
     deletion_id = await _schedule(stage, tenant)
     await _end(stage, tenant.org_id, deletion_id)
     await _erase_reports(stage, tenant.org_id)
@@ -46,6 +51,21 @@ async def _be_at_work(stage: Stage, client: ReportsClient) -> None:
         " WHERE id = %s AND org_id = %s"
     )
     await stage.admin.execute(writing.encode(), [WRITTEN, run.id, client.org_id])
+
+
+async def _measure(stage: Stage, org_id: UUID) -> None:
+    """Count what it uses, as tenancy does and reports when tenancy asks."""
+    settings = stage.system.settings(reports_app.APP)
+    async with open_backbone(reports_app.NAME, settings) as backbone:
+        storage = reports_app.services(backbone).storage
+        figures = await UsageService(backbone.database, storage).measure(
+            org_id, Month.of(clock.now())
+        )
+        assert figures["events_stored"] == 1
+    async with open_backbone(tenancy_app.NAME, stage.system.settings(tenancy_app.APP)) as backbone:
+        directory = AuthDirectory(backbone.channels["auth"])
+        members = MemberService(backbone.database, backbone.grant_changes, directory)
+        assert await members.count(org_id)
 
 
 async def _schedule(stage: Stage, tenant: Tenant) -> UUID:

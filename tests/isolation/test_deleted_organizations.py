@@ -47,7 +47,7 @@ KEPT = frozenset(
         "slugs",
     }
 )
-HELD_OFF_OTHERWISE = frozenset({"events", "event_keys"})
+HELD_OFF_OTHERWISE = frozenset({"events", "event_keys", "ingested_events"})
 """By their dataset's next generation, which is in the same transaction."""
 
 TABLES = """

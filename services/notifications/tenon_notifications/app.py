@@ -16,17 +16,22 @@ from tenon_notifications.organization_data.tasks import OrganizationDataTasks
 from tenon_notifications.personal_data.service import PersonalDataService
 from tenon_notifications.settings import NotificationsSettings
 from tenon_notifications.subscriptions import subscriptions
+from tenon_notifications.usage.service import UsageService
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
 from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
+from tenon_rpc.usage import usage
 
 NAME = "notifications"
 
 
 def servicers(backbone: Backbone[NotificationsSettings]) -> Sequence[Registration]:
-    return [personal_data(PersonalDataService(backbone.database).export)]
+    return [
+        personal_data(PersonalDataService(backbone.database).export),
+        usage(UsageService(backbone.database).measure),
+    ]
 
 
 @asynccontextmanager

@@ -36,12 +36,14 @@ from tenon_reports.uploads.loading import UploadLoader
 from tenon_reports.uploads.rpc import UploadServicer
 from tenon_reports.uploads.service import UploadService
 from tenon_reports.uploads.tasks import UploadTasks
+from tenon_reports.usage.service import UsageService
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
 from tenon_rpc.organization_data import deletion_handlers
 from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
+from tenon_rpc.usage import usage
 from tenon_storage.opening import open_storage
 from tenon_storage.storage import Storage
 
@@ -100,6 +102,7 @@ def servicers(backbone: Backbone[ReportsSettings]) -> Sequence[Registration]:
         (add_QueryServiceServicer_to_server, QueryServicer(queries)),
         (add_RunServiceServicer_to_server, RunServicer(own.runs, public_url)),
         personal_data(PersonalDataService(backbone.database).export),
+        usage(UsageService(backbone.database, own.storage).measure),
     ]
 
 

@@ -13,6 +13,7 @@ from tenon.tenancy.v1.organization_deletion_service_pb2_grpc import (
     add_OrganizationDeletionServiceServicer_to_server,
 )
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
+from tenon.tenancy.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 from tenon_core import logging
 from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
@@ -31,7 +32,7 @@ from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
-from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.clients import AuthDirectory, EverybodysUsages
 from tenon_tenancy.members.ending import MembershipEnding
 from tenon_tenancy.members.rpc import MemberServicer
 from tenon_tenancy.members.service import MemberService
@@ -46,6 +47,8 @@ from tenon_tenancy.personal_data import subscriptions as erasures
 from tenon_tenancy.personal_data.service import PersonalDataService
 from tenon_tenancy.personal_data.tasks import PersonalDataTasks
 from tenon_tenancy.settings import TenancySettings
+from tenon_tenancy.usage.rpc import UsageServicer
+from tenon_tenancy.usage.service import UsageService
 
 NAME = "tenancy"
 
@@ -57,6 +60,7 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     organizations = OrganizationService(database, members)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
+    usage = UsageService(members, EverybodysUsages(backbone.channels))
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
@@ -65,6 +69,7 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
             OrganizationDeletionServicer(deletions_of(backbone)),
         ),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
+        (add_UsageServiceServicer_to_server, UsageServicer(usage)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
     ]

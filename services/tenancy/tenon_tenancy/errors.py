@@ -38,6 +38,13 @@ class OrganizationDeletionNotFound(TenonError):
     reason = "organization_deletion_not_found"
 
 
+class UsageUnavailable(TenonError):
+    """A service that counts what is used does not answer. Try again soon."""
+
+    code = Code.UNAVAILABLE
+    reason = "usage_unavailable"
+
+
 class AuditLogBroken(TenonError):
     """This audit log is not what was signed. Whoever operates the system has to verify it."""
 

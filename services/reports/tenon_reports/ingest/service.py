@@ -56,6 +56,7 @@ class IngestService:
             # As late as can be: from here on, batches of the dataset follow one another.
             generation = await self._datasets.next_generation_within(tx, dataset.id)
             await repository.store(generation, claimed)
+            await repository.count(claimed)
         return await repository.taken(claimed)
 
     async def purge(self, org_id: UUID, dataset_id: UUID) -> None:

@@ -120,7 +120,9 @@ async def test_events_that_are_being_taken(
         await delete(client)
     await erased(admin, client)
     query = "SELECT rows FROM reports.deleted_organizations WHERE org_id = %s"
-    assert await number(admin, query, client.org_id) == 5  # two events, two keys, the dataset
+    assert (
+        await number(admin, query, client.org_id) == 6
+    )  # two events, two keys, their count, the dataset
 
 
 async def test_a_run_that_is_being_written(

@@ -61,6 +61,12 @@ class MemberRepository:
             delete(memberships).where(self._of_org, memberships.c.user_id == user_id)
         )
 
+    async def count(self) -> int:
+        counted: int = await self._tx.scalar(
+            select(func.count()).select_from(memberships).where(self._of_org)
+        )
+        return counted
+
     async def owners(self) -> list[UUID]:
         owners = select(memberships.c.user_id).where(self._of_org)
         rows = await self._tx.rows(owners.where(memberships.c.role == Role.OWNER))
