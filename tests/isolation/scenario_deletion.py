@@ -21,7 +21,6 @@ from tenon_rpc.usage import Month
 from tenon_tenancy import app as tenancy_app
 from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.service import MemberService
-from tenon_tenancy.organization_deletions.erasing import OrganizationErasing
 from tenon_tenancy.organization_deletions.models import SERVICES, Receipt
 from tenon_tenancy.organization_deletions.repository import OrganizationDeletionRepository
 from tenon_testing.callers import Tenant
@@ -87,7 +86,7 @@ async def _end(stage: Stage, org_id: UUID, deletion_id: UUID) -> None:
     async with open_backbone(tenancy_app.NAME, settings) as backbone:
         deletions, database = tenancy_app.deletions_of(backbone), backbone.database
         await deletions.notice(deletion_id)
-        erasing = OrganizationErasing(database, tenancy_app.ending_of(backbone))
+        erasing = tenancy_app.erasing_of(backbone)
         assert await erasing.end(org_id, deletion_id)
         await erasing.erase(org_id)
         async with database.system("organization deletions") as tx:

@@ -40,6 +40,8 @@ KEPT = frozenset(
         "audit_events",
         "audit_heads",
         "audit_checkpoints",
+        "audit_actions",
+        "audit_hours",
         "organization_deletions",
         "organization_erasure_receipts",
         "deleted_organizations",

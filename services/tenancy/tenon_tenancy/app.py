@@ -24,6 +24,7 @@ from tenon_rpc.methods import Registration
 from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
 from tenon_storage.opening import open_storage
+from tenon_storage.storage import Storage
 from tenon_tenancy.audit_checkpoints.rpc import AuditCheckpointServicer
 from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
 from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
@@ -89,6 +90,14 @@ def deletions_of(backbone: Backbone[TenancySettings]) -> OrganizationDeletionSer
     return OrganizationDeletionService(backbone.database, queue, ending, settings.deletion_days)
 
 
+def erasing_of(
+    backbone: Backbone[TenancySettings], storages: Sequence[Storage] = ()
+) -> OrganizationErasing:
+    """`storages` are where slices keep files of organizations, each below `orgs/<id>`."""
+    queue = queue_of(backbone.settings)
+    return OrganizationErasing(backbone.database, queue, ending_of(backbone), storages)
+
+
 def checkpoints_of(
     backbone: Backbone[TenancySettings], audit_events: AuditEventService
 ) -> AuditCheckpointService:
@@ -127,8 +136,9 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         directory = AuthDirectory(backbone.channels["auth"])
         members = MemberService(backbone.database, backbone.grant_changes, directory)
         personal_data = PersonalDataTasks(backbone.database, members)
-        erasing = OrganizationErasing(backbone.database, ending_of(backbone))
-        deletions = OrganizationDeletionTasks(backbone.database, deletions_of(backbone), erasing)
+        deletions = OrganizationDeletionTasks(
+            backbone.database, deletions_of(backbone), erasing_of(backbone)
+        )
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,

@@ -22,7 +22,8 @@ BEGIN
   END LOOP;
 END $$
 """
-AUDIT = ("audit_heads", "audit_events", "audit_checkpoints")
+# The log goes on to its last line, and with it what it is searched by.
+AUDIT = ("audit_heads", "audit_events", "audit_checkpoints", "audit_actions", "audit_hours")
 
 
 def upgrade() -> None:

@@ -21,10 +21,12 @@ class MemberRepository:
         self._org_id = org_id
 
     async def lock(self) -> None:
-        """Keep everybody else from changing who is what in this organization until the commit."""
-        await self._tx.execute(
-            select(organizations.c.id).where(organizations.c.id == self._org_id).with_for_update()
-        )
+        """Keep everybody else from changing who is what in this organization until the commit.
+
+        Whoever only adds a row that refers to it goes on: they may hold what is waited for next.
+        """
+        row = select(organizations.c.id).where(organizations.c.id == self._org_id)
+        await self._tx.execute(row.with_for_update(key_share=True))
 
     async def add(self, member: Member) -> None:
         await self._tx.execute(

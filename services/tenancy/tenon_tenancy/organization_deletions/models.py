@@ -12,13 +12,11 @@ SERVICES = ("auth", "tenancy", "reports", "notifications")
 """Whoever holds something of an organization, and says so when it is destroyed."""
 
 KEPT = frozenset(
-    {
-        "audit_heads",
-        "audit_events",
-        "audit_checkpoints",
-    }
+    {"audit_heads", "audit_events", "audit_checkpoints", "audit_actions", "audit_hours"}
 )
-"""What stays of an organization: what was done in it, by ids that mean nothing any more."""
+"""What stays of an organization: what was done in it, by ids that mean nothing any more, and by
+what that is searched.
+"""
 
 # Ids, times and counts alone: they outlive the organization.
 organization_deletions = Table(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -29,14 +30,17 @@ from tenon.tenancy.v1.organization_service_pb2 import (
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon_core import clock
 from tenon_core.errors import NotFound
+from tenon_jobs import Job
 from tenon_policy.policies import Role
 from tenon_rpc.backbone import Backbone
 from tenon_rpc.status import PeerError
-from tenon_tenancy.app import ending_of
+from tenon_storage.opening import open_storage
+from tenon_storage.storage import Storage
+from tenon_tenancy.app import erasing_of, queue_of
 from tenon_tenancy.members.ending import MembershipEnding
 from tenon_tenancy.members.models import Member
 from tenon_tenancy.members.repository import MemberRepository
-from tenon_tenancy.organization_deletions.erasing import OrganizationErasing
+from tenon_tenancy.organization_deletions.service import CARRY_OUT
 from tenon_tenancy.settings import TenancySettings
 from tenon_testing.callers import Caller, Callers, Tenant
 from tenon_testing.system import System
@@ -103,6 +107,25 @@ async def let_time_pass(admin: psycopg.AsyncConnection, tenant: Tenant) -> None:
         " AND org_id = %s"
     )
     await admin.execute(due.encode(), [tenant.org_id])
+
+
+async def write(storage: Storage, *tenants: Tenant) -> None:
+    for one in tenants:
+        async with storage.write(f"orgs/{one.org_id}/exports/file") as writer:
+            await writer.write(b"line")
+
+
+async def claimed(
+    backbone: Backbone[TenancySettings], admin: psycopg.AsyncConnection, tenant: Tenant
+) -> Job:
+    """Claim the job that carries a deletion out, as a worker does."""
+    claim = (
+        "UPDATE tenancy.jobs SET state = 'running', token = 1,"
+        " lease_until = now() + interval '1 hour' WHERE org_id = %s RETURNING id"
+    )
+    job_id = await scalar(admin, claim, tenant.org_id)
+    table = queue_of(backbone.settings).table
+    return Job(job_id, CARRY_OUT, {}, tenant.org_id, None, 1, 1, table)
 
 
 async def add(backbone: Backbone[TenancySettings], org_id: UUID, member: Member) -> None:
@@ -233,7 +256,7 @@ async def test_an_undo_and_the_end_meet(
     monkeypatch.setattr(MembershipEnding, "owners", slowly)
     if not is_locked:
         monkeypatch.setattr(MemberRepository, "lock", nothing)
-    erasing = OrganizationErasing(backbone.database, ending_of(backbone))
+    erasing = erasing_of(backbone)
     ended = await erasing.end(tenant.org_id, UUID(deletion.id))
     undone = (await asyncio.gather(*undoing, return_exceptions=True))[0] is None
     assert (ended and undone) is not is_locked
@@ -248,7 +271,7 @@ async def test_whatever_is_repeated_is_told_once(
     """A worker that died at any step does them all again, beside another that is late."""
     tenant = await callers.tenant()
     deletion_id = UUID((await delete(tenancy, tenant)).id)
-    erasing = OrganizationErasing(backbone.database, ending_of(backbone))
+    erasing = erasing_of(backbone)
     for _ in range(2):
         assert all(
             await asyncio.gather(*(erasing.end(tenant.org_id, deletion_id) for _ in range(3)))
@@ -261,11 +284,59 @@ async def test_whatever_is_repeated_is_told_once(
     assert await scalar(admin, rows, tenant.org_id) == 2
 
 
+async def test_files_go_too_and_again_later(
+    tenancy: grpc.aio.Channel,
+    callers: Callers,
+    backbone: Backbone[TenancySettings],
+    admin: psycopg.AsyncConnection,
+    tmp_path: Path,
+) -> None:
+    """Of any storage where a slice keeps some; others' stay."""
+    tenant, other = await callers.tenant(), await callers.tenant()
+    deletion_id = UUID((await delete(tenancy, tenant)).id)
+    storage = open_storage(tmp_path.as_uri(), b"", "")
+    erasing = erasing_of(backbone, [storage])
+    await write(storage, tenant, other)
+    assert await erasing.end(tenant.org_id, deletion_id)
+    await erasing.erase(tenant.org_id)
+    await erasing.tell(tenant.org_id, await claimed(backbone, admin, tenant))
+    assert [name async for name in storage.list("orgs")] == [str(other.org_id)]
+    await write(storage, tenant)
+    late = "SELECT payload ->> 'late' FROM tenancy.jobs WHERE org_id = %s AND state = 'queued'"
+    assert await scalar(admin, late, tenant.org_id) == "true"
+    await erasing.erase(tenant.org_id)
+    assert [name async for name in storage.list("orgs")] == [str(other.org_id)]
+    files = "SELECT files FROM tenancy.deleted_organizations WHERE org_id = %s"
+    assert await scalar(admin, files, tenant.org_id) == 2
+
+
+async def test_who_is_joining_meanwhile_is_no_member_either(
+    tenancy: grpc.aio.Channel,
+    callers: Callers,
+    backbone: Backbone[TenancySettings],
+    admin: psycopg.AsyncConnection,
+) -> None:
+    tenant, joining = await callers.tenant(), await callers.user()
+    deletion_id = UUID((await delete(tenancy, tenant)).id)
+    erasing = erasing_of(backbone)
+    async with backbone.database.tenant(tenant.org_id) as tx:
+        member = Member(joining.user_id, Role.MEMBER, clock.now())
+        await MemberRepository(tx, tenant.org_id).add(member)
+        ending = asyncio.create_task(erasing.end(tenant.org_id, deletion_id))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BLOCKED_SECONDS):
+                await asyncio.shield(ending)
+        assert not ending.done()
+    assert await ending
+    members = "SELECT count(*) FROM tenancy.memberships WHERE org_id = %s"
+    assert await scalar(admin, members, tenant.org_id) == 0
+
+
 async def test_nobody_joins_afterwards(
     tenancy: grpc.aio.Channel, callers: Callers, backbone: Backbone[TenancySettings]
 ) -> None:
     tenant = await callers.tenant()
-    erasing = OrganizationErasing(backbone.database, ending_of(backbone))
+    erasing = erasing_of(backbone)
     await erasing.end(tenant.org_id, UUID((await delete(tenancy, tenant)).id))
     member = Member(tenant.owner.user_id, Role.OWNER, clock.now())
     with pytest.raises(NotFound):
