@@ -1,11 +1,15 @@
 """What an organization uses, over HTTP, for whoever bills."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from tenon_testing.service_process import environment
 from tenon_testing.system import System
 from tenon_testing.waiting import wait_until
 from tests.conftest import Person
@@ -79,6 +83,31 @@ def test_a_month_is_written_as_one(new_person: Callable[[], Person]) -> None:
         assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, "/month")
 
 
+def bill(system: System, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `tenon usage`, as an operator does."""
+    return subprocess.run(  # noqa: S603 # our own module
+        [sys.executable, "-m", "tenon_tenancy", "usage", *words],
+        env=environment("tenancy", system.values("tenancy")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_an_operator_bills_everybody(
+    new_person: Callable[[], Person], whole_system: System
+) -> None:
+    people, month = [new_person(), new_person()], f"{datetime.now(UTC):%Y-%m}"
+    told = bill(whole_system, "--month", month, "--json")
+    assert told.returncode == 0, told.stderr
+    lines = {line["org_id"]: line for line in map(json.loads, told.stdout.splitlines())}
+    for person in people:
+        assert lines[person.org_id] == {"org_id": person.org_id, **figures(person)}
+    assert f"{people[0].org_id} in {month}: 1 members" in bill(whole_system).stdout
+    mistaken = bill(whole_system, "--month", "may")
+    assert (mistaken.returncode, mistaken.stderr) == (1, "Error: month must be YYYY-MM.\n")
+
+
 def test_half_of_it_is_none(new_person: Callable[[], Person], whole_system: System) -> None:
     """While a service is away, the reply says which; no bill is made of the rest."""
     person = new_person()
@@ -87,6 +116,8 @@ def test_half_of_it_is_none(new_person: Callable[[], Person], whole_system: Syst
     reply = person.client.get(f"{person.org}/usage")
     assert (reply.status_code, reply.json()["code"]) == (503, "usage_unavailable")
     assert "notifications" in reply.json()["detail"]
+    unbilled = bill(whole_system)
+    assert (unbilled.returncode, "notifications does not" in unbilled.stderr) == (1, True)
     away.start()
 
     def is_back() -> bool:

@@ -23,6 +23,7 @@ from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organization_deletions.models import SERVICES, Receipt
 from tenon_tenancy.organization_deletions.repository import OrganizationDeletionRepository
+from tenon_tenancy.organizations.service import OrganizationService
 from tenon_testing.callers import Tenant
 from tests.isolation.stage import Stage
 
@@ -65,6 +66,8 @@ async def _measure(stage: Stage, org_id: UUID) -> None:
         directory = AuthDirectory(backbone.channels["auth"])
         members = MemberService(backbone.database, backbone.grant_changes, directory)
         assert await members.count(org_id)
+        organizations = OrganizationService(backbone.database, members)
+        assert org_id in [one async for one in organizations.every_id()]
 
 
 async def _schedule(stage: Stage, tenant: Tenant) -> UUID:

@@ -61,7 +61,6 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     organizations = OrganizationService(database, members)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
-    usage = UsageService(members, EverybodysUsages(backbone.channels))
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
@@ -70,7 +69,7 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
             OrganizationDeletionServicer(deletions_of(backbone)),
         ),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
-        (add_UsageServiceServicer_to_server, UsageServicer(usage)),
+        (add_UsageServiceServicer_to_server, UsageServicer(usage_of(backbone))),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
     ]
@@ -96,6 +95,13 @@ def erasing_of(
     """`storages` are where slices keep files of organizations, each below `orgs/<id>`."""
     queue = queue_of(backbone.settings)
     return OrganizationErasing(backbone.database, queue, ending_of(backbone), storages)
+
+
+def usage_of(backbone: Backbone[TenancySettings]) -> UsageService:
+    directory = AuthDirectory(backbone.channels["auth"])
+    members = MemberService(backbone.database, backbone.grant_changes, directory)
+    organizations = OrganizationService(backbone.database, members)
+    return UsageService(organizations, members, EverybodysUsages(backbone.channels))
 
 
 def checkpoints_of(
@@ -159,10 +165,25 @@ async def opened() -> AsyncIterator[AuditVerificationService]:
         yield AuditVerificationService(backbone.database, checkpoints_of(backbone, audit_events))
 
 
+@asynccontextmanager
+async def opened_usage() -> AsyncIterator[UsageService]:
+    """Open what an operator bills by."""
+    settings = TenancySettings()
+    logging.configure(NAME, settings.log_level)
+    async with open_backbone(NAME, settings) as backbone:
+        yield usage_of(backbone)
+
+
 def operate(words: Sequence[str]) -> None:
     from tenon_tenancy.audit_verification.command import audit  # servers need no command line
 
     audit.main([*words], prog_name="python -m tenon_tenancy audit", obj=opened)
+
+
+def bill(words: Sequence[str]) -> None:
+    from tenon_tenancy.usage.command import usage  # as above
+
+    usage.main([*words], prog_name="python -m tenon_tenancy usage", obj=opened_usage)
 
 
 APP = ServiceApp(
@@ -171,5 +192,5 @@ APP = ServiceApp(
     migrations=Path(__file__).parents[1] / "migrations" / "versions",
     servicers=servicers,
     work=lambda settings: run_worker(NAME, settings, worker),
-    operators={"audit": operate},
+    operators={"audit": operate, "usage": bill},
 )

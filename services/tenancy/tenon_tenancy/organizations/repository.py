@@ -56,6 +56,12 @@ class OrganizationRepository:
             raise NotFound
         return Organization(**row._mapping, role=role)  # noqa: SLF001 # SQLAlchemy's public name begins with _
 
+    async def find_ids(self, after: UUID, limit: int) -> list[UUID]:
+        """Return the ids that follow one, in a system transaction for `usage`."""
+        following = select(organizations.c.id).where(organizations.c.id > after)
+        rows = await self._tx.rows(following.order_by(organizations.c.id).limit(limit))
+        return [row.id for row in rows]
+
     async def page(
         self, user_id: UUID, limit: int, after: TimeAndId | None
     ) -> Sequence[Organization]:

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from uuid import UUID
 
 from tenon_core import clock
@@ -14,6 +14,8 @@ from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.models import Organization
 from tenon_tenancy.organizations.names import name_problems, slug_problems, slugs_for
 from tenon_tenancy.organizations.repository import OrganizationRepository
+
+BATCH = 1_000
 
 
 class OrganizationService:
@@ -54,6 +56,15 @@ class OrganizationService:
         """Return the organization of the call, also to an API key, which is no member."""
         async with self._database.tenant(call.org) as tx:
             return await OrganizationRepository(tx).get(call.org, call.role)
+
+    async def every_id(self) -> AsyncIterator[UUID]:
+        """Yield the ids of all organizations, oldest first."""
+        after, found = UUID(int=0), [UUID(int=0)]
+        while found:
+            async with self._database.system("usage") as tx:
+                found = await OrganizationRepository(tx).find_ids(after, BATCH)
+            for after in found:
+                yield after
 
 
 async def _claim(organizations: OrganizationRepository, org_id: UUID, slugs: Iterable[str]) -> str:
