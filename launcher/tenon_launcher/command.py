@@ -222,6 +222,18 @@ def audit(data: DataDirectory, arguments: tuple[str, ...]) -> None:
     run(data, "tenancy", commands, opened, arguments)
 
 
+@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@data_option
+def usage(data: DataDirectory, arguments: tuple[str, ...]) -> None:
+    """Say what each organization uses, for whoever bills: --month, --json."""
+    from tenon_launcher.operators import run
+    from tenon_tenancy.app import opened_usage
+    from tenon_tenancy.usage.command import usage as command
+
+    run(data, "tenancy", command, opened_usage, arguments)
+
+
 @main.command()
 @click.option("--check", is_flag=True, help="Fail if ROUTES.md or openapi.json is not current.")
 @click.option("--write", is_flag=True, help="Write both files.")

@@ -18,7 +18,7 @@ T = TypeVar("T")
 def run(
     data: DataDirectory,
     service: str,
-    commands: click.Group,
+    commands: click.Command,
     opened: Callable[[], AbstractAsyncContextManager[T]],
     arguments: Sequence[str],
 ) -> None:

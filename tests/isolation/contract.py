@@ -19,7 +19,8 @@ Path: TypeAlias = tuple[str, ...]
 are passed through without a name of their own but `key` and `value`."""
 
 VALUE = "google.protobuf.Value"
-SERVED_BY_ALL = ("events", "privacy")
+ALL = ("auth", "tenancy", "reports", "notifications")
+SERVED_BY_SEVERAL = {"events": ALL, "privacy": ALL, "usage": ("reports", "notifications")}
 MAX_DEPTH = 6
 NOBODY = "nobody"
 """The name of a provider that nobody logs in by."""
@@ -44,7 +45,7 @@ class Rpc:
     def services(self) -> tuple[str, ...]:
         """Who serves it; each service has a feed of its own, and says what it holds of people."""
         name = service_name(self.method.full_name)
-        return ("auth", "tenancy", "reports", "notifications") if name in SERVED_BY_ALL else (name,)
+        return SERVED_BY_SEVERAL.get(name, (name,))
 
     def request(self) -> Message:
         return GetMessageClass(self.method.input_type)()

@@ -74,6 +74,7 @@ KINDS = {
     "passkey_id": "passkey",
     "export_id": "export",
     "audit_export_id": "audit export",
+    "deletion_id": "deletion",
     "events.id": "event",
 }
 

@@ -40,12 +40,12 @@ from tenon_reports import app as reports_app
 from tenon_reports.personal_data import service as reports_personal_data
 from tenon_rpc.backbone import open_backbone
 from tenon_tenancy import app as tenancy_app
-from tenon_tenancy.audit_events.service import AuditEventService
-from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.foundation import Foundation
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.personal_data import service as tenancy_personal_data
 from tenon_testing.callers import Tenant
+from tests.isolation.scenario_deletion import delete_organization
 from tests.isolation.scenario_members import hand_over, use_invitations, use_members
 from tests.isolation.scenario_reports import use_reports
 from tests.isolation.shadows import pair
@@ -67,6 +67,7 @@ async def use_everything(stage: Stage) -> None:
     await hand_over(stage, tenant)
     await use_members(stage, tenant)
     await _use_policies(stage, tenant)
+    await delete_organization(stage, tenant)
 
 
 async def _founded(stage: Stage) -> Tenant:
@@ -164,9 +165,7 @@ async def _verify_the_log(stage: Stage, tenant: Tenant) -> None:
     """Look at all logs that there are, and at this one line by line."""
     settings = stage.system.settings(tenancy_app.APP)
     async with open_backbone(tenancy_app.APP.name, settings) as backbone:
-        database = backbone.database
-        kept = tenancy_app.checkpoints_of(backbone, AuditEventService(database))
-        logs = AuditVerificationService(database, kept)
+        logs = Foundation(backbone).audit_verification
         (key,) = [key async for key in logs.every() if key.owner_id == tenant.org_id]
         assert (await logs.verify(key)).findings == []
 

@@ -29,6 +29,8 @@ from tenon.tenancy.v1.audit_export_service_pb2 import (
 from tenon.tenancy.v1.audit_export_service_pb2_grpc import AuditExportServiceStub
 from tenon.tenancy.v1.invitation_service_pb2 import CreateInvitationRequest
 from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
+from tenon.tenancy.v1.organization_deletion_service_pb2 import DeleteOrganizationRequest
+from tenon.tenancy.v1.organization_deletion_service_pb2_grpc import OrganizationDeletionServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon.tenancy.v1.role_pb2 import ROLE_MEMBER
@@ -110,7 +112,7 @@ class Registry:
     async def world(self, channels: Mapping[str, grpc.aio.Channel]) -> World:
         """Make an organization in which there are two of everything that is listed."""
         tenant = await self.callers.tenant(f"Acme {uuid4().hex}")
-        await OrganizationServiceStub(channels["tenancy"]).CreateOrganization(
+        other = await OrganizationServiceStub(channels["tenancy"]).CreateOrganization(
             CreateOrganizationRequest(name="Acme"), metadata=tenant.metadata
         )
         member = await self.join(tenant.org_id, Role.MEMBER)
@@ -126,6 +128,7 @@ class Registry:
             "passkey": await _passkeys(self.system, channels["auth"], tenant.owner),
             "export": await _export(channels["auth"], tenant.owner),
             "audit export": await _audit_exports(channels["tenancy"], tenant),
+            "deletion": await _deletion(channels["tenancy"], tenant.owner, other.organization.id),
         }
         await self._cover(tenant.org_id)
         secrets = {
@@ -258,6 +261,15 @@ async def _audit_exports(tenancy: grpc.aio.Channel, tenant: Tenant) -> str:
 
         await eventually(is_there, within=60)
     return str(export.id)
+
+
+async def _deletion(tenancy: grpc.aio.Channel, owner: Caller, org_id: str) -> str:
+    """Have an organization deleted, in a while; return the deletion's id."""
+    deletions = OrganizationDeletionServiceStub(tenancy)
+    request = DeleteOrganizationRequest(org_id=org_id)
+    reply = await deletions.DeleteOrganization(request, metadata=owner.metadata)
+    deletion_id: str = reply.deletion.id
+    return deletion_id
 
 
 async def _reports(client: ReportsClient) -> tuple[dict[str, str], str]:

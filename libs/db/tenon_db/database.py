@@ -17,7 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tenon_core import deadlines
-from tenon_core.errors import DeadlineExceeded, Overloaded, Unavailable
+from tenon_core.errors import DeadlineExceeded, NotFound, Overloaded, Unavailable
+from tenon_db.deleted_organizations import REFUSED
 from tenon_db.doorbell import Doorbell
 from tenon_db.patience import Patience
 from tenon_db.transaction import Transaction
@@ -220,11 +221,15 @@ async def _roll_back(connection: PoolProxiedConnection, driver: Driver) -> None:
 
 
 def _told(error: psycopg.Error) -> Exception:
-    """Tell a lost server, a passed deadline and a conflict apart from a mistake of ours."""
+    """Tell a lost server, a passed deadline and a conflict apart from a mistake of ours; and what
+    somebody wants to write for an organization that is no more.
+    """
     if isinstance(error, psycopg.errors.QueryCanceled):
         return DeadlineExceeded()
     if isinstance(error, CONFLICTS):
         return Unavailable(CONFLICT, retry_after=RETRY_SECONDS)
+    if error.sqlstate == REFUSED:
+        return NotFound()
     lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     if lost and (error.sqlstate is None or isinstance(error, psycopg.errors.AdminShutdown)):
         return Unavailable(retry_after=RETRY_SECONDS)

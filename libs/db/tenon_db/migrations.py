@@ -6,15 +6,18 @@ security, its grants and a comment with its kind in the same breath.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from alembic import command, op
 from alembic.config import Config
 from psycopg.errors import LockNotAvailable
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from tenon_db import roles
+from tenon_db.deleted_organizations import LOCK, REFUSED
 
 SCRIPTS = Path(__file__).parent / "alembic"
 LOCK_TIMEOUT = "1s"
@@ -120,6 +123,52 @@ def create_cursors() -> None:
         f"CREATE TABLE {schema()}.cursors (source text PRIMARY KEY, position bigint NOT NULL)"
     )
     global_table("cursors")
+
+
+def create_deleted_organizations(*, but: Sequence[str] = ()) -> None:
+    """Make the table of organizations that are no more, and let no tenant's table that is there
+    take rows of theirs, `but` those that need not: who writes there is held off by something else.
+    """
+    op.execute(
+        f"CREATE TABLE {schema()}.deleted_organizations (org_id uuid PRIMARY KEY,"
+        " keys bigint NOT NULL DEFAULT 0, rows bigint NOT NULL DEFAULT 0,"
+        " files bigint NOT NULL DEFAULT 0, create_time timestamptz NOT NULL DEFAULT now())"
+    )
+    global_table("deleted_organizations")
+    op.execute(_REFUSE_DELETED.format(schema=schema(), lock=LOCK.format(org_id="NEW.org_id")))
+    tables = op.get_bind().execute(text(_TENANTS_TABLES), {"schema": schema(), "but": list(but)})
+    refuse_deleted_organizations(*(row.relname for row in tables))
+
+
+def refuse_deleted_organizations(*names: str) -> None:
+    """Let tables take no rows of organizations that are no more; of a person's, those that name
+    one.
+    """
+    for name in names:
+        op.execute(
+            f"CREATE TRIGGER deleted_organizations BEFORE INSERT ON {schema()}.{name} FOR EACH ROW"
+            " WHEN (NEW.org_id IS NOT NULL)"
+            f" EXECUTE FUNCTION {schema()}.refuse_deleted_organization()"
+        )
+
+
+# The lock is shared by all who write, and held until their end. Each statement of the function
+# sees what was committed before it, so also whoever held the lock alone.
+_REFUSE_DELETED = f"""
+CREATE FUNCTION {{schema}}.refuse_deleted_organization() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared({{lock}});
+  IF EXISTS (SELECT FROM {{schema}}.deleted_organizations WHERE org_id = NEW.org_id) THEN
+    RAISE EXCEPTION 'the organization is no more' USING ERRCODE = '{REFUSED}';
+  END IF;
+  RETURN NEW;
+END $$
+"""
+_TENANTS_TABLES = """
+SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND NOT relispartition
+    AND obj_description(oid, 'pg_class') = 'kind: tenant' AND relname <> ALL (:but)
+    AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = 'org_id')
+"""
 
 
 def _secure(name: str, kind: str, column: str, setting: str) -> None:

@@ -97,6 +97,12 @@ class FileStorage:
     async def delete(self, key: str) -> None:
         await in_thread((self._directory / checked(key)).unlink, missing_ok=True)
 
+    async def delete_folder(self, folder: str) -> int:
+        return await to_the_end(in_thread(_delete_folder, self._directory / checked(folder)))
+
+    async def folder_size(self, folder: str) -> int:
+        return await in_thread(_folder_size, self._directory / checked(folder))
+
     async def link(self, key: str, filename: str, expires: timedelta) -> str:
         return f"{self._base_url}/api/files/{sign_link(Grant(key, filename), expires, self._key)}"
 
@@ -154,6 +160,29 @@ def _discard(file: BinaryIO, incoming: Path, target: Path) -> None:
         incoming.unlink()
     else:  # it was published in the moment of the cancellation
         target.unlink(missing_ok=True)
+
+
+def _delete_folder(folder: Path) -> int:
+    """Delete what is in a folder, and the folders in it that are empty then. A writer may make one
+    anew meanwhile, and what it writes there.
+    """
+    deleted = 0
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            (Path(parent) / name).unlink(missing_ok=True)
+            deleted += 1
+        with suppress(OSError):  # somebody has written there again
+            Path(parent).rmdir()
+    return deleted
+
+
+def _folder_size(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # it was deleted meanwhile
+                total += (Path(parent) / name).stat().st_size
+    return total
 
 
 def _sweep(incoming: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from tenon_storage.errors import PartsLost
@@ -73,3 +74,17 @@ async def require_parts(
             found[part["PartNumber"]] = Part(part["Size"], part["ETag"])
     if any(found.get(number) != part for number, part in enumerate(written, start=1)):
         raise PartsLost
+
+
+async def abort_all(client: "S3Client", bucket: str, prefix: str) -> None:
+    """Abort every multipart upload of an object whose name begins so."""
+    pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
+    for page in await in_thread(list, pages):
+        for begun in page.get("Uploads", []):
+            with suppress(PartsLost):
+                await in_thread(
+                    client.abort_multipart_upload,
+                    Bucket=bucket,
+                    Key=begun["Key"],
+                    UploadId=begun["UploadId"],
+                )

@@ -12,7 +12,7 @@ from botocore.config import Config
 from tenon_storage.errors import PartsLost
 from tenon_storage.keys import checked
 from tenon_storage.links import attachment
-from tenon_storage.s3_parts import S3PartWriter, require_parts
+from tenon_storage.s3_parts import S3PartWriter, abort_all, require_parts
 from tenon_storage.storage import CHUNK_BYTES, Part
 from tenon_storage.threads import in_thread, to_the_end
 
@@ -102,6 +102,25 @@ class S3Storage:
 
     async def delete(self, key: str) -> None:
         await in_thread(self._client.delete_object, Bucket=self._bucket, Key=self._name(key))
+
+    async def delete_folder(self, folder: str) -> int:
+        deleted = 0
+        async for name, _ in self._below(folder):
+            await in_thread(self._client.delete_object, Bucket=self._bucket, Key=name)
+            deleted += 1
+        await abort_all(self._client, self._bucket, f"{self._name(folder)}/")
+        return deleted
+
+    async def folder_size(self, folder: str) -> int:
+        return sum([size async for _, size in self._below(folder)])
+
+    async def _below(self, folder: str) -> AsyncIterator[tuple[str, int]]:
+        """Yield the full names and sizes of all objects below a folder."""
+        paginator = self._client.get_paginator("list_objects_v2")
+        pages = iter(paginator.paginate(Bucket=self._bucket, Prefix=f"{self._name(folder)}/"))
+        while page := await in_thread(next, pages, None):
+            for found in page.get("Contents", ()):
+                yield found["Key"], found["Size"]
 
     async def link(self, key: str, filename: str, expires: timedelta) -> str:
         wanted = {

@@ -94,6 +94,16 @@ class Storage(Protocol):
         """Delete the object, if it is there."""
         ...
 
+    async def delete_folder(self, folder: str) -> int:
+        """Delete all objects below a folder, and the parts that can be found of such as were begun;
+        return how many objects there were.
+        """
+        ...
+
+    async def folder_size(self, folder: str) -> int:
+        """Return the size in bytes of all objects below a folder."""
+        ...
+
     async def link(self, key: str, filename: str, expires: timedelta) -> str:
         """Return a URL that lets whoever has it download the object for that long."""
         ...

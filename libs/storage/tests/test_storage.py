@@ -54,6 +54,21 @@ async def test_a_folder_is_listed_in_order_and_without_what_is_deeper(storage: S
     assert [name async for name in storage.list(f"{folder}/none")] == []
 
 
+async def test_a_folder_is_deleted_with_all_that_is_below_it(storage: Storage) -> None:
+    folder, beside = f"orgs/{uuid4()}", new_key()
+    for name in ("a.json", "b/c/deep", "b/d"):
+        await write(storage, f"{folder}/{name}", b"123")
+    await write(storage, beside, b"other")
+    begun = await storage.begin(f"{folder}/e")
+    assert await storage.folder_size(folder) == 9
+    assert await storage.delete_folder(folder) == 3
+    assert await storage.delete_folder(folder) == 0
+    assert await storage.folder_size(folder) == 0
+    assert [name async for name in storage.list(folder)] == []
+    assert await content(storage, beside) == b"other"
+    await storage.abandon(f"{folder}/e", begun)
+
+
 async def test_chunks_are_no_larger_than_asked_for(storage: Storage) -> None:
     key = new_key()
     await write(storage, key, b"0123456789")

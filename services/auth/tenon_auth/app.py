@@ -18,6 +18,7 @@ from tenon.auth.v1.second_factor_service_pb2_grpc import add_SecondFactorService
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from tenon_auth.api_keys.ending import ApiKeyEnding
 from tenon_auth.api_keys.rpc import ApiKeyServicer
 from tenon_auth.api_keys.service import ApiKeyService
 from tenon_auth.clients import TenancyInvitations
@@ -41,6 +42,7 @@ from tenon_auth.log_ins.rpc import LogInServicer
 from tenon_auth.log_ins.service import LogInService
 from tenon_auth.operators.opened import Opened
 from tenon_auth.operators.service import OperatorService
+from tenon_auth.organization_data.service import OrganizationDataService
 from tenon_auth.passkeys.rpc import PasskeyServicer
 from tenon_auth.passkeys.service import PasskeyService
 from tenon_auth.passwords.guesses import Allowance
@@ -67,6 +69,7 @@ from tenon_jobs import Keep, Upkeep, Worker, run_worker
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
+from tenon_rpc.organization_data import deletion_handlers
 from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
 
@@ -162,11 +165,13 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
 
 
 def consumers(backbone: Backbone[AuthSettings], erasures: ErasureService) -> Sequence[Consumer]:
+    organization_data = OrganizationDataService(ApiKeyEnding(backbone.grant_changes))
+    more = {"tenancy": deletion_handlers(organization_data.erase)}
     return [
         Consumer(
             backbone.database,
             PeerFeed(source, backbone.channels[source]),
-            subscriptions.handlers(erasures, source),
+            {**subscriptions.handlers(erasures, source), **more.get(source, {})},
         )
         for source in OTHERS
     ]

@@ -11,20 +11,27 @@ from tenon_notifications.emails.postman import Postman, SmtpServer
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.service import EmailService
 from tenon_notifications.emails.tasks import job_types
+from tenon_notifications.organization_data.service import OrganizationDataService
+from tenon_notifications.organization_data.tasks import OrganizationDataTasks
 from tenon_notifications.personal_data.service import PersonalDataService
 from tenon_notifications.settings import NotificationsSettings
 from tenon_notifications.subscriptions import subscriptions
+from tenon_notifications.usage.service import UsageService
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
 from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
+from tenon_rpc.usage import usage
 
 NAME = "notifications"
 
 
 def servicers(backbone: Backbone[NotificationsSettings]) -> Sequence[Registration]:
-    return [personal_data(PersonalDataService(backbone.database).export)]
+    return [
+        personal_data(PersonalDataService(backbone.database).export),
+        usage(UsageService(backbone.database).measure),
+    ]
 
 
 @asynccontextmanager
@@ -42,15 +49,20 @@ async def worker(settings: NotificationsSettings) -> AsyncIterator[Worker]:
             Envelope(settings.mail_from),
             postman,
         )
+        organization_data = OrganizationDataService(backbone.database, queue, emails)
         consumers = [
             Consumer(backbone.database, PeerFeed(peer, backbone.channels[peer]), handlers)
-            for peer, handlers in subscriptions(emails).items()
+            for peer, handlers in subscriptions(emails, organization_data).items()
         ]
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            [*job_types(emails), *upkeep.types()],
+            [
+                *job_types(emails),
+                *OrganizationDataTasks(organization_data).types(),
+                *upkeep.types(),
+            ],
             concurrency=settings.mail_concurrency,
             recurring=upkeep.recurring(),
             beside=[consumer.run for consumer in consumers],

@@ -23,6 +23,11 @@ from tenon.reports.v1.run_service_pb2 import GetRunNoticeRequest, GetRunNoticeRe
 from tenon.reports.v1.run_service_pb2_grpc import RunServiceStub
 from tenon.tenancy.v1.invitation_service_pb2 import GetInvitationNoticeRequest
 from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
+from tenon.tenancy.v1.organization_deletion_pb2 import OrganizationErasureReceipt
+from tenon.tenancy.v1.organization_deletion_service_pb2 import (
+    GetOrganizationDeletionNoticeRequest,
+)
+from tenon.tenancy.v1.organization_deletion_service_pb2_grpc import OrganizationDeletionServiceStub
 from tenon.tenancy.v1.ownership_service_pb2 import GetOwnershipNoticeRequest
 from tenon.tenancy.v1.ownership_service_pb2_grpc import OwnershipServiceStub
 from tenon.tenancy.v1.role_pb2 import Role
@@ -103,6 +108,28 @@ class ErasureReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class OrganizationReceipt:
+    """What one service has destroyed of an organization."""
+
+    service: str
+    keys: int
+    rows: int
+    files: int
+    erase_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionNotice:
+    """What a mail says about the deletion of an organization."""
+
+    org_id: str
+    org_name: str
+    request_time: datetime
+    delete_time: datetime
+    receipts: tuple[OrganizationReceipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ErasureNotice:
     """What a mail says about an erasure."""
 
@@ -132,6 +159,7 @@ class Organizations(Protocol):
     async def find_invitation(self, org_id: UUID, link_id: UUID) -> InvitationNotice | None: ...
 
     async def find_ownership(self, org_id: UUID, offer_id: UUID) -> OwnershipNotice | None: ...
+    async def find_deletion(self, deletion_id: UUID) -> DeletionNotice | None: ...
 
 
 class AuthPeople:
@@ -219,6 +247,7 @@ class TenancyOrganizations:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._invitations = InvitationServiceStub(channel)
         self._ownership = OwnershipServiceStub(channel)
+        self._deletions = OrganizationDeletionServiceStub(channel)
 
     async def find_invitation(self, org_id: UUID, link_id: UUID) -> InvitationNotice | None:
         request = GetInvitationNoticeRequest(org_id=str(org_id), link_id=str(link_id))
@@ -242,6 +271,20 @@ class TenancyOrganizations:
         expires = reply.expire_time.ToDatetime(tzinfo=UTC)
         return OwnershipNotice(reply.organization_name, expires, reply.accepted)
 
+    async def find_deletion(self, deletion_id: UUID) -> DeletionNotice | None:
+        request = GetOrganizationDeletionNoticeRequest(deletion_id=str(deletion_id))
+        reply = await _found(self._deletions.GetOrganizationDeletionNotice(request))
+        if reply is None:
+            return None
+        deletion = reply.deletion
+        return DeletionNotice(
+            deletion.org_id,
+            reply.name,
+            deletion.request_time.ToDatetime(tzinfo=UTC),
+            deletion.delete_time.ToDatetime(tzinfo=UTC),
+            tuple(map(_receipt, deletion.receipts)),
+        )
+
 
 async def _found(asked: Awaitable[R]) -> R | None:
     """Return what was asked for; None if its owner knows no such thing."""
@@ -260,6 +303,11 @@ def _ascii_domain(address: str) -> str:
         return f"{local}{at}{domain.encode('idna').decode()}"
     except UnicodeError:
         return address
+
+
+def _receipt(one: OrganizationErasureReceipt) -> OrganizationReceipt:
+    at = one.erase_time.ToDatetime(tzinfo=UTC)
+    return OrganizationReceipt(one.service, one.keys, one.rows, one.files, at)
 
 
 def _notice(reply: GetRunNoticeResponse) -> RunNotice:

@@ -29,13 +29,21 @@ from tenon.auth.v1.events_pb2 import (
     VerificationRequested,
 )
 from tenon.reports.v1.events_pb2 import RunFailed, RunSucceeded
-from tenon.tenancy.v1.events_pb2 import InvitationSent, OwnershipOffered, OwnershipTransferred
+from tenon.tenancy.v1.events_pb2 import (
+    InvitationSent,
+    OrganizationDeletionFinished,
+    OrganizationDeletionScheduled,
+    OwnershipOffered,
+    OwnershipTransferred,
+)
 from tenon_core.ids import parse_id
 from tenon_db.cursors import Handler
 from tenon_db.feed import FeedEvent
 from tenon_db.transaction import Transaction
 from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.service import EmailService
+from tenon_notifications.organization_data.service import OrganizationDataService
+from tenon_rpc.organization_data import deletion_handlers
 
 Link: TypeAlias = (
     SignUpRequested
@@ -54,17 +62,22 @@ User: TypeAlias = (
     | RecoveryCodesReplaced
 )
 
+Deletion: TypeAlias = OrganizationDeletionScheduled | OrganizationDeletionFinished
+
 Mail: TypeAlias = Callable[[FeedEvent], Email | Sequence[Email] | None]
 """Makes the mail that an event asks for, if it asks for one; or several."""
 
 
-def subscriptions(emails: EmailService) -> Mapping[str, Mapping[str, Handler]]:
+def subscriptions(
+    emails: EmailService, organization_data: OrganizationDataService
+) -> Mapping[str, Mapping[str, Handler]]:
     """Return the handlers by service and type of event."""
     handlers = {
         service: {kind.DESCRIPTOR.full_name: _handler(emails, mail) for kind, mail in mails.items()}
         for service, mails in MAILS.items()
     }
     handlers["auth"][UserErased.DESCRIPTOR.full_name] = _erasing(emails)
+    handlers["tenancy"] |= deletion_handlers(organization_data.request)
     return handlers
 
 
@@ -202,6 +215,16 @@ def _ownership_transferred(event: FeedEvent) -> Email:
     return _about_offer(event, Kind.OWNERSHIP_TRANSFERRED, offer, offer.owner_id)
 
 
+def _deletion_scheduled(event: FeedEvent) -> Sequence[Email]:
+    deletion = OrganizationDeletionScheduled.FromString(event.payload)
+    return _about_deletion(event, Kind.ORGANIZATION_DELETION_SCHEDULED, deletion)
+
+
+def _deletion_finished(event: FeedEvent) -> Sequence[Email]:
+    deletion = OrganizationDeletionFinished.FromString(event.payload)
+    return _about_deletion(event, Kind.ORGANIZATION_ERASED, deletion)
+
+
 def _with_link(event: FeedEvent, kind: Kind, link: Link) -> Email:
     return Email.because_of(event.id, kind, UUID(link.user_id), subject_id=UUID(link.link_id))
 
@@ -221,6 +244,15 @@ def _about_offer(
 ) -> Email:
     org_id, offer_id = UUID(offer.org_id), UUID(offer.offer_id)
     return Email.because_of(event.id, kind, UUID(user_id), org_id=org_id, subject_id=offer_id)
+
+
+def _about_deletion(event: FeedEvent, kind: Kind, deletion: Deletion) -> Sequence[Email]:
+    """Return a mail for each owner. It is their own and not the organization's, which goes."""
+    subject_id = UUID(deletion.deletion_id)
+    return [
+        Email.because_of(event.id, kind, UUID(user_id), subject_id=subject_id)
+        for user_id in deletion.user_ids
+    ]
 
 
 def _about_run(event: FeedEvent, kind: Kind, run: RunSucceeded | RunFailed) -> Email | None:
@@ -257,6 +289,8 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         InvitationSent: _invitation_sent,
         OwnershipOffered: _ownership_offered,
         OwnershipTransferred: _ownership_transferred,
+        OrganizationDeletionScheduled: _deletion_scheduled,
+        OrganizationDeletionFinished: _deletion_finished,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
 }

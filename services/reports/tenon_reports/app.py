@@ -21,6 +21,8 @@ from tenon_reports.files.service import FileService
 from tenon_reports.files.tasks import FileTasks
 from tenon_reports.ingest.rpc import EventServicer
 from tenon_reports.ingest.service import IngestService
+from tenon_reports.organization_data.service import OrganizationDataService
+from tenon_reports.organization_data.tasks import OrganizationDataTasks
 from tenon_reports.personal_data import subscriptions
 from tenon_reports.personal_data.service import PersonalDataService
 from tenon_reports.queries.rpc import QueryServicer
@@ -34,11 +36,14 @@ from tenon_reports.uploads.loading import UploadLoader
 from tenon_reports.uploads.rpc import UploadServicer
 from tenon_reports.uploads.service import UploadService
 from tenon_reports.uploads.tasks import UploadTasks
+from tenon_reports.usage.service import UsageService
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
+from tenon_rpc.organization_data import deletion_handlers
 from tenon_rpc.personal_data import personal_data
 from tenon_rpc.process import ServiceApp
+from tenon_rpc.usage import usage
 from tenon_storage.opening import open_storage
 from tenon_storage.storage import Storage
 
@@ -78,6 +83,14 @@ def services(backbone: Backbone[ReportsSettings]) -> Services:
     )
 
 
+def organization_data_of(
+    backbone: Backbone[ReportsSettings], own: Services
+) -> OrganizationDataService:
+    return OrganizationDataService(
+        backbone.database, own.queue, own.storage, own.datasets, own.ingest, own.runs
+    )
+
+
 def servicers(backbone: Backbone[ReportsSettings]) -> Sequence[Registration]:
     own = services(backbone)
     queries = QueryService(backbone.database, own.datasets)
@@ -89,6 +102,7 @@ def servicers(backbone: Backbone[ReportsSettings]) -> Sequence[Registration]:
         (add_QueryServiceServicer_to_server, QueryServicer(queries)),
         (add_RunServiceServicer_to_server, RunServicer(own.runs, public_url)),
         personal_data(PersonalDataService(backbone.database).export),
+        usage(UsageService(backbone.database, own.storage).measure),
     ]
 
 
@@ -103,18 +117,30 @@ async def worker(settings: ReportsSettings) -> AsyncIterator[Worker]:
             database, own.storage, own.datasets, own.ingest, own.files, settings.max_upload_bytes
         )
         exporter = RunExporter(database, own.queue, own.storage, own.datasets, own.files)
+        organization_data = organization_data_of(backbone, own)
         upkeep = Upkeep(database, own.queue, Keep.of(settings))
         types = [
             *upkeep.types(),
             *FileTasks(own.storage).types(),
             *UploadTasks(database, own.files, loader).types(),
             *RunTasks(database, own.files, exporter).types(),
+            *OrganizationDataTasks(organization_data).types(),
             *DatasetTasks(own.datasets, own.ingest, own.uploads, own.runs).types(),
         ]
-        auth = PeerFeed("auth", backbone.channels["auth"])
-        consumer = Consumer(database, auth, subscriptions.handlers())
+        handlers = {
+            "auth": subscriptions.handlers(),
+            "tenancy": deletion_handlers(organization_data.request),
+        }
+        consumers = [
+            Consumer(database, PeerFeed(source, backbone.channels[source]), handled)
+            for source, handled in handlers.items()
+        ]
         yield Worker(
-            database, own.queue, types, recurring=upkeep.recurring(), beside=[consumer.run]
+            database,
+            own.queue,
+            types,
+            recurring=upkeep.recurring(),
+            beside=[consumer.run for consumer in consumers],
         )
 
 

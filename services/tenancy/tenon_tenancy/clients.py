@@ -1,5 +1,6 @@
 """What tenancy asks of other services."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,10 +10,19 @@ import grpc
 
 from tenon.auth.v1.user_service_pb2 import BatchGetUsersRequest, ConfirmAddressRequest
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
+from tenon.usage.v1.usage_service_pb2 import MeasureUsageRequest
+from tenon.usage.v1.usage_service_pb2_grpc import UsageServiceStub
+from tenon_core.errors import Code, TenonError
+from tenon_rpc.channel import seconds_left
 from tenon_rpc.status import PeerError
-from tenon_tenancy.errors import InvitationForAnotherAddress
+from tenon_rpc.usage import Month
+from tenon_tenancy.errors import InvitationForAnotherAddress, UsageUnavailable
 
 NOT_THEIRS = "address_not_theirs"
+MEASURED = ("reports", "notifications")
+"""Who counts what organizations use."""
+MEASURING_SECONDS = 5.0
+UNREACHABLE = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +62,33 @@ class AuthDirectory:
             if error.reason == NOT_THEIRS:
                 raise InvitationForAnotherAddress from error
             raise
+
+
+class Usages(Protocol):
+    """Knows what an organization uses of all services."""
+
+    async def measure(self, org_id: UUID, month: Month) -> Mapping[str, int]:
+        """Return all figures by their names; UsageUnavailable."""
+
+
+class EverybodysUsages:
+    """All services that count, asked at once."""
+
+    def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
+        self._stubs = {service: UsageServiceStub(channels[service]) for service in MEASURED}
+
+    async def measure(self, org_id: UUID, month: Month) -> Mapping[str, int]:
+        request = MeasureUsageRequest(org_id=str(org_id), month=str(month))
+        replies = await asyncio.gather(*(self._ask(service, request) for service in self._stubs))
+        return {name: figure for reply in replies for name, figure in reply.items()}
+
+    async def _ask(self, service: str, request: MeasureUsageRequest) -> Mapping[str, int]:
+        seconds = min(MEASURING_SECONDS, seconds_left())
+        try:
+            reply = await self._stubs[service].MeasureUsage(request, timeout=seconds)
+        except TenonError as error:
+            if error.code in UNREACHABLE:
+                raise UsageUnavailable(f"{service} does not answer. Try again soon.") from error
+            raise
+        figures: Mapping[str, int] = reply.figures
+        return figures

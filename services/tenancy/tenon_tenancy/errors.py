@@ -126,6 +126,20 @@ class OwnershipOfferNotFound(NotFound):
     reason = "ownership_offer_not_found"
 
 
+class OrganizationDeletionNotFound(TenonError):
+    """There is no such deletion of an organization, or it was undone, or it is not yours to see."""
+
+    code = Code.NOT_FOUND
+    reason = "organization_deletion_not_found"
+
+
+class UsageUnavailable(TenonError):
+    """A service that counts what is used does not answer. Try again soon."""
+
+    code = Code.UNAVAILABLE
+    reason = "usage_unavailable"
+
+
 class AuditLogBroken(TenonError):
     """This audit log is not what was signed. Whoever operates the system has to verify it."""
 

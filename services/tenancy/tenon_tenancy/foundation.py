@@ -1,4 +1,4 @@
-"""What tenancy's servers and its workers both stand on."""
+"""What tenancy's servers, workers and operators stand on."""
 
 from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.data_keys import DataKeys
@@ -7,28 +7,52 @@ from tenon_crypto.opening import open_keyring
 from tenon_jobs import CeleryDoorbell, JobQueue
 from tenon_policy.tags import Tags
 from tenon_rpc.backbone import Backbone
-from tenon_tenancy.clients import AuthDirectory
+from tenon_storage.opening import open_storage
+from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
+from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
+from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_exports.service import AuditExportService
+from tenon_tenancy.audit_exports.tasks import AuditExportTasks
+from tenon_tenancy.audit_exports.writing import AuditExportWriter
+from tenon_tenancy.audit_verification.service import AuditVerificationService
+from tenon_tenancy.clients import AuthDirectory, EverybodysUsages
 from tenon_tenancy.invitations.service import InvitationService
 from tenon_tenancy.invitations.tokens import InvitationTokens
+from tenon_tenancy.members.ending import MembershipEnding
 from tenon_tenancy.members.service import MemberService
+from tenon_tenancy.organization_deletions.erasing import OrganizationErasing
+from tenon_tenancy.organization_deletions.service import OrganizationDeletionService
 from tenon_tenancy.organizations.service import OrganizationService
+from tenon_tenancy.ownership_offers.service import OwnershipService
 from tenon_tenancy.policies.service import PolicyService
 from tenon_tenancy.settings import TenancySettings
+from tenon_tenancy.usage.service import UsageService
 
 NAME = "tenancy"
 
 
 class Foundation:
+    """All services of the slices, made once from what a process has opened."""
+
     def __init__(self, backbone: Backbone[TenancySettings]) -> None:
-        settings, database = backbone.settings, backbone.database
+        self._backbone = backbone
+        self._database, self._settings = backbone.database, backbone.settings
+        settings = self._settings
         self.keyring = open_keyring(settings.keyring_url)
         self.cipher = FieldCipher(DataKeys(NAME, self.keyring))
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
-        self.directory = AuthDirectory(backbone.channels["auth"])
-        self.members = MemberService(database, backbone.grant_changes, self.directory)
-        self.tags = Tags(backbone.redis)
+        self._lay_members()
+        self._lay_ends()
+        self._lay_logs()
+
+    def _lay_members(self) -> None:
+        """Organizations, and how people come to belong to them."""
+        database, grants = self._database, self._backbone.grant_changes
+        self.tags = Tags(self._backbone.redis)
+        self.directory = AuthDirectory(self._backbone.channels["auth"])
+        self.members = MemberService(database, grants, self.directory)
         self.organizations = OrganizationService(database, self.members, self.tags)
-        self.policies = PolicyService(database, backbone.grant_changes, self.members)
+        self.policies = PolicyService(database, grants, self.members)
         self.invitations = InvitationService(
             database,
             self.cipher,
@@ -40,3 +64,35 @@ class Foundation:
             self.organizations,
             self.policies,
         )
+        self.ownership = OwnershipService(database, self.tags, self.members, self.organizations)
+        usages = EverybodysUsages(self._backbone.channels)
+        self.usage = UsageService(self.organizations, self.members, usages)
+
+    def _lay_ends(self) -> None:
+        """How organizations end, and the storage of what they have in files."""
+        database, settings = self._database, self._settings
+        self.storage = open_storage(
+            settings.storage_url, settings.link_key_file.read_bytes(), settings.public_url
+        )
+        ending = MembershipEnding(self._backbone.grant_changes, self.tags)
+        self.deletions = OrganizationDeletionService(
+            database, self.queue, ending, settings.deletion_days
+        )
+        self.erasing = OrganizationErasing(database, self.queue, ending, [self.storage])
+
+    def _lay_logs(self) -> None:
+        """The audit logs, and the proof of them."""
+        database, settings = self._database, self._settings
+        self.audit_events = AuditEventService(database)
+        self.checkpoints = AuditCheckpointService(
+            database,
+            open_storage(settings.checkpoint_url, b"", ""),  # nobody is given links to it
+            self.audit_events,
+            CheckpointKeys(settings.checkpoint_keys_directory),
+        )
+        self.audit_verification = AuditVerificationService(database, self.checkpoints)
+        self.audit_exports = AuditExportService(
+            database, self.queue, self.storage, self.audit_events
+        )
+        writer = AuditExportWriter(database, self.storage, self.audit_events, self.checkpoints)
+        self.audit_export_tasks = AuditExportTasks(self.audit_exports, writer)

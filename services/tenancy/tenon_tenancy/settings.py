@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from tenon_core.settings import ServiceSettings
@@ -25,3 +26,5 @@ class TenancySettings(ServiceSettings):
     """Holds the key that signs the links of the file storage, the gateway's."""
     public_url: str
     """Where users reach the gateway."""
+    deletion_days: float = Field(default=14.0, ge=0)
+    """After how long an organization is deleted whose owner has asked for it."""

@@ -88,6 +88,10 @@ class ApiKeyRepository:
     async def remove(self, key_id: UUID) -> None:
         await self._tx.execute(delete(api_keys).where(*self._is(key_id)))
 
+    async def remove_all(self) -> int:
+        """Remove all keys; return how many there were."""
+        return (await self._tx.execute(delete(api_keys).where(self._of_org))).rowcount
+
     async def remove_old(self, before: datetime) -> None:
         """Forget the keys that were over by then."""
         await self._tx.execute(
@@ -159,6 +163,11 @@ class SecretRepository:
                 api_key_secrets.c.org_id == org_id, api_key_secrets.c.expire_time < before
             )
         )
+
+    async def remove_all(self) -> list[UUID]:
+        """Remove all secrets of the transaction's organization; return the id of each row."""
+        gone = delete(api_key_secrets).where(api_key_secrets.c.org_id == self._tx.org_id)
+        return [row.id for row in await self._tx.rows(gone.returning(api_key_secrets.c.id))]
 
     async def remove(self, key: ApiKey, *, over: datetime | None = None) -> list[UUID]:
         """Remove a key's secrets, or those that were over by then; return their ids."""

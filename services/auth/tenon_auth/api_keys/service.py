@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from tenon_auth import events
+from tenon_auth.api_keys.ending import ApiKeyEnding
 from tenon_auth.api_keys.models import ApiKey, Secret, Wish, require_reach
 from tenon_auth.api_keys.repository import ApiKeyRepository, SecretRepository
 from tenon_auth.errors import ApiKeyExpired, TooManyApiKeys
@@ -18,7 +19,7 @@ from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
 from tenon_policy.api_keys import SHOWN_CHARS, is_well_formed, new_secret
 from tenon_policy.call import Call
-from tenon_policy.grants import GrantChanges, GrantKey, SessionKey
+from tenon_policy.grants import GrantChanges
 
 MAX_KEYS = 100
 MAX_GRACE_SECONDS = 24 * 3_600
@@ -40,7 +41,7 @@ class ApiKeyService:
         self._database = database
         self._index = index
         self._signing_keys = signing_keys
-        self._grants = grants
+        self._ending = ApiKeyEnding(grants)
 
     async def create(self, call: Call, wish: Wish) -> tuple[ApiKey, str]:
         """Make a key; return it with its secret. InvalidArgument, RoleAboveOwn, TooManyApiKeys."""
@@ -95,7 +96,7 @@ class ApiKeyService:
             await SecretRepository(tx).end(key, at + timedelta(seconds=grace_seconds))
             await self._give(tx, key, text)
             await tx.publish(call.access(_resource(key)))
-            await self._refuse(tx, await SecretRepository(tx).remove(key, over=at))
+            await self._ending.refuse(tx, await SecretRepository(tx).remove(key, over=at))
         return key, text
 
     async def revoke(self, call: Call, key_id: UUID | None) -> None:
@@ -108,7 +109,7 @@ class ApiKeyService:
             await tx.publish(
                 events.api_key_revoked(key.org_id, key.id), call.access(_resource(key))
             )
-            await self._refuse(tx, await SecretRepository(tx).remove(key))
+            await self._ending.refuse(tx, await SecretRepository(tx).remove(key))
 
     async def exchange(self, call: Call, text: str) -> tuple[str, datetime]:
         """Return an access token for a secret, and when it expires; InvalidApiKey.
@@ -164,14 +165,6 @@ class ApiKeyService:
     async def _give(self, tx: Transaction, key: ApiKey, text: str) -> None:
         secret = Secret(uuid7(), key.org_id, key.id, key.expire_time)
         await SecretRepository(tx).add(secret, await self._index.terms(text.encode()))
-
-    async def _refuse(self, tx: Transaction, secret_ids: Sequence[UUID]) -> None:
-        """Let the hot copies of secrets follow; called just before the commit."""
-        if not secret_ids:
-            return
-        levels: dict[GrantKey, int] = {SessionKey(one): 0 for one in secret_ids}
-        mark = await self._grants.mark(*levels)
-        tx.after_commit(lambda: self._grants.settle(levels, mark))
 
 
 def _resource(key: ApiKey) -> str:

@@ -52,6 +52,8 @@ class Kind(StrEnum):
     INVITATION = "invitation"
     OWNERSHIP_OFFERED = "ownership_offered"
     OWNERSHIP_TRANSFERRED = "ownership_transferred"
+    ORGANIZATION_DELETION_SCHEDULED = "organization_deletion_scheduled"
+    ORGANIZATION_ERASED = "organization_erased"
 
 
 NOTICES = frozenset(
@@ -66,6 +68,8 @@ NOTICES = frozenset(
         Kind.RECOVERY_CODES_REPLACED,
         Kind.EMAIL_CHANGE_REQUESTED,
         Kind.EXPORT_FINISHED,
+        Kind.ORGANIZATION_DELETION_SCHEDULED,
+        Kind.ORGANIZATION_ERASED,
     }
 )
 """What nobody is told whose address may be another's: whoever signs up with it could fill a

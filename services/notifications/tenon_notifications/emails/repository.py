@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,30 @@ class EmailRepository:
         """Forget a user's mails; return how many there were."""
         removed = await self._tx.execute(delete(emails).where(emails.c.user_id == user_id))
         return removed.rowcount
+
+    async def remove_of_organization(self, user_id: UUID, org_id: UUID) -> int:
+        """Forget what a user was mailed about an organization; return how many mails."""
+        removed = await self._tx.execute(
+            delete(emails).where(emails.c.user_id == user_id, emails.c.org_id == org_id)
+        )
+        return removed.rowcount
+
+    async def find_recipients(self, org_id: UUID, limit: int) -> list[UUID]:
+        """Return some who were mailed about an organization, in a system transaction for
+        `organization data`.
+        """
+        recipients = select(emails.c.user_id).where(emails.c.org_id == org_id)
+        return [row.user_id for row in await self._tx.rows(recipients.distinct().limit(limit))]
+
+    async def count_sent(self, org_id: UUID, start: datetime, end: datetime) -> int:
+        """Count the mails about an organization that were sent in a time, likewise; by an index."""
+        sent: int = await self._tx.scalar(
+            select(func.count())
+            .select_from(emails)
+            .where(emails.c.org_id == org_id, emails.c.state == State.SENT)
+            .where(emails.c.finish_time >= start, emails.c.finish_time < end)
+        )
+        return sent
 
     async def find_all(self, user_id: UUID) -> list[dict[str, Any]]:
         """Return what is known of a user's mails, oldest first."""

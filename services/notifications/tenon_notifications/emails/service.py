@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
@@ -7,10 +7,12 @@ from prometheus_client import Counter
 
 from tenon_core import clock
 from tenon_db.database import Database
+from tenon_db.deleted_organizations import DeletedOrganizations
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_notifications import events
 from tenon_notifications.clients import (
+    DeletionNotice,
     ErasureNotice,
     InvitationNotice,
     LinkNotice,
@@ -29,6 +31,7 @@ from tenon_notifications.emails.repository import EmailRepository
 from tenon_notifications.errors import Undeliverable
 
 SEND = "emails.send"
+MAX_RECIPIENTS = 500
 
 N = TypeVar(
     "N",
@@ -38,12 +41,19 @@ N = TypeVar(
     InvitationNotice,
     OwnershipNotice,
     ErasureNotice,
+    DeletionNotice,
     Person,
     str,
 )
 
 Notice: TypeAlias = (
-    RunNotice | SessionNotice | LinkNotice | InvitationNotice | OwnershipNotice | ErasureNotice
+    RunNotice
+    | SessionNotice
+    | LinkNotice
+    | InvitationNotice
+    | OwnershipNotice
+    | ErasureNotice
+    | DeletionNotice
 )
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
@@ -92,6 +102,9 @@ class EmailService:
         has the same Message-ID. Raises MailDelayed, or what the owners' services fail with.
         """
         async with self._database.user(email.user_id) as tx:
+            if await self._is_needless(tx, email):
+                await complete(tx)
+                return
             state = await EmailRepository(tx).add(email)
         if state is State.QUEUED:
             state, failure = await self._hand_over(email)
@@ -99,11 +112,29 @@ class EmailService:
 
     async def fail(self, tx: Transaction, email: Email, failure: str) -> None:
         """Record, in the user's transaction, that it was tried long enough."""
+        if await self._is_needless(tx, email):
+            return
         mails = EmailRepository(tx)
         await mails.add(email)
         await mails.finish(email.user_id, email.id, State.FAILED, failure)
         await _tell(tx, email)
         FINISHED.labels(email.kind, State.FAILED).inc()
+
+    async def recipients_of(self, org_id: UUID) -> Sequence[UUID]:
+        """Return some of those who were mailed about an organization."""
+        async with self._database.system("organization data") as tx:
+            return await EmailRepository(tx).find_recipients(org_id, MAX_RECIPIENTS)
+
+    async def forget_organization(self, tx: Transaction, org_id: UUID) -> int:
+        """Forget what the transaction's user was mailed about an organization; return how much."""
+        assert tx.user_id is not None
+        return await EmailRepository(tx).remove_of_organization(tx.user_id, org_id)
+
+    async def _is_needless(self, tx: Transaction, email: Email) -> bool:
+        """Say whether a mail is about an organization that is no more."""
+        if email.org_id is None:
+            return False
+        return await DeletedOrganizations(tx, self._database.schema).has(email.org_id)
 
     async def _finish(
         self, email: Email, state: State, failure: str | None, complete: Complete
@@ -162,6 +193,8 @@ class EmailService:
                 notice = await self._invitation(email)
             case Kind.OWNERSHIP_OFFERED | Kind.OWNERSHIP_TRANSFERRED:
                 notice = await self._ownership(email)
+            case Kind.ORGANIZATION_DELETION_SCHEDULED | Kind.ORGANIZATION_ERASED:
+                notice = await self._deletion(email)
             case (
                 Kind.CONFIRM_SIGN_UP
                 | Kind.SIGN_UP_REPEATED
@@ -186,6 +219,13 @@ class EmailService:
         if offer.accepted is not (email.kind is Kind.OWNERSHIP_TRANSFERRED):
             raise Undeliverable("the offer was accepted")
         return offer
+
+    async def _deletion(self, email: Email) -> DeletionNotice:
+        assert email.subject_id is not None
+        deletion = _there(await self._organizations.find_deletion(email.subject_id), "deletion")
+        if email.kind is Kind.ORGANIZATION_DELETION_SCHEDULED and not deletion.org_name:
+            raise Undeliverable("the organization is gone")
+        return deletion
 
     async def _link(self, email: Email) -> LinkNotice | None:
         if email.subject_id is None:

@@ -101,6 +101,19 @@ class DatasetRepository:
         if (await self._tx.execute(change.values(delete_time=clock.now()))).rowcount == 0:
             raise DatasetNotFound
 
+    async def mark_all_deleted(self) -> None:
+        """Let nothing be taken for any dataset any more; waits for who is taking something."""
+        await self._tx.execute(
+            update(datasets)
+            .where(datasets.c.org_id == self._tx.org_id, datasets.c.delete_time.is_(None))
+            .values(delete_time=clock.now())
+        )
+
+    async def ids(self) -> list[UUID]:
+        """Return the ids of all datasets, those included that are deleted and not yet removed."""
+        own = select(datasets.c.id).where(datasets.c.org_id == self._tx.org_id)
+        return [row.id for row in await self._tx.rows(own)]
+
     async def remove(self, dataset_id: UUID) -> None:
         """Remove the row of a deleted dataset."""
         await self._tx.execute(

@@ -102,6 +102,12 @@ class DatasetService:
     async def next_generation_within(self, tx: Transaction, dataset_id: UUID) -> int:
         return await DatasetRepository(tx).next_generation(dataset_id)
 
+    async def delete_all_within(self, tx: Transaction) -> Sequence[UUID]:
+        """Hide all datasets of an organization; return those that are there to be removed."""
+        repository = DatasetRepository(tx)
+        await repository.mark_all_deleted()
+        return await repository.ids()
+
     async def remove(self, org_id: UUID, dataset_id: UUID) -> None:
         """Remove the row of a deleted dataset that holds nothing any more."""
         async with self._database.tenant(org_id) as tx:

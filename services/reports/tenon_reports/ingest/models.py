@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlalchemy import BigInteger, Column, DateTime, Double, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from tenon_db.tables import TENANT
@@ -31,6 +31,19 @@ event_keys = Table(
     Column("dataset_id", Uuid, primary_key=True),
     Column("key", Uuid, primary_key=True),
     Column("payload", BigInteger, nullable=False),
+    info=TENANT,
+)
+
+# How many events a dataset took in each month, and what they take as text: so that nobody has to
+# count them. It outlives the dataset, for bills.
+ingested_events = Table(
+    "ingested_events",
+    METADATA,
+    Column("org_id", Uuid, primary_key=True),
+    Column("dataset_id", Uuid, primary_key=True),
+    Column("month", Date, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
     info=TENANT,
 )
 

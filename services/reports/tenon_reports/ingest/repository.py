@@ -30,11 +30,12 @@ from sqlalchemy.dialects.postgresql import array, distinct_on, insert
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
 
+from tenon_core import clock
 from tenon_db.transaction import Transaction
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.ingest.batch import Batch
 from tenon_reports.ingest.cells import NULL
-from tenon_reports.ingest.models import Taken, event_keys, events
+from tenon_reports.ingest.models import Taken, event_keys, events, ingested_events
 
 PURGE_ROWS = 10_000
 
@@ -47,6 +48,7 @@ class EventRepository:
         self._dataset = dataset
         self._staged = _staged(len(dataset.dimensions), len(dataset.measures))
         self._size = 0
+        self._bytes = 0
 
     async def stage(self, batch: Batch) -> int:
         """Hold a batch of checked events; return how many are the first of their id."""
@@ -71,6 +73,23 @@ class EventRepository:
         if claimed < self._size:
             new = new.where(staged.place.in_(self._first_places()))
         await self._tx.execute(insert(events).from_select(list(events.c), new))
+
+    async def count(self, claimed: int) -> None:
+        """Count the claimed events of the batch; the dataset's row is locked by its generation."""
+        statement = insert(ingested_events).values(
+            org_id=self._tx.org_id,
+            dataset_id=self._dataset.id,
+            month=clock.now().date().replace(day=1),
+            events=claimed,
+            bytes=self._bytes * claimed // self._size,
+        )
+        kept, new = ingested_events.c, statement.excluded
+        await self._tx.execute(
+            statement.on_conflict_do_update(
+                index_elements=["org_id", "dataset_id", "month"],
+                set_={"events": kept.events + new.events, "bytes": kept.bytes + new.bytes},
+            )
+        )
 
     async def taken(self, claimed: int) -> Taken:
         """Say what became of the staged events."""
@@ -97,6 +116,7 @@ class EventRepository:
     async def _copy(self, batch: Batch) -> None:
         columns = ", ".join(["place", "key", *map(self._column_of, batch.columns)])
         rows = await asyncio.to_thread(batch.encoded)
+        self._bytes = len(rows)
         connection = self._tx.driver
         async with (
             connection.cursor() as cursor,
@@ -149,11 +169,11 @@ class PurgeRepository:
         self._tx = tx
         self._dataset_id = dataset_id
 
-    async def bite(self) -> bool:
-        """Remove some of the oldest events, or some keys; return whether there may be more."""
+    async def bite(self) -> int:
+        """Remove some of the oldest events, or some keys; return how many."""
         return await self._bite(events, "time") or await self._bite(event_keys, "key")
 
-    async def _bite(self, table: Table, name: str) -> bool:
+    async def _bite(self, table: Table, name: str) -> int:
         column = table.c[name]
         own = (table.c.org_id == self._tx.org_id, table.c.dataset_id == self._dataset_id)
         last = select(column).where(*own).order_by(column).offset(PURGE_ROWS).limit(1)
@@ -161,7 +181,7 @@ class PurgeRepository:
         removal = delete(table).where(*own)
         if bound is not None:
             removal = removal.where(column <= bound)
-        return (await self._tx.execute(removal)).rowcount > 0
+        return (await self._tx.execute(removal)).rowcount
 
 
 async def make_partition(tx: Transaction, year: int) -> None:

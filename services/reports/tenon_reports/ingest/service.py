@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from tenon_db.database import Database
+from tenon_db.deleted_organizations import Erased
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_reports.datasets.models import Dataset
@@ -55,14 +56,19 @@ class IngestService:
             # As late as can be: from here on, batches of the dataset follow one another.
             generation = await self._datasets.next_generation_within(tx, dataset.id)
             await repository.store(generation, claimed)
+            await repository.count(claimed)
         return await repository.taken(claimed)
 
     async def purge(self, org_id: UUID, dataset_id: UUID) -> None:
         """Remove the events of a deleted dataset."""
-        more = True
-        while more:
+        gone = None
+        while gone != Erased():
             async with self._database.tenant(org_id) as tx:
-                more = await PurgeRepository(tx, dataset_id).bite()
+                gone = await self.purge_within(dataset_id, tx)
+
+    async def purge_within(self, dataset_id: UUID, tx: Transaction) -> Erased:
+        """Remove some events of a deleted dataset, or some of their keys; none if none are left."""
+        return Erased(rows=await PurgeRepository(tx, dataset_id).bite())
 
 
 def _receipts(new: Sequence[NewEvent], batch: Batch, taken: Taken) -> tuple[Receipt, ...]:

@@ -149,6 +149,31 @@ class RunRepository:
             .values(state=RunState.CANCELLING.value)
         )
 
+    async def cancel_all(self) -> None:
+        """Stop whatever runs for the organization."""
+        states = [state.value for state in WORKING]
+        await self._tx.execute(
+            update(runs)
+            .where(runs.c.org_id == self._tx.org_id, runs.c.state.in_(states))
+            .values(state=RunState.CANCELLING.value)
+        )
+
+    async def page_unfinished(self, limit: int) -> list[Run]:
+        """Return runs whose files are stored in parts."""
+        rows = await self._tx.rows(
+            select(runs)
+            .where(runs.c.org_id == self._tx.org_id, runs.c.written.is_not(None))
+            .limit(limit)
+        )
+        return [_run(row) for row in rows]
+
+    async def forget_written(self, run_ids: Sequence[UUID]) -> None:
+        await self._tx.execute(
+            update(runs)
+            .where(runs.c.org_id == self._tx.org_id, runs.c.id.in_(run_ids))
+            .values(written=null())
+        )
+
     async def page_of_dataset(self, dataset_id: UUID, limit: int) -> list[Run]:
         rows = await self._tx.rows(
             select(runs)

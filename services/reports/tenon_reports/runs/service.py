@@ -6,6 +6,7 @@ from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import parse_id, uuid7
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
+from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 from tenon_reports.datasets.models import Dataset
@@ -116,6 +117,21 @@ class RunService:
                 await RunRepository(tx).remove([run.id for run in found])
             if len(found) < PURGE_RUNS:
                 return
+
+    async def stop_all_within(self, tx: Transaction) -> None:
+        """Stop all runs of an organization; nobody begins a file for one any more."""
+        await RunRepository(tx).cancel_all()
+
+    async def abandon_all(self, org_id: UUID) -> None:
+        """Delete the parts of files of an organization's runs, which were stopped."""
+        found = None
+        while found != []:
+            async with self._database.tenant(org_id) as tx:
+                found = await RunRepository(tx).page_unfinished(PURGE_RUNS)
+            for run in found:
+                await self._delete_files(run)
+            async with self._database.tenant(org_id) as tx:
+                await RunRepository(tx).forget_written([run.id for run in found])
 
     async def _delete_files(self, run: Run) -> None:
         await self._storage.delete(run.file_key)

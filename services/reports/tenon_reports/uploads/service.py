@@ -4,14 +4,14 @@ from datetime import timedelta
 from uuid import UUID
 
 from tenon_core import clock
-from tenon_core.errors import FieldError, InvalidArgument
+from tenon_core.errors import FieldError, InvalidArgument, NotFound
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 from tenon_reports import zones
 from tenon_reports.datasets.service import DatasetService
-from tenon_reports.errors import UploadTooLarge
+from tenon_reports.errors import DatasetNotFound, UploadTooLarge
 from tenon_reports.uploads.models import Counts, Header, Upload, UploadState
 from tenon_reports.uploads.rejections import HEADER_LINE, last_line
 from tenon_reports.uploads.repository import UploadRepository
@@ -74,8 +74,7 @@ class UploadService:
         async with self._storage.write(upload.body_key) as writer:
             size = await self._receive(chunks, writer)
         upload = replace(upload, size_bytes=size)
-        # Should this fail, nobody knows whether it was committed: the body is left to RECLAIM.
-        await self._add(call, upload)
+        await self._add_or_delete(call, upload)
         return upload
 
     async def get(self, call: Call, upload_id: UUID | None) -> Upload:
@@ -112,6 +111,16 @@ class UploadService:
                 raise UploadTooLarge
             await writer.write(chunk)
         return size
+
+    async def _add_or_delete(self, call: Call, upload: Upload) -> None:
+        """Make the upload. Without a dataset there is none, and no body. Should anything else fail,
+        nobody knows whether it was committed: the body is left to RECLAIM.
+        """
+        try:
+            await self._add(call, upload)
+        except (DatasetNotFound, NotFound):
+            await self._storage.delete(upload.body_key)
+            raise
 
     async def _add(self, call: Call, upload: Upload) -> None:
         async with self._database.tenant(call.org) as tx:

@@ -21,10 +21,12 @@ class MemberRepository:
         self._org_id = org_id
 
     async def lock(self) -> None:
-        """Keep everybody else from changing who is what in this organization until the commit."""
-        await self._tx.execute(
-            select(organizations.c.id).where(organizations.c.id == self._org_id).with_for_update()
-        )
+        """Keep everybody else from changing who is what in this organization until the commit.
+
+        Whoever only adds a row that refers to it goes on: they may hold what is waited for next.
+        """
+        row = select(organizations.c.id).where(organizations.c.id == self._org_id)
+        await self._tx.execute(row.with_for_update(key_share=True))
 
     async def add(self, member: Member) -> None:
         await self._tx.execute(
@@ -61,9 +63,25 @@ class MemberRepository:
             delete(memberships).where(self._of_org, memberships.c.user_id == user_id)
         )
 
-    async def user_ids(self) -> Sequence[UUID]:
+    async def count(self) -> int:
+        counted: int = await self._tx.scalar(
+            select(func.count()).select_from(memberships).where(self._of_org)
+        )
+        return counted
+
+    async def owners(self) -> list[UUID]:
+        owners = select(memberships.c.user_id).where(self._of_org)
+        rows = await self._tx.rows(owners.where(memberships.c.role == Role.OWNER))
+        return [row.user_id for row in rows]
+
+    async def user_ids(self) -> list[UUID]:
         rows = await self._tx.rows(select(memberships.c.user_id).where(self._of_org))
         return [row.user_id for row in rows]
+
+    async def remove_all(self) -> list[UUID]:
+        """Remove all members; return who they were."""
+        gone = delete(memberships).where(self._of_org).returning(memberships.c.user_id)
+        return [row.user_id for row in await self._tx.rows(gone)]
 
     async def page(self, limit: int, after: TimeAndId | None) -> Sequence[Member]:
         """Return the members, oldest first."""

@@ -141,6 +141,10 @@ class MemberService:
         async with self._database.user(user_id) as tx:
             return await find_organizations(tx, user_id)
 
+    async def count(self, org_id: UUID) -> int:
+        async with self._database.tenant(org_id) as tx:
+            return await MemberRepository(tx, org_id).count()
+
     async def check(self, keys: Sequence[MemberKey | None]) -> Sequence[Role]:
         """Return the roles of these keys in their order; `Role.NONE` for None and no member."""
         if len(keys) > MAX_CHECKED:

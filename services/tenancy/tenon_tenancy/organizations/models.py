@@ -50,3 +50,4 @@ class Organization:
     create_time: datetime
     role: Role
     join_time: datetime | None = None
+    delete_time: datetime | None = None

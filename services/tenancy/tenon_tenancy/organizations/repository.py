@@ -11,7 +11,10 @@ from tenon_db.pages import TimeAndId
 from tenon_db.transaction import Transaction
 from tenon_policy.policies import Role
 from tenon_tenancy.members.models import memberships
+from tenon_tenancy.organization_deletions.models import organization_deletions
 from tenon_tenancy.organizations.models import Organization, organizations, slugs
+
+_DELETION = organization_deletions.c.org_id == organizations.c.id
 
 
 class OrganizationRepository:
@@ -71,13 +74,21 @@ class OrganizationRepository:
                 organizations.c.name,
                 slugs.c.slug,
                 organizations.c.create_time,
+                organization_deletions.c.delete_time,
             )
             .join(slugs, slugs.c.org_id == organizations.c.id)
+            .outerjoin(organization_deletions, _DELETION)
             .where(organizations.c.id == org_id)
         )
         if row is None:
             raise NotFound
         return Organization(**row._mapping, role=role)  # noqa: SLF001 # SQLAlchemy's public name begins with _
+
+    async def find_ids(self, after: UUID, limit: int) -> list[UUID]:
+        """Return the ids that follow one, in a system transaction for `usage`."""
+        following = select(organizations.c.id).where(organizations.c.id > after)
+        rows = await self._tx.rows(following.order_by(organizations.c.id).limit(limit))
+        return [row.id for row in rows]
 
     async def page(
         self, user_id: UUID, limit: int, after: TimeAndId | None
@@ -99,10 +110,12 @@ def _as_seen_by(user_id: UUID) -> Select[Any]:
             organizations.c.create_time,
             memberships.c.role,
             memberships.c.create_time.label("join_time"),
+            organization_deletions.c.delete_time,
         )
         .select_from(memberships)
         .join(organizations, organizations.c.id == memberships.c.org_id)
         .join(slugs, slugs.c.org_id == memberships.c.org_id)
+        .outerjoin(organization_deletions, _DELETION)
         .where(memberships.c.user_id == user_id)
     )
 

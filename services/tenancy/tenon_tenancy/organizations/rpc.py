@@ -56,4 +56,5 @@ def _packed(organization: Organization) -> organization_pb2.Organization:
         slug=organization.slug,
         role=role_pb2.Role.ValueType(organization.role),
         create_time=packed_time(organization.create_time),
+        delete_time=packed_time(organization.delete_time),
     )

@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from tenon_tenancy.organizations.repository import OrganizationRepository
 
 CHANGEABLE = frozenset({"name", "slug"})
 MAX_FORMER_SLUGS = 10
+BATCH = 1_000
 
 
 class OrganizationService:
@@ -84,6 +85,15 @@ class OrganizationService:
             tags = [f"users/{user_id}" for user_id in people]
             await written.enter_async_context(self._tags.written(tags))
             return await organizations.get(call.org, role)
+
+    async def every_id(self) -> AsyncIterator[UUID]:
+        """Yield the ids of all organizations, oldest first."""
+        after, found = UUID(int=0), [UUID(int=0)]
+        while found:
+            async with self._database.system("usage") as tx:
+                found = await OrganizationRepository(tx).find_ids(after, BATCH)
+            for after in found:
+                yield after
 
 
 def _valid(changes: Mapping[str, str]) -> Mapping[str, str]:

@@ -64,8 +64,8 @@ async def test_each_record_is_kept_once_though_several_consume(
     backbone: Backbone[TenancySettings], admin: psycopg.AsyncConnection
 ) -> None:
     one, two = uuid4(), uuid4()
-    queue = Foundation(backbone).queue
-    replicas = [asyncio.create_task(consumers(backbone, queue)[1].run()) for _ in range(3)]
+    own = Foundation(backbone)
+    replicas = [asyncio.create_task(consumers(backbone, own)[1].run()) for _ in range(3)]
     await publish(backbone, [one, one, two] * 20)
 
     async def complete() -> bool:

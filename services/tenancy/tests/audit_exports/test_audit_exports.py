@@ -26,13 +26,13 @@ from tenon_jobs import JobQueue, JobType, RetryLater, SilentDoorbell, Worker
 from tenon_rpc.backbone import Backbone
 from tenon_rpc.status import PeerError
 from tenon_rpc.times import packed_time
-from tenon_tenancy.app import APP, audit_exports_of, checkpoints_of
+from tenon_tenancy.app import APP
 from tenon_tenancy.audit_checkpoints.models import LogKey
 from tenon_tenancy.audit_events.models import ORGANIZATIONS, AuditEvent
 from tenon_tenancy.audit_events.reading import read_log
-from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_exports import service, writing
 from tenon_tenancy.audit_exports.models import AT_ONCE
+from tenon_tenancy.foundation import Foundation
 from tenon_tenancy.settings import TenancySettings
 from tenon_testing.callers import Callers
 from tenon_testing.system import System
@@ -53,7 +53,7 @@ async def client(
     """
     system.start("tenancy", "worker")
     client = Client(system, tenancy, await callers.tenant())
-    checkpoints = checkpoints_of(backbone, AuditEventService(backbone.database))
+    checkpoints = Foundation(backbone).checkpoints
     for half in (range(4), range(4, 8)):
         await append(backbone, client.tenant.org_id, half)
         await checkpoints.cover(LogKey(ORGANIZATIONS, client.tenant.org_id))
@@ -181,8 +181,7 @@ async def test_who_goes_on_writes_the_same_lines_though_the_log_has_grown(
 def our_worker(backbone: Backbone[TenancySettings]) -> Worker:
     """A worker that alone writes the exports of a test."""
     queue = JobQueue(backbone.service, SilentDoorbell())
-    checkpoints = checkpoints_of(backbone, AuditEventService(backbone.database))
-    kind = JobType(ONLY_OURS, audit_exports_of(backbone, queue, checkpoints).write)
+    kind = JobType(ONLY_OURS, Foundation(backbone).audit_export_tasks.write)
     return Worker(backbone.database, queue, [kind], poll_seconds=0.05, sweep_seconds=0.1)
 
 
