@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,39 @@ async def test_a_key_that_came_later_is_found_without_a_restart(directory: Path)
     add_key(directory, KEK)
     new = await FileKeyring(directory).wrap(KEY, b"")
     assert await running.unwrap([new]) == [KEY]
+
+
+async def test_a_new_key_only_reads_until_all_copies_have_it(directory: Path) -> None:
+    copy = directory.with_name("copy")
+    shutil.copytree(directory, copy)
+    here, there = (FileKeyring(one, settle_seconds=60.0) for one in (directory, copy))
+    name = add_key(directory, KEK)
+    wrapped = await here.wrap(KEY, b"")
+    assert wrapped.kek != name
+    assert await there.unwrap([wrapped]) == [KEY]
+    shutil.copy(directory / f"{name}.{KEK}", copy)
+    for one in (directory, copy):
+        os.utime(one / f"{name}.{KEK}", (0, 0))
+        one.touch()
+    wrapped = await here.wrap(KEY, b"")
+    assert wrapped.kek == name
+    assert await there.unwrap([wrapped]) == [KEY]
+
+
+async def test_a_retired_key_reads_for_who_knew_it_and_after_it_was_put_back(
+    directory: Path,
+) -> None:
+    running = FileKeyring(directory)
+    old = await running.wrap(KEY, b"")
+    await running.add(KEK)
+    await running.retire(KEK, old.kek)
+    assert [key.name for key in await running.keys(KEK)] > [old.kek]
+    assert await running.unwrap([old]) == [KEY]
+    started = FileKeyring(directory)
+    assert await started.unwrap([old]) == [None]
+    retired = directory / f"{old.kek}.{KEK}-retired"
+    retired.rename(directory / f"{old.kek}.{KEK}")
+    assert await started.unwrap([old]) == [KEY]
 
 
 async def test_what_does_not_unwrap_spoils_nothing_else(directory: Path) -> None:
