@@ -8,11 +8,14 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
     add_AuditCheckpointServiceServicer_to_server,
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
+from tenon.tenancy.v1.encryption_service_pb2_grpc import add_EncryptionServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
 from tenon_core import logging
 from tenon_db.cursors import Consumer
 from tenon_jobs import JobQueue, Keep, Upkeep, Worker, run_worker
+from tenon_rotation.operator import RotationOperator
+from tenon_rotation.rpc import data_keys
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -27,6 +30,9 @@ from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
+from tenon_tenancy.clients import EverybodysDataKeys
+from tenon_tenancy.encryption.rpc import EncryptionServicer
+from tenon_tenancy.encryption.service import EncryptionService
 from tenon_tenancy.foundation import NAME, Foundation
 from tenon_tenancy.members.rpc import MemberServicer
 from tenon_tenancy.organizations.rpc import OrganizationServicer
@@ -38,16 +44,20 @@ from tenon_tenancy.settings import TenancySettings
 
 
 def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
-    database, members = backbone.database, Foundation(backbone).members
+    database, foundation = backbone.database, Foundation(backbone)
+    members = foundation.members
     organizations = OrganizationService(database, members)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
+    encryption = EncryptionService(database, EverybodysDataKeys(backbone.channels))
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
+        (add_EncryptionServiceServicer_to_server, EncryptionServicer(encryption)),
+        data_keys(foundation.rotations.org_keys),
     ]
 
 
@@ -85,12 +95,13 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
             CheckpointWriter(checkpoints).run,
         ]
         personal_data = PersonalDataTasks(backbone.database, members)
+        encryption = foundation.rotations.tasks(settings.encryption_key_days)
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            [*personal_data.types(), *upkeep.types()],
-            recurring=upkeep.recurring(),
+            [*personal_data.types(), *encryption.types(), *upkeep.types()],
+            recurring=[*encryption.recurring(), *upkeep.recurring()],
             beside=beside,
         )
 
@@ -111,11 +122,26 @@ def operate(words: Sequence[str]) -> None:
     audit.main([*words], prog_name="python -m tenon_tenancy audit", obj=opened)
 
 
+@asynccontextmanager
+async def opened_encryption() -> AsyncIterator[RotationOperator]:
+    settings = TenancySettings()
+    logging.configure(NAME, settings.log_level)
+    async with open_backbone(NAME, settings) as backbone:
+        yield Foundation(backbone).rotations.operator
+
+
+def operate_encryption(words: Sequence[str]) -> None:
+    from tenon_rotation.command import encryption  # as above
+
+    name = "python -m tenon_tenancy encryption"
+    encryption.main([*words], prog_name=name, obj=opened_encryption)
+
+
 APP = ServiceApp(
     name=NAME,
     settings=TenancySettings,
     migrations=Path(__file__).parents[1] / "migrations" / "versions",
     servicers=servicers,
     work=lambda settings: run_worker(NAME, settings, worker),
-    operators={"audit": operate},
+    operators={"audit": operate, "encryption": operate_encryption},
 )

@@ -1,9 +1,11 @@
 """What tenancy's servers and its workers both stand on."""
 
+from tenon_crypto.cells import OwnerKind
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
 from tenon_jobs import CeleryDoorbell, JobQueue
+from tenon_rotation import Rotations
 from tenon_rpc.backbone import Backbone
 from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.service import MemberService
@@ -16,7 +18,11 @@ class Foundation:
     def __init__(self, backbone: Backbone[TenancySettings]) -> None:
         settings, database = backbone.settings, backbone.database
         self.keyring = open_keyring(settings.keyring_url)
-        self.cipher = FieldCipher(DataKeys(NAME, self.keyring))
+        self.keys = DataKeys(NAME, self.keyring)
+        self.cipher = FieldCipher(self.keys)
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+        self.rotations = Rotations(
+            database, self.queue, self.keyring, self.keys, [OwnerKind.ORGANIZATION]
+        )
         self.directory = AuthDirectory(backbone.channels["auth"])
         self.members = MemberService(database, backbone.grant_changes, self.directory)
