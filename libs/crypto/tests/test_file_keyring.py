@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tenon_crypto.file_keyring import INDEX, KEK, FileKeyring, add_key, create_keyring
-from tenon_crypto.keyring import WrappedKey
 from tenon_crypto.opening import open_keyring
 
 KEY = bytes(range(32))
@@ -15,28 +14,6 @@ KEY = bytes(range(32))
 def directory(tmp_path: Path) -> Path:
     create_keyring(tmp_path / "keyring")
     return tmp_path / "keyring"
-
-
-async def test_unwraps_what_it_wrapped(directory: Path) -> None:
-    wrapped = await FileKeyring(directory).wrap(KEY, b"row 1")
-    assert KEY not in wrapped.ciphertext
-    assert await FileKeyring(directory).unwrap([wrapped]) == [KEY]
-
-
-async def test_the_newest_key_wraps_and_older_ones_unwrap(directory: Path) -> None:
-    old = await FileKeyring(directory).wrap(KEY, b"")
-    add_key(directory, KEK)
-    keyring = FileKeyring(directory)
-    new = await keyring.wrap(KEY, b"")
-    assert new.kek > old.kek
-    assert await keyring.unwrap([old, new]) == [KEY, KEY]
-
-
-async def test_a_key_that_came_later_is_found_without_a_restart(directory: Path) -> None:
-    running = FileKeyring(directory)
-    add_key(directory, KEK)
-    new = await FileKeyring(directory).wrap(KEY, b"")
-    assert await running.unwrap([new]) == [KEY]
 
 
 async def test_a_new_key_only_reads_until_all_copies_have_it(directory: Path) -> None:
@@ -72,15 +49,6 @@ async def test_a_retired_key_reads_for_who_knew_it_and_after_it_was_put_back(
     assert await started.unwrap([old]) == [KEY]
 
 
-async def test_what_does_not_unwrap_spoils_nothing_else(directory: Path) -> None:
-    keyring = FileKeyring(directory)
-    good = await keyring.wrap(KEY, b"row 1")
-    elsewhere = WrappedKey(good.kek, good.ciphertext, b"row 2")
-    unknown = WrappedKey("no such key", good.ciphertext, b"row 1")
-    cut = WrappedKey(good.kek, good.ciphertext[:11], b"row 1")
-    assert await keyring.unwrap([elsewhere, good, unknown, cut]) == [None, KEY, None, None]
-
-
 def test_keys_are_for_their_owner_alone(directory: Path) -> None:
     assert directory.stat().st_mode & 0o777 == 0o700
     files = list(directory.iterdir())
@@ -108,10 +76,23 @@ def test_a_file_that_is_no_key_stops_the_process(directory: Path) -> None:
         FileKeyring(directory)
 
 
-@pytest.mark.parametrize("url", ["", "vault://host/path", "file://host/keys", "keys"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "keys",
+        "file://host/keys",
+        "file:///keys?settle_seconds=soon",
+        "vault://host/transit/key?token_file=/token",
+        "vault+https://host/transit/key",
+        "vault+https://host/key?token_file=/token",
+        "vault+https://me:secret@host/transit/key?token_file=/token",
+    ],
+)
 def test_another_url_stops_the_process(url: str) -> None:
-    with pytest.raises(SystemExit, match="file:///directory"):
+    with pytest.raises(SystemExit, match="file:///directory") as stopped:
         open_keyring(url)
+    assert "secret" not in str(stopped.value)
 
 
 def test_a_url_opens_the_directory(directory: Path) -> None:
