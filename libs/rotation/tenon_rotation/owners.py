@@ -10,6 +10,8 @@ from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 
 PAGE = 100
+STATEMENT_SECONDS = 600.0
+"""Looking whether a large table still needs an old key takes long, and keeps nobody waiting."""
 
 
 class Owners:
@@ -23,7 +25,7 @@ class Owners:
         """Open a transaction on an owner's own rows."""
         if owner.kind is OwnerKind.USER:
             return self._database.user(owner.id)
-        return self._database.tenant(owner.id)
+        return self._database.tenant(owner.id, statement_seconds=STATEMENT_SECONDS)
 
     async def after(self, position: UUID | None) -> list[Owner]:
         """Return the next owners, by id."""

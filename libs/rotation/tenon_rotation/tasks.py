@@ -11,7 +11,7 @@ from tenon_db.transaction import Transaction
 from tenon_jobs import Job, JobType, Recurring, Scope
 from tenon_policy.records import deed
 from tenon_rotation.indexes import IndexRotation
-from tenon_rotation.models import Level
+from tenon_rotation.models import Level, State
 from tenon_rotation.owners import Owners
 from tenon_rotation.pace import Pace
 from tenon_rotation.service import KINDS, ROTATE, RotationService
@@ -66,8 +66,9 @@ class RotationTasks:
     async def check(self, _: Job) -> None:
         """Begin the rotations that are due, and those that somebody began by a key of their own."""
         for level in self._rotations.levels:
-            if await self._is_old(level):
-                await self._start(level, renew=True)
+            old = await self._is_old(level)
+            if old or await self._was_given_up(level):
+                await self._start(level, renew=old)
         if await self._rotations.levels[Level.KEK].total(None):
             await self._start(Level.KEK, renew=False)
         indexes = self._rotations.levels.get(Level.INDEX)
@@ -84,6 +85,11 @@ class RotationTasks:
     async def _is_old(self, level: Level) -> bool:
         since = await self._since(level)
         return since is not None and clock.now() - since > self._age
+
+    async def _was_given_up(self, level: Level) -> bool:
+        """Say whether the last rotation ended by its workers' deaths, and not by what is left."""
+        last = await self._rotations.find_last(level)
+        return last is not None and last.state is State.FAILED and not last.left
 
     async def _since(self, level: Level) -> datetime | None:
         """Return when the oldest key that is written with was made."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class Traffic:
     writes: int = 0
     failures: list[BaseException] = field(default_factory=list)
     written: dict[UUID, str] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    """How long each request took."""
 
     def __post_init__(self) -> None:
         self._probe = self.rotating.probe
@@ -46,11 +49,19 @@ class Traffic:
 
     async def _repeated(self, act: Callable[[], Awaitable[None]]) -> None:
         while True:
+            began = time.monotonic()
             try:
                 await act()
+                self.seconds.append(time.monotonic() - began)
             except Exception as error:  # noqa: BLE001 # whatever it is, a request has failed
                 self.failures.append(error)
             await asyncio.sleep(0.002)  # other tasks are to run as well
+
+    def p99(self) -> float:
+        """Return the 99th percentile (s) of the requests since it was asked last."""
+        slowest = sorted(self.seconds)[-max(1, len(self.seconds) // 100)]
+        self.seconds.clear()
+        return slowest
 
     @property
     def cipher(self) -> FieldCipher:
