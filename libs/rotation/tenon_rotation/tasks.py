@@ -76,7 +76,8 @@ class RotationTasks:
             await indexes.retire_needless()
 
     async def _start(self, level: Level, *, renew: bool) -> None:
-        record = deed(f"keys.rotate_{level}", f"services/{self._database.schema}-worker", "keys")
+        service = self._database.schema
+        record = deed(f"{service}.keys.rotate_{level}", f"services/{service}-worker", "keys")
         try:
             await self._rotations.start(level, record, renew=renew)
         except KeyringReadOnly as error:

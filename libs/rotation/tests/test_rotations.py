@@ -165,6 +165,16 @@ async def test_keys_are_replaced_when_they_are_old(rotating: Rotating) -> None:
     assert all(found)
 
 
+async def test_what_was_given_up_is_begun_again_the_next_day(rotating: Rotating) -> None:
+    given_up = await rotating.start(Level.DATA)
+    async with rotating.probe.database.system("test") as tx:
+        await rotating.rotations.service.fail(tx, given_up.id)
+    await rotating.rotations.tasks(days=90.0).check(None)  # type: ignore[arg-type] # as above
+    again = await rotating.last(Level.DATA)
+    assert again.id != given_up.id
+    assert again.state is State.RUNNING
+
+
 async def test_a_key_that_somebody_else_added_is_used(rotating: Rotating) -> None:
     """Where processes may not write to the keyring, an operator adds keys by other means."""
     probe = rotating.probe
