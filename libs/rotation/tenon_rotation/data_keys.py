@@ -95,10 +95,10 @@ class DataKeyRotation:
         while not pace.over:
             async with self._owners.transaction(owner) as tx:
                 rows = await self._reseal(tx, rotation, owner, table, after)
-            if not rows:
+            await pace.rest()
+            if len(rows) < BATCH:
                 return True
             after = getattr(rows[-1], table.row)
-            await pace.rest()
         return False
 
     async def _reseal(

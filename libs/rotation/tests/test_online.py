@@ -13,8 +13,8 @@ from tenon_crypto.sealed_rows import SealedRowRepository
 from tenon_rotation import Level, State
 from tenon_testing.waiting import eventually
 
-ROUNDS, PEOPLE, CUSTOMERS = 2, 30, 300
-LONG_ROUNDS, LONG_PEOPLE, LONG_CUSTOMERS = 20, 100, 2_000
+ROUNDS, PEOPLE, CUSTOMERS = 2, 15, 300
+LONG_ROUNDS, LONG_PEOPLE, LONG_CUSTOMERS = 20, 40, 1_000
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def rotate_and_kill(rotating: Rotating, chance: random.Random) -> bool:
     async with rotating.worker_process() as process:
         for level in (Level.DATA, Level.KEK):
             await rotating.start(level)
-        some = chance.randrange(1, 30)
+        some = chance.randrange(1, 20)
 
         async def begun() -> bool:
             last = await rotating.last(Level.DATA)
@@ -101,7 +101,7 @@ async def test_a_key_that_goes_before_its_values_are_sealed_anew_is_noticed(
     monkeypatch.setattr(SealedRowRepository, "has_any", none)
     async with traffic.running(), traffic.rotating.working():
         await traffic.rotating.start(Level.DATA)
-        await traffic.rotating.finished(Level.DATA)
+        await traffic.rotating.finished(Level.DATA, within=100)
 
         async def noticed() -> bool:
             return bool(traffic.failures)

@@ -15,6 +15,8 @@ from libs.rotation.tests.rotating import Rotating
 from tenon_crypto.fields import FieldCipher
 
 PAGE = 50
+PAUSE_SECONDS = 0.01
+"""Between two requests of one of the four who make them."""
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Traffic:
                 self.seconds.append(time.monotonic() - began)
             except Exception as error:  # noqa: BLE001 # whatever it is, a request has failed
                 self.failures.append(error)
-            await asyncio.sleep(0.002)  # other tasks are to run as well
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def p99(self) -> float:
         """Return the 99th percentile (s) of the requests since it was asked last."""
