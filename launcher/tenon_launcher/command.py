@@ -202,12 +202,10 @@ def users(data: DataDirectory, arguments: tuple[str, ...]) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @data_option
 def keys(data: DataDirectory, arguments: tuple[str, ...]) -> None:
-    """See and replace the keys that sign access tokens: status, rotate."""
-    from tenon_auth.app import opened
-    from tenon_auth.operators.command import keys as commands
-    from tenon_launcher.operators import run
+    """See and replace the keys that sign and that encrypt: status, rotate."""
+    from tenon_launcher.keys import keys as commands
 
-    run(data, "auth", commands, opened, arguments)
+    commands.main([*arguments], prog_name="tenon keys", obj=data, standalone_mode=False)
 
 
 @main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)

@@ -29,6 +29,7 @@ class DataDirectory:
         self.checkpoint_keys = path / "secrets" / "checkpoint-keys"
         self.checkpoints = path / "checkpoints"
         self.keyring = path / "secrets" / "keyring"
+        self.tenancy_keyring = path / "secrets" / "tenancy-keyring"
         self.link_key = path / "secrets" / "link.key"
         self.address_key = path / "secrets" / "address.key"
         self.certificates = path / "certificates"

@@ -48,6 +48,7 @@ def create_keys(data: DataDirectory) -> None:
             " --data-dir. Without it the accounts here cannot be read."
         )
     create_keyring(data.keyring)
+    create_keyring(data.tenancy_keyring)
     for key in (data.link_key, data.address_key):
         if not key.exists():
             write_secret(key, secrets.token_bytes(32))

@@ -57,6 +57,11 @@ def test_the_first_account_of_a_closed_system_and_the_end_of_its_sessions(
         refused = tenon("keys", "rotate", data_dir=data)
         assert refused.returncode == 1
         assert "rotate later" in refused.stderr
+        rotated = tenon("keys", "rotate", "--level", "kek", data_dir=data)
+        assert rotated.returncode == 0, rotated.stderr
+        assert "auth kek keys: succeeded, 1 of 1" in rotated.stdout
+        assert "tenancy kek keys: succeeded, 0 of 0" in rotated.stdout
+        assert "never rotated" in tenon("keys", "status", data_dir=data).stdout
 
 
 @pytest.mark.parametrize("words", [("users", "end-sessions", EMAIL), ("keys", "rotate")])

@@ -13,6 +13,7 @@ from tenon_core.ids import uuid7
 from tenon_gateway.transcoding.descriptors import load_services
 from tenon_gateway.transcoding.routes import rpc_path, service_name
 from tenon_policy.policies import Access, MethodPolicy, read_policy
+from tenon_tenancy.clients import DATA_KEY_HOLDERS
 
 Path: TypeAlias = tuple[str, ...]
 """A field of a request by the names that lead to it; a list's first item and a map's only entry
@@ -43,7 +44,11 @@ class Rpc:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Who serves it; each service has a feed of its own, and says what it holds of people."""
+        """Who serves it; each service has a feed of its own, and says what it holds of people, and
+        those with data keys of organizations tell of them.
+        """
+        if self.method.containing_service.name == "DataKeyService":
+            return DATA_KEY_HOLDERS
         name = service_name(self.method.full_name)
         return SERVED_BY_SEVERAL.get(name, (name,))
 

@@ -1,6 +1,7 @@
 """From wrapped data keys in the database to keys that encrypt."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -12,8 +13,11 @@ from tenon_crypto.envelope import KEY_BYTES, DataKey
 from tenon_crypto.errors import Undecryptable
 from tenon_crypto.key_cache import KeyCache
 from tenon_crypto.keyring import Keyring
-from tenon_crypto.repository import DataKeyRepository, StoredKey
+from tenon_crypto.repository import DataKeyRepository, KeyVersion, StoredKey
 from tenon_db.transaction import Transaction
+
+TRIES = 2
+"""A key may be wrapped anew between being fetched and being unwrapped."""
 
 log = structlog.get_logger()
 
@@ -52,13 +56,38 @@ class DataKeys:
         """
         owner = owner_of(tx, kind)
         repository = DataKeyRepository(tx, self.schema, kind)
-        stored = await repository.lock_current(owner) or await self._created(repository, owner)
-        key = self._cache.find(stored.id)
-        if key is None:
-            (key,) = await self._unwrapped([stored]) or (None,)
-        if key is None:
-            raise Undecryptable
-        return key
+        for _ in range(TRIES):
+            stored = await repository.lock_current(owner) or await self._created(repository, owner)
+            key = self._cache.find(stored.id)
+            if key is None:
+                (key,) = await self._unwrapped([stored]) or (None,)
+            if key:
+                return key
+        raise Undecryptable
+
+    async def renew(self, tx: Transaction, kind: OwnerKind, before: datetime) -> bool:
+        """Give the transaction's owner a new current key if theirs is so old; say whether it was.
+
+        The old one goes on to read. Of two at once, one makes the new key.
+        """
+        owner = owner_of(tx, kind)
+        repository = DataKeyRepository(tx, self.schema, kind)
+        old = await repository.retire_current(owner, before)
+        if old:
+            await self._created(repository, owner)
+        return old
+
+    async def hold_current(self, tx: Transaction, kind: OwnerKind) -> UUID | None:
+        """Return the id of the current key of the transaction's owner, if there is one; nobody
+        destroys it before the commit.
+        """
+        owner = owner_of(tx, kind)
+        stored = await DataKeyRepository(tx, self.schema, kind).lock_current(owner)
+        return stored.id if stored else None
+
+    async def versions(self, tx: Transaction, kind: OwnerKind) -> list[KeyVersion]:
+        """Return the keys of the transaction's owner, newest first."""
+        return await DataKeyRepository(tx, self.schema, kind).versions(owner_of(tx, kind))
 
     async def destroy(self, tx: Transaction, kind: OwnerKind) -> None:
         """Destroy the keys of the transaction's owner, and forget them once that is committed."""
@@ -76,6 +105,7 @@ class DataKeys:
 
     async def _created(self, repository: DataKeyRepository, owner: Owner) -> StoredKey:
         key_id = uuid7()
+        await repository.hold_keks()
         key = AESGCM.generate_key(KEY_BYTES * 8)
         wrapped = await self._keyring.wrap(key, repository.context(owner, key_id))
         stored = StoredKey(key_id, owner, wrapped)

@@ -1,47 +1,23 @@
 """The encrypted columns of rows, for repositories."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, Table
+from sqlalchemy import Row
 
-from tenon_crypto.cells import Cell, Owner, OwnerKind
+from tenon_crypto.cells import Cell, OwnerKind
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.envelope import DataKey, key_id_of
 from tenon_crypto.errors import Undecryptable
-from tenon_crypto.tables import KINDS
+from tenon_crypto.sealed_rows import SealedRowRepository
+from tenon_crypto.sealed_tables import SealedTable
 from tenon_db.transaction import Transaction
 
+__all__ = ["FieldCipher", "SealedTable"]
+
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class SealedTable:
-    """Which columns of a table are encrypted: `text` as UTF-8, `binary` as it is.
-
-    `owner` and `row` are the columns of a row's owner and of its id within the table.
-    """
-
-    table: Table
-    owner: str
-    row: str = "id"
-    text: tuple[str, ...] = ()
-    binary: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> OwnerKind:
-        return next(kind for kind, info in KINDS.items() if info == self.table.info)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.text + self.binary
-
-    def cell(self, row: Mapping[str, Any], column: str) -> Cell:
-        owner = Owner(self.kind, row[self.owner])
-        return Cell(owner, str(self.table.schema), self.table.name, column, row[self.row])
 
 
 class FieldCipher:
@@ -54,28 +30,28 @@ class FieldCipher:
         self, tx: Transaction, table: SealedTable, row: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return a row of the transaction's owner as it is stored."""
+        (sealed,) = await self.seal_all(tx, table, [row])
+        return sealed
+
+    async def seal_all(
+        self, tx: Transaction, table: SealedTable, rows: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return rows of the transaction's owner as they are stored."""
         key = await self._keys.current(tx, table.kind)
-        sealed = {
-            column: key.seal(table.cell(row, column), _encoded(row[column]))
-            for column in table.columns
-            if row.get(column) is not None
-        }
-        return {**row, **sealed}
+        return [_sealed(table, row, key) for row in rows]
 
     async def open(
         self, tx: Transaction, table: SealedTable, rows: Sequence[Row[Any]]
     ) -> list[dict[str, Any]]:
         """Return rows as they were before; Undecryptable if any value is not whole."""
-        stored = _mappings(rows)
-        keys = await self._keys_of(tx, table, stored)
+        stored, keys = await self._with_keys(tx, table, rows)
         return [_opened(table, row, keys) for row in stored]
 
     async def open_readable(
         self, tx: Transaction, table: SealedTable, rows: Sequence[Row[Any]]
     ) -> list[dict[str, Any]]:
         """Return rows likewise, without those that do not decrypt: others can still be shown."""
-        stored = _mappings(rows)
-        keys = await self._keys_of(tx, table, stored)
+        stored, keys = await self._with_keys(tx, table, rows)
         opened, lost = [], []
         for row in stored:
             try:
@@ -90,16 +66,39 @@ class FieldCipher:
         """Destroy the keys of the transaction's owner: what they have sealed is lost."""
         await self._keys.destroy(tx, kind)
 
-    async def _keys_of(
-        self, tx: Transaction, table: SealedTable, rows: Sequence[Mapping[str, Any]]
-    ) -> Mapping[UUID, DataKey]:
-        wanted = {
-            (row[table.owner], key_id)
-            for row in rows
-            for value in _sealed_values(table, row)
-            if (key_id := key_id_of(value))
-        }
-        return await self._keys.find_all(tx, table.kind, wanted)
+    async def _with_keys(
+        self, tx: Transaction, table: SealedTable, rows: Sequence[Row[Any]]
+    ) -> tuple[list[Mapping[str, Any]], Mapping[UUID, DataKey]]:
+        """Return rows and what opens them.
+
+        If a key is gone, a rotation may have been faster: then the rows, or the keys, have changed
+        since they were read, and are read once more.
+        """
+        stored = _mappings(rows)
+        wanted = _wanted(table, stored)
+        keys = await self._keys.find_all(tx, table.kind, wanted)
+        if all(key_id in keys for _, key_id in wanted):
+            return stored, keys
+        stored = await SealedRowRepository(tx, table).reread(stored)
+        return stored, await self._keys.find_all(tx, table.kind, _wanted(table, stored))
+
+
+def _wanted(table: SealedTable, rows: Sequence[Mapping[str, Any]]) -> set[tuple[UUID, UUID]]:
+    return {
+        (row[table.owner], key_id)
+        for row in rows
+        for value in _sealed_values(table, row)
+        if (key_id := key_id_of(value))
+    }
+
+
+def _sealed(table: SealedTable, row: Mapping[str, Any], key: DataKey) -> dict[str, Any]:
+    sealed = {
+        column: key.seal(table.cell(row, column), _encoded(row[column]))
+        for column in table.columns
+        if row.get(column) is not None
+    }
+    return {**row, **sealed}
 
 
 def _opened(

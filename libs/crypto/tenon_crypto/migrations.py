@@ -4,6 +4,7 @@ from alembic import op
 
 from tenon_crypto.cells import OwnerKind
 from tenon_crypto.tables import name_of, owner_column
+from tenon_crypto.wrapped_keys import PURPOSE
 from tenon_db import migrations as m
 
 
@@ -19,6 +20,11 @@ def create_org_data_keys() -> None:
     """Make the table of organizations' keys."""
     _create(OwnerKind.ORGANIZATION)
     m.tenant_table(name_of(OwnerKind.ORGANIZATION))
+
+
+def let_rotate(kind: OwnerKind) -> None:
+    """Let who rotates keys read the wrapped ones of all owners."""
+    m.readable_for(name_of(kind), PURPOSE)
 
 
 def _create(kind: OwnerKind) -> None:

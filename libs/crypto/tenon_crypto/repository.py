@@ -1,9 +1,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Table, Uuid, any_, delete, literal, select
+from sqlalchemy import ARRAY, Row, Table, Uuid, any_, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_crypto.cells import Owner, OwnerKind, framed
@@ -19,6 +20,15 @@ class StoredKey:
     id: UUID
     owner: Owner
     wrapped: WrappedKey
+
+
+@dataclass(frozen=True, slots=True)
+class KeyVersion:
+    """What may be told of a data key."""
+
+    id: UUID
+    create_time: datetime
+    current: bool
 
 
 class DataKeyRepository:
@@ -69,6 +79,34 @@ class DataKeyRepository:
         )
         return added is not None
 
+    async def hold_keks(self) -> None:
+        """Keep whoever would retire a key-encryption key from it until the commit: what is wrapped
+        in this transaction will be seen.
+        """
+        name = literal(keks_lock(self._schema))
+        await self._tx.execute(
+            select(func.pg_advisory_xact_lock_shared(func.hashtextextended(name, 0)))
+        )
+
+    async def retire_current(self, owner: Owner, before: datetime) -> bool:
+        """Let an owner's current key only read from now on, if it is so old; say whether it was."""
+        retired = await self._tx.execute(
+            update(self._keys)
+            .where(
+                self._owner_id == owner.id, self._keys.c.current, self._keys.c.create_time < before
+            )
+            .values(current=False)
+        )
+        return retired.rowcount == 1
+
+    async def versions(self, owner: Owner) -> list[KeyVersion]:
+        """Return an owner's keys, newest first."""
+        columns = (self._keys.c.id, self._keys.c.create_time, self._keys.c.current)
+        rows = await self._tx.rows(
+            select(*columns).where(self._owner_id == owner.id).order_by(self._keys.c.id.desc())
+        )
+        return [KeyVersion(row.id, row.create_time, row.current) for row in rows]
+
     async def remove_all(self, owner: Owner) -> None:
         await self._tx.execute(delete(self._keys).where(self._owner_id == owner.id))
 
@@ -77,9 +115,15 @@ class DataKeyRepository:
         return framed(b"tenon data key", self._schema.encode(), *owner.parts(), key_id.bytes)
 
     def _stored(self, rows: Sequence[Row[Any]]) -> list[StoredKey]:
-        stored = []
-        for row in rows:
-            owner = Owner(self._kind, getattr(row, self._owner_id.name))
-            wrapped = WrappedKey(row.kek, row.wrapped, self.context(owner, row.id))
-            stored.append(StoredKey(row.id, owner, wrapped))
-        return stored
+        return [self.stored(row) for row in rows]
+
+    def stored(self, row: Row[Any]) -> StoredKey:
+        """Return a row of the table as a key."""
+        owner = Owner(self._kind, getattr(row, self._owner_id.name))
+        wrapped = WrappedKey(row.kek, row.wrapped, self.context(owner, row.id))
+        return StoredKey(row.id, owner, wrapped)
+
+
+def keks_lock(schema: str) -> str:
+    """Name the lock between wrapping data keys and retiring what they are wrapped with."""
+    return f"{schema}.keks"

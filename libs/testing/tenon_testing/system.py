@@ -176,7 +176,8 @@ class System:
     def _prepare(self) -> None:
         for name in ("keys", "checkpoint-keys", "files", "logs"):
             (self.directory / name).mkdir(parents=True)
-        create_keyring(self.directory / "keyring")
+        for name in ("keyring", "tenancy-keyring"):
+            create_keyring(self.directory / name)
         for name in ("link.key", "address.key"):
             (self.directory / name).write_bytes(secrets.token_bytes(32))
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -225,7 +226,7 @@ class System:
                 }
             case "tenancy":
                 return {
-                    "keyring_url": (self.directory / "keyring").as_uri(),
+                    "keyring_url": (self.directory / "tenancy-keyring").as_uri(),
                     **public_url,
                     **stored,
                     "checkpoint_keys_directory": str(self.directory / "checkpoint-keys"),

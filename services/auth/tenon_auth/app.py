@@ -66,6 +66,7 @@ from tenon_core import logging
 from tenon_crypto.blind_index import BlindIndex
 from tenon_db.cursors import Consumer
 from tenon_jobs import Keep, Upkeep, Worker, run_worker
+from tenon_rotation.operator import RotationOperator
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -97,14 +98,19 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
     passwords = PasswordService(
         database, accounts.queue, users, devices, links, credentials, factors.all, sessions
     )
-    subjects = BlindIndex(accounts.keyring, NAME, "identity_logins", "subject_index")
     identities = IdentityService(
         database,
         accounts.cipher,
         ProviderService(settings.oidc_providers, settings.public_url),
         FlowTokens(BlindIndex(accounts.keyring, NAME, "spent_flows", "token")),
         People(
-            database, accounts.cipher, subjects, users, sign_ups, sessions, factors.live_sessions
+            database,
+            accounts.cipher,
+            accounts.subjects,
+            users,
+            sign_ups,
+            sessions,
+            factors.live_sessions,
         ),
         users,
         credentials,
@@ -186,7 +192,8 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
         identities = IdentityTasks(database)
         email_changes = EmailChangeTasks(database, accounts.cipher, accounts.users)
         erasures = ErasureTasks(database, accounts.erasures)
-        rotation = RotationTasks(settings.signing_keys_directory, settings.signing_key_days)
+        signing = RotationTasks(settings.signing_keys_directory, settings.signing_key_days)
+        encryption = accounts.rotations.tasks(settings.encryption_key_days)
         upkeep = Upkeep(database, accounts.queue, Keep.of(settings))
         yield Worker(
             database,
@@ -198,14 +205,16 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
                 *email_changes.types(),
                 *erasures.types(),
                 *ExportTasks(accounts.exports).types(),
-                *rotation.types(),
+                *signing.types(),
+                *encryption.types(),
                 *upkeep.types(),
             ],
             recurring=[
                 *sign_ups.recurring(),
                 *identities.recurring(),
                 *erasures.recurring(),
-                *rotation.recurring(),
+                *signing.recurring(),
+                *encryption.recurring(),
                 *upkeep.recurring(),
             ],
             beside=[consumer.run for consumer in consumers(backbone, accounts.erasures)],
@@ -231,7 +240,20 @@ async def opened() -> AsyncIterator[Opened]:
                 log_ins.sessions,
             ),
             SigningKeyOperator(database, settings.signing_keys_directory),
+            accounts.rotations.operator,
         )
+
+
+@asynccontextmanager
+async def opened_encryption() -> AsyncIterator[RotationOperator]:
+    async with opened() as tenon:
+        yield tenon.encryption
+
+
+def operate_encryption(words: Sequence[str]) -> None:
+    from tenon_rotation.command import encryption  # as below
+
+    encryption.main([*words], prog_name="python -m tenon_auth encryption", obj=opened_encryption)
 
 
 def operate(group: str, words: Sequence[str]) -> None:
@@ -246,5 +268,8 @@ APP = ServiceApp(
     migrations=Path(__file__).parents[1] / "migrations" / "versions",
     servicers=servicers,
     work=lambda settings: run_worker(NAME, settings, worker),
-    operators={group: partial(operate, group) for group in ("users", "keys")},
+    operators={
+        **{group: partial(operate, group) for group in ("users", "keys")},
+        "encryption": operate_encryption,
+    },
 )

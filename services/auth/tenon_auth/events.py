@@ -27,11 +27,8 @@ from tenon.auth.v1.events_pb2 import (
     UserSignedUp,
     VerificationRequested,
 )
-from tenon.events.v1.events_pb2 import AccessRecorded
-from tenon_core import clock
 from tenon_core.events import Event
-from tenon_core.ids import uuid7
-from tenon_rpc.times import packed_time
+from tenon_policy.records import deed as recorded
 
 
 class SessionEndCause(IntEnum):
@@ -101,15 +98,8 @@ def operated(deed: str, operator: str, resource: str, user_id: UUID | None = Non
     """Return the audit record of what an operator did by a command; it goes to the log of the user
     whom it concerns, or else to that of the services.
     """
-    record = AccessRecorded(
-        action=f"auth.operators.{deed}",
-        actor=f"operators/{operator}",
-        resource=resource,
-        request_id=str(uuid7()),
-        count=1,
-        access_time=packed_time(clock.now()),
-    )
-    return Event.of(record, user_id=user_id)
+    action = f"auth.operators.{deed}"
+    return recorded(action, f"operators/{operator}", resource, user_id=user_id)
 
 
 def api_key_created(org_id: UUID, key_id: UUID) -> Event:

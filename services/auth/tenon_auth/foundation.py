@@ -4,6 +4,8 @@ from tenon_auth.clients import EverybodysPersonalData, TenancyMemberships
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.erasures.service import ErasureService
 from tenon_auth.exports.service import ExportService
+from tenon_auth.identities.subjects import Subjects
+from tenon_auth.indexes.service import IndexService
 from tenon_auth.links.service import LinkService
 from tenon_auth.links.tokens import LinkTokens
 from tenon_auth.passkeys.ceremonies import Ceremonies
@@ -24,11 +26,13 @@ from tenon_auth.signing_keys.service import SigningKeyService
 from tenon_auth.totp.service import TotpService
 from tenon_auth.users.service import UserService
 from tenon_crypto.blind_index import BlindIndex
+from tenon_crypto.cells import OwnerKind
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
 from tenon_jobs import CeleryDoorbell, JobQueue
 from tenon_policy.tokens import KeySet, TokenVerifier
+from tenon_rotation import Rotations
 from tenon_rpc.backbone import Backbone
 
 NAME = "auth"
@@ -41,13 +45,21 @@ class Accounts:
     def __init__(self, backbone: Backbone[AuthSettings]) -> None:
         settings, database = backbone.settings, backbone.database
         self.keyring = open_keyring(settings.keyring_url)
-        self.cipher = FieldCipher(DataKeys(NAME, self.keyring))
+        keys = DataKeys(NAME, self.keyring)
+        self.cipher = FieldCipher(keys)
         self.links = LinkService(
             database, LinkTokens(BlindIndex(self.keyring, NAME, "links", "token"))
         )
         addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
         self.users = UserService(database, self.cipher, addresses, self.links)
+        self.subjects = Subjects(
+            self.cipher, BlindIndex(self.keyring, NAME, "identity_logins", "subject_index")
+        )
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+        indexes = IndexService(self.users, self.subjects)
+        self.rotations = Rotations(
+            database, self.queue, self.keyring, keys, [OwnerKind.USER], indexes
+        )
         self.erasures = ErasureService(
             database,
             self.cipher,

@@ -25,8 +25,10 @@ class AuthSettings(ServiceSettings):
     signing_key_days: float = 90.0
     """How old a signing key gets before a job replaces it, where the directory can be written."""
     keyring_url: str
-    """Where the keys are that data keys are wrapped with and addresses indexed by:
-    `file:///directory`."""
+    """Where the keys are that data keys are wrapped with and addresses indexed by; a keyring is one
+    service's. `file:///directory`, or as libs/crypto/README.md says."""
+    encryption_key_days: float = 90.0
+    """How old keys of every level get before they are replaced."""
     bcrypt_cost: int = 12
     guesses_per_account: PositiveInt = 10
     """Wrong passwords in a quarter of an hour for an address, or on a device known to it."""

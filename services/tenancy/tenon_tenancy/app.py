@@ -9,6 +9,7 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
 from tenon.tenancy.v1.audit_export_service_pb2_grpc import add_AuditExportServiceServicer_to_server
+from tenon.tenancy.v1.encryption_service_pb2_grpc import add_EncryptionServiceServicer_to_server
 from tenon.tenancy.v1.invitation_service_pb2_grpc import add_InvitationServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_deletion_service_pb2_grpc import (
@@ -21,6 +22,8 @@ from tenon.tenancy.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_
 from tenon_core import logging
 from tenon_db.cursors import Consumer
 from tenon_jobs import Keep, Upkeep, Worker, run_worker
+from tenon_rotation.operator import RotationOperator
+from tenon_rotation.rpc import data_keys
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -32,6 +35,7 @@ from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_exports.rpc import AuditExportServicer
 from tenon_tenancy.audit_verification.service import AuditVerificationService
+from tenon_tenancy.encryption.rpc import EncryptionServicer
 from tenon_tenancy.foundation import NAME, Foundation
 from tenon_tenancy.invitations.rpc import InvitationServicer
 from tenon_tenancy.invitations.tasks import InvitationTasks
@@ -67,6 +71,8 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(own.audit_events)),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(own.checkpoints)),
         (add_AuditExportServiceServicer_to_server, exports),
+        (add_EncryptionServiceServicer_to_server, EncryptionServicer(own.encryption)),
+        data_keys(own.rotations.org_keys),
         personal_data(PersonalDataService(backbone.database, own.members).export),
     ]
 
@@ -94,6 +100,7 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         personal_data = PersonalDataTasks(database, own.members)
         invitations = InvitationTasks(database, own.invitations)
         deletions = OrganizationDeletionTasks(database, own.deletions, own.erasing)
+        encryption = own.rotations.tasks(settings.encryption_key_days)
         upkeep = Upkeep(database, own.queue, Keep.of(settings))
         yield Worker(
             database,
@@ -103,9 +110,10 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
                 *invitations.types(),
                 *deletions.types(),
                 *own.audit_export_tasks.types(),
+                *encryption.types(),
                 *upkeep.types(),
             ],
-            recurring=[*deletions.recurring(), *upkeep.recurring()],
+            recurring=[*deletions.recurring(), *encryption.recurring(), *upkeep.recurring()],
             beside=[
                 *(consumer.run for consumer in consumers(backbone, own)),
                 CheckpointWriter(own.checkpoints).run,
@@ -146,11 +154,24 @@ def bill(words: Sequence[str]) -> None:
     usage.main([*words], prog_name="python -m tenon_tenancy usage", obj=opened_usage)
 
 
+@asynccontextmanager
+async def opened_encryption() -> AsyncIterator[RotationOperator]:
+    async with opened() as own:
+        yield own.rotations.operator
+
+
+def operate_encryption(words: Sequence[str]) -> None:
+    from tenon_rotation.command import encryption  # as above
+
+    name = "python -m tenon_tenancy encryption"
+    encryption.main([*words], prog_name=name, obj=opened_encryption)
+
+
 APP = ServiceApp(
     name=NAME,
     settings=TenancySettings,
     migrations=Path(__file__).parents[1] / "migrations" / "versions",
     servicers=servicers,
     work=lambda settings: run_worker(NAME, settings, worker),
-    operators={"audit": operate, "usage": bill},
+    operators={"audit": operate, "usage": bill, "encryption": operate_encryption},
 )

@@ -10,6 +10,9 @@ import grpc
 
 from tenon.auth.v1.user_service_pb2 import BatchGetUsersRequest, ConfirmAddressRequest
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
+from tenon.privacy.v1.data_key_pb2 import DataKey, KeyRotation
+from tenon.privacy.v1.data_key_service_pb2 import ListDataKeysRequest, RotateDataKeysRequest
+from tenon.privacy.v1.data_key_service_pb2_grpc import DataKeyServiceStub
 from tenon.usage.v1.usage_service_pb2 import MeasureUsageRequest
 from tenon.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from tenon_core.errors import Code, TenonError
@@ -92,3 +95,46 @@ class EverybodysUsages:
             raise
         figures: Mapping[str, int] = reply.figures
         return figures
+
+
+DATA_KEY_HOLDERS = ("tenancy",)
+"""The services with data keys of organizations."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKeys:
+    """An organization's keys in one service, as that tells them."""
+
+    service: str
+    keys: Sequence[DataKey]
+    rotation: KeyRotation | None
+
+
+class DataKeyHolders(Protocol):
+    """Knows the data keys of organizations."""
+
+    async def list(self, org_id: UUID) -> Sequence[HeldKeys]: ...
+
+    async def rotate(self, org_id: UUID) -> None:
+        """Have each service begin to replace its key; what has begun is not begun again."""
+
+
+class EverybodysDataKeys:
+    """All services that have some, tenancy itself too."""
+
+    def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
+        self._stubs = {name: DataKeyServiceStub(channels[name]) for name in DATA_KEY_HOLDERS}
+
+    async def list(self, org_id: UUID) -> Sequence[HeldKeys]:
+        request = ListDataKeysRequest(org_id=str(org_id))
+        replies = await asyncio.gather(
+            *(stub.ListDataKeys(request) for stub in self._stubs.values())
+        )
+        return [
+            HeldKeys(service, reply.keys, reply.rotation if reply.HasField("rotation") else None)
+            for service, reply in zip(self._stubs, replies, strict=True)
+        ]
+
+    async def rotate(self, org_id: UUID) -> None:
+        request = RotateDataKeysRequest(org_id=str(org_id))
+        await asyncio.gather(*(stub.RotateDataKeys(request) for stub in self._stubs.values()))

@@ -1,11 +1,13 @@
 """What tenancy's servers, workers and operators stand on."""
 
 from tenon_crypto.blind_index import BlindIndex
+from tenon_crypto.cells import OwnerKind
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
 from tenon_jobs import CeleryDoorbell, JobQueue
 from tenon_policy.tags import Tags
+from tenon_rotation import Rotations
 from tenon_rpc.backbone import Backbone
 from tenon_storage.opening import open_storage
 from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
@@ -15,7 +17,9 @@ from tenon_tenancy.audit_exports.service import AuditExportService
 from tenon_tenancy.audit_exports.tasks import AuditExportTasks
 from tenon_tenancy.audit_exports.writing import AuditExportWriter
 from tenon_tenancy.audit_verification.service import AuditVerificationService
-from tenon_tenancy.clients import AuthDirectory, EverybodysUsages
+from tenon_tenancy.clients import AuthDirectory, EverybodysDataKeys, EverybodysUsages
+from tenon_tenancy.encryption.service import EncryptionService
+from tenon_tenancy.invitations.indexes import InvitationIndexes
 from tenon_tenancy.invitations.service import InvitationService
 from tenon_tenancy.invitations.tokens import InvitationTokens
 from tenon_tenancy.members.ending import MembershipEnding
@@ -38,12 +42,27 @@ class Foundation:
         self._backbone = backbone
         self._database, self._settings = backbone.database, backbone.settings
         settings = self._settings
-        self.keyring = open_keyring(settings.keyring_url)
-        self.cipher = FieldCipher(DataKeys(NAME, self.keyring))
         self.queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
+        self._lay_keys()
         self._lay_members()
         self._lay_ends()
         self._lay_logs()
+
+    def _lay_keys(self) -> None:
+        """What encrypts, and how it is replaced."""
+        self.keyring = open_keyring(self._settings.keyring_url)
+        keys = DataKeys(NAME, self.keyring)
+        self.cipher = FieldCipher(keys)
+        self.rotations = Rotations(
+            self._database,
+            self.queue,
+            self.keyring,
+            keys,
+            [OwnerKind.ORGANIZATION],
+            InvitationIndexes(),
+        )
+        holders = EverybodysDataKeys(self._backbone.channels)
+        self.encryption = EncryptionService(self._database, holders)
 
     def _lay_members(self) -> None:
         """Organizations, and how people come to belong to them."""

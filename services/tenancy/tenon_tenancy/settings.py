@@ -13,7 +13,10 @@ class TenancySettings(ServiceSettings):
 
     keyring_url: str
     """Where the keys are that organizations' data keys are wrapped with, and that make links and
-    blind indexes: `file:///directory`."""
+    blind indexes; a keyring is one service's. `file:///directory`, or as libs/crypto/README.md
+    says."""
+    encryption_key_days: float = 90.0
+    """How old keys of every level get before they are replaced."""
     checkpoint_keys_directory: Path
     """Ed25519 keys as `<key id>.pem` that sign checkpoints of the audit logs; the last by name."""
     checkpoint_url: str

@@ -14,6 +14,7 @@ from tenon_auth.errors import (
 )
 from tenon_auth.identities.models import Identity
 from tenon_auth.identities.repository import IdentityLoginRepository, IdentityRepository
+from tenon_auth.identities.subjects import Subjects
 from tenon_auth.providers.models import Person
 from tenon_auth.sessions.live import LiveSessions
 from tenon_auth.sessions.models import AuthMethod, LogIn, SecondStep
@@ -23,8 +24,6 @@ from tenon_auth.users.holding import hold
 from tenon_auth.users.service import UserService
 from tenon_core import clock
 from tenon_core.ids import uuid7
-from tenon_crypto.blind_index import BlindIndex
-from tenon_crypto.cells import framed
 from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
@@ -41,7 +40,7 @@ class People:
         self,
         database: Database,
         cipher: FieldCipher,
-        subjects: BlindIndex,
+        subjects: Subjects,
         users: UserService,
         sign_ups: SignUpService,
         sessions: SessionService,
@@ -139,15 +138,11 @@ class People:
         identity = Identity(
             uuid7(), user_id, person.issuer, person.subject, person.email or None, clock.now()
         )
-        terms = await self._subjects.terms(_name(person))
+        terms = await self._subjects.terms(person.issuer, person.subject)
         await IdentityRepository(tx, self._cipher).add(identity, terms)
         return identity.id
 
     async def _find(self, person: Person) -> UUID | None:
-        terms = await self._subjects.terms(_name(person))
+        terms = await self._subjects.terms(person.issuer, person.subject)
         async with self._database.system("log in") as tx:
             return await IdentityLoginRepository(tx).find_user([term.digest for term in terms])
-
-
-def _name(person: Person) -> bytes:
-    return framed(person.issuer.encode(), person.subject.encode("utf-8", "surrogatepass"))

@@ -35,6 +35,11 @@ class IdentityRepository:
         added = await self._tx.execute(insert(identities).values(sealed).on_conflict_do_nothing())
         if added.rowcount != 1:
             raise ProviderConnected
+        if await self.find_by(identity, terms) != len(terms):
+            raise IdentityTaken
+
+    async def find_by(self, identity: Identity, terms: Sequence[Mac]) -> int:
+        """Let an identity be found by these, and return by how many it was not."""
         rows = [
             {
                 "subject_index": term.digest,
@@ -44,14 +49,10 @@ class IdentityRepository:
             }
             for term in terms
         ]
-        claimed = await self._tx.rows(
-            insert(identity_logins)
-            .values(rows)
-            .on_conflict_do_nothing()
-            .returning(identity_logins.c.identity_id)
+        claimed = await self._tx.execute(
+            insert(identity_logins).values(rows).on_conflict_do_nothing()
         )
-        if len(claimed) != len(terms):
-            raise IdentityTaken
+        return claimed.rowcount
 
     async def find_all(self, user_id: UUID) -> list[Identity]:
         return await self._opened(self._of(user_id))

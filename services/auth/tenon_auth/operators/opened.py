@@ -6,6 +6,7 @@ from typing import TypeAlias
 from tenon_auth.operators.service import OperatorService
 from tenon_auth.signing_keys.operator import SigningKeyOperator
 from tenon_db.database import Database
+from tenon_rotation.operator import RotationOperator
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Opened:
     database: Database
     accounts: OperatorService
     signing_keys: SigningKeyOperator
+    encryption: RotationOperator
 
 
 Open: TypeAlias = Callable[[], AbstractAsyncContextManager[Opened]]

@@ -65,6 +65,19 @@ class UserRepository:
         )
         return len(claimed) == len(terms)
 
+    async def has_any(self, user_id: UUID, digests: Sequence[bytes]) -> bool:
+        """Say whether an account is found by one of these."""
+        row = await self._tx.row(
+            select(logins.c.user_id)
+            .where(
+                logins.c.user_id == user_id,
+                logins.c.email_index.in_(digests),
+                logins.c.release_time.is_(None),
+            )
+            .limit(1)
+        )
+        return row is not None
+
     async def release_others(self, user_id: UUID, digests: Sequence[bytes]) -> None:
         """Give up all of an account's addresses but these."""
         await self._tx.execute(
@@ -87,6 +100,12 @@ class UserRepository:
     async def lock(self, user_id: UUID) -> User:
         """Get an account, and hold off whoever would change it until the commit."""
         return await self._one(select(users).where(users.c.id == user_id).with_for_update())
+
+    async def find_locked(self, user_id: UUID) -> User | None:
+        """Lock an account likewise, if there is one."""
+        rows = await self._tx.rows(select(users).where(users.c.id == user_id).with_for_update())
+        opened = await self._cipher.open(self._tx, SEALED_USERS, rows)
+        return User(**opened[0]) if opened else None
 
     async def update(self, user: User) -> None:
         sealed = await self._cipher.seal(self._tx, SEALED_USERS, dataclasses.asdict(user))

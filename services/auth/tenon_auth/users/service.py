@@ -159,6 +159,16 @@ class UserService:
         await users.update(user)
         return user
 
+    async def index_within(self, tx: Transaction, user_id: UUID) -> None:
+        """Let an account be found by its address under all index keys that there are, if it has an
+        address yet.
+        """
+        users = UserRepository(tx, self._cipher)
+        user = await users.find_locked(user_id)
+        terms = await self.terms(user.email) if user else ()
+        if await users.has_any(user_id, [term.digest for term in terms]):
+            await users.claim(user_id, terms)
+
     async def release_within(self, tx: Transaction, user_id: UUID) -> None:
         """Let others have the addresses that were kept from them long enough."""
         await UserRepository(tx, self._cipher).release_over(user_id)

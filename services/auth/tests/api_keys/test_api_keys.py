@@ -24,7 +24,7 @@ from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceSt
 from tenon_auth.api_keys import service
 from tenon_auth.app import APP
 from tenon_core.errors import TenonError
-from tenon_crypto.file_keyring import add_key, create_keyring
+from tenon_crypto.file_keyring import INDEX, add_key, create_keyring
 from tenon_policy.policies import Role
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import Caller, Callers
@@ -307,7 +307,7 @@ async def test_a_key_in_use_outlives_the_index_key_it_was_made_under(
         key = await KeysClient(channel, tenant).create()
         unused = await KeysClient(channel, tenant).create()
     (old,) = tmp_path.glob("*.index")  # noqa: ASYNC240 # nobody else waits
-    add_key(tmp_path, "index")
+    add_key(tmp_path, INDEX)
     async with system.serving(APP, keyring_url=keyring) as channel:
         keys = KeysClient(channel, tenant)
         await asyncio.gather(*(keys.exchange(key.secret) for _ in range(5)))

@@ -5,7 +5,7 @@ from alembic import op
 from tenon_db import migrations as m
 
 revision = "0013"
-down_revision = "0009"
+down_revision = "0012"
 
 # A slug stays taken when its organization is no more, so it refers to none.
 LET_SLUGS_STAY = """

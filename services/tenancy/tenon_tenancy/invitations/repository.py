@@ -42,22 +42,7 @@ class InvitationRepository:
         row = asdict(invitation)
         sealed = await self._cipher.seal(self._tx, SEALED_INVITATIONS, row)
         await self._tx.execute(insert(invitations).values(sealed))
-        rows = [
-            {
-                "org_id": self._org_id,
-                "email_index": term.digest,
-                "index_key": term.key,
-                "invitation_id": invitation.id,
-            }
-            for term in terms
-        ]
-        added = await self._tx.rows(
-            insert(invited_addresses)
-            .values(rows)
-            .on_conflict_do_nothing()
-            .returning(invited_addresses.c.email_index)
-        )
-        return len(added) == len(terms)
+        return await self._add_terms(invitation.id, terms) == len(terms)
 
     async def find(self, invitation_id: UUID) -> Invitation | None:
         return await self._one(
@@ -69,7 +54,8 @@ class InvitationRepository:
             select(invitations).where(self._of_org, invitations.c.link_id == link_id)
         )
 
-    async def renew(self, invitation: Invitation) -> None:
+    async def renew(self, invitation: Invitation, terms: Sequence[Mac]) -> None:
+        """Give an invitation its new link, and its address the terms that it lacks."""
         await self._tx.execute(
             update(invitations)
             .where(self._of_org, invitations.c.id == invitation.id)
@@ -79,6 +65,7 @@ class InvitationRepository:
                 expire_time=invitation.expire_time,
             )
         )
+        await self._add_terms(invitation.id, terms)
 
     async def remove(self, invitation_id: UUID) -> bool:
         """Remove one; say whether it was there. Of many at once, one is told so."""
@@ -102,6 +89,25 @@ class InvitationRepository:
         rows = await self._tx.rows(statement)
         opened = await self._cipher.open_readable(self._tx, SEALED_INVITATIONS, rows)
         return list(map(_invitation, opened))
+
+    async def _add_terms(self, invitation_id: UUID, terms: Sequence[Mac]) -> int:
+        """Add what an address is found by; return how much of it was not there."""
+        rows = [
+            {
+                "org_id": self._org_id,
+                "email_index": term.digest,
+                "index_key": term.key,
+                "invitation_id": invitation_id,
+            }
+            for term in terms
+        ]
+        added = await self._tx.rows(
+            insert(invited_addresses)
+            .values(rows)
+            .on_conflict_do_nothing()
+            .returning(invited_addresses.c.email_index)
+        )
+        return len(added)
 
     async def _one(self, statement: Select[Any]) -> Invitation | None:
         rows = await self._tx.rows(statement)

@@ -110,8 +110,9 @@ class InvitationService:
                 expire_time=clock.now() + LIFE,
             )
             await self._policies.require_address(tx, call.org, invitation.email)
-            await self._invitations(tx, call.org).renew(invitation)
-            await self._send(tx, call, invitation, await self._terms(invitation.email))
+            terms = await self._terms(invitation.email)
+            await self._invitations(tx, call.org).renew(invitation, terms)
+            await self._send(tx, call, invitation, terms)
         return invitation
 
     async def revoke(self, call: Call, invitation_id: UUID | None) -> None:
