@@ -60,7 +60,7 @@ async def _measure(stage: Stage, org_id: UUID) -> None:
             org_id, Month.of(clock.now())
         )
         assert figures["events_stored"] == 1
-    async with open_backbone(tenancy_app.NAME, stage.system.settings(tenancy_app.APP)) as backbone:
+    async with open_backbone(tenancy_app.APP.name, stage.system.settings(tenancy_app.APP)) as backbone:
         own = Foundation(backbone)
         assert await own.members.count(org_id)
         assert org_id in [one async for one in own.organizations.every_id()]
@@ -82,7 +82,7 @@ async def _schedule(stage: Stage, tenant: Tenant) -> UUID:
 async def _end(stage: Stage, org_id: UUID, deletion_id: UUID) -> None:
     """End it as tenancy's worker does, and take the receipts, one of them twice."""
     settings = stage.system.settings(tenancy_app.APP, process="tenancy-worker")
-    async with open_backbone(tenancy_app.NAME, settings) as backbone:
+    async with open_backbone(tenancy_app.APP.name, settings) as backbone:
         own, database = Foundation(backbone), backbone.database
         deletions, erasing = own.deletions, own.erasing
         await deletions.notice(deletion_id)

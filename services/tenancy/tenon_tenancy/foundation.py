@@ -51,13 +51,13 @@ class Foundation:
     def _lay_keys(self) -> None:
         """What encrypts, and how it is replaced."""
         self.keyring = open_keyring(self._settings.keyring_url)
-        keys = DataKeys(NAME, self.keyring)
-        self.cipher = FieldCipher(keys)
+        self.keys = DataKeys(NAME, self.keyring)
+        self.cipher = FieldCipher(self.keys)
         self.rotations = Rotations(
             self._database,
             self.queue,
             self.keyring,
-            keys,
+            self.keys,
             [OwnerKind.ORGANIZATION],
             InvitationIndexes(),
         )
