@@ -140,6 +140,7 @@ def own_settings(system: System, service: str) -> dict[str, str]:
             }
         case "tenancy":
             return {
+                "KEYRING_URL": system.data.keyring.as_uri(),
                 "CHECKPOINT_KEYS_DIRECTORY": str(system.data.checkpoint_keys),
                 "CHECKPOINT_URL": system.data.checkpoints.as_uri(),
             }

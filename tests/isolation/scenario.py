@@ -115,7 +115,7 @@ async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
 async def _verify_the_log(stage: Stage, tenant: Tenant) -> None:
     """Look at all logs that there are, and at this one line by line."""
     settings = stage.system.settings(tenancy_app.APP)
-    async with open_backbone(tenancy_app.NAME, settings) as backbone:
+    async with open_backbone(tenancy_app.APP.name, settings) as backbone:
         database = backbone.database
         kept = tenancy_app.checkpoints_of(backbone, AuditEventService(database))
         logs = AuditVerificationService(database, kept)
@@ -129,7 +129,9 @@ async def _export_the_owner(stage: Stage, tenant: Tenant) -> None:
     settings = stage.system.settings(reports_app.APP)
     async with open_backbone(reports_app.NAME, settings) as reports:
         await reports_personal_data.PersonalDataService(reports.database).export(user_id)
-    async with open_backbone(tenancy_app.NAME, stage.system.settings(tenancy_app.APP)) as backbone:
+    async with open_backbone(
+        tenancy_app.APP.name, stage.system.settings(tenancy_app.APP)
+    ) as backbone:
         directory = AuthDirectory(backbone.channels["auth"])
         members = MemberService(backbone.database, backbone.grant_changes, directory)
         held = tenancy_personal_data.PersonalDataService(backbone.database, members)

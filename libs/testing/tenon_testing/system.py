@@ -216,6 +216,7 @@ class System:
                 }
             case "tenancy":
                 return {
+                    "keyring_url": (self.directory / "keyring").as_uri(),
                     "checkpoint_keys_directory": str(self.directory / "checkpoint-keys"),
                     "checkpoint_url": (self.directory / "checkpoints").as_uri(),
                 }

@@ -12,7 +12,7 @@ from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_t
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
 from tenon_core import logging
 from tenon_db.cursors import Consumer
-from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
+from tenon_jobs import JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -27,9 +27,8 @@ from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
-from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.foundation import NAME, Foundation
 from tenon_tenancy.members.rpc import MemberServicer
-from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.rpc import OrganizationServicer
 from tenon_tenancy.organizations.service import OrganizationService
 from tenon_tenancy.personal_data import subscriptions as erasures
@@ -37,13 +36,9 @@ from tenon_tenancy.personal_data.service import PersonalDataService
 from tenon_tenancy.personal_data.tasks import PersonalDataTasks
 from tenon_tenancy.settings import TenancySettings
 
-NAME = "tenancy"
-
 
 def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
-    database = backbone.database
-    directory = AuthDirectory(backbone.channels["auth"])
-    members = MemberService(database, backbone.grant_changes, directory)
+    database, members = backbone.database, Foundation(backbone).members
     organizations = OrganizationService(database, members)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
@@ -56,10 +51,6 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
     ]
 
 
-def queue_of(settings: TenancySettings) -> JobQueue:
-    return JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
-
-
 def checkpoints_of(
     backbone: Backbone[TenancySettings], audit_events: AuditEventService
 ) -> AuditCheckpointService:
@@ -69,10 +60,10 @@ def checkpoints_of(
     return AuditCheckpointService(backbone.database, storage, audit_events, keys)
 
 
-def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
+def consumers(backbone: Backbone[TenancySettings], queue: JobQueue) -> Sequence[Consumer]:
     """Make the consumers, one for each service's feed: of the audit log, and of erasures."""
     audit = subscriptions.handlers(AuditEventService(backbone.database))
-    more = {"auth": erasures.handlers(queue_of(backbone.settings))}
+    more = {"auth": erasures.handlers(queue)}
     return [
         Consumer(
             backbone.database,
@@ -86,14 +77,13 @@ def consumers(backbone: Backbone[TenancySettings]) -> Sequence[Consumer]:
 @asynccontextmanager
 async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
-        queue = queue_of(settings)
+        foundation = Foundation(backbone)
+        queue, members = foundation.queue, foundation.members
         checkpoints = checkpoints_of(backbone, AuditEventService(backbone.database))
         beside = [
-            *(consumer.run for consumer in consumers(backbone)),
+            *(consumer.run for consumer in consumers(backbone, queue)),
             CheckpointWriter(checkpoints).run,
         ]
-        directory = AuthDirectory(backbone.channels["auth"])
-        members = MemberService(backbone.database, backbone.grant_changes, directory)
         personal_data = PersonalDataTasks(backbone.database, members)
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(

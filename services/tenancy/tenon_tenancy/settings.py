@@ -10,6 +10,9 @@ class TenancySettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="TENON_TENANCY_", frozen=True, extra="ignore")
 
+    keyring_url: str
+    """Where the keys are that organizations' data keys are wrapped with, and that make links and
+    blind indexes: `file:///directory`."""
     checkpoint_keys_directory: Path
     """Ed25519 keys as `<key id>.pem` that sign checkpoints of the audit logs; the last by name."""
     checkpoint_url: str

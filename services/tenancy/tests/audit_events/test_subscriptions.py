@@ -14,6 +14,7 @@ from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
 from tenon_core.events import Event
 from tenon_rpc.backbone import Backbone
 from tenon_tenancy.app import consumers
+from tenon_tenancy.foundation import Foundation
 from tenon_tenancy.settings import TenancySettings
 from tenon_testing.callers import Callers
 from tenon_testing.system import System
@@ -63,7 +64,8 @@ async def test_each_record_is_kept_once_though_several_consume(
     backbone: Backbone[TenancySettings], admin: psycopg.AsyncConnection
 ) -> None:
     one, two = uuid4(), uuid4()
-    replicas = [asyncio.create_task(consumers(backbone)[1].run()) for _ in range(3)]
+    queue = Foundation(backbone).queue
+    replicas = [asyncio.create_task(consumers(backbone, queue)[1].run()) for _ in range(3)]
     await publish(backbone, [one, one, two] * 20)
 
     async def complete() -> bool:
