@@ -26,6 +26,8 @@ from tenon_tenancy.audit_checkpoints.writing import CheckpointWriter
 from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_retention.service import AuditRetentionService
+from tenon_tenancy.audit_retention.tasks import AuditRetentionTasks
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.foundation import NAME, Foundation
 from tenon_tenancy.members.rpc import MemberServicer
@@ -79,18 +81,29 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
         foundation = Foundation(backbone)
         queue, members = foundation.queue, foundation.members
-        checkpoints = checkpoints_of(backbone, AuditEventService(backbone.database))
+        audit_events = AuditEventService(backbone.database)
+        checkpoints = checkpoints_of(backbone, audit_events)
         beside = [
             *(consumer.run for consumer in consumers(backbone, queue)),
             CheckpointWriter(checkpoints).run,
         ]
         personal_data = PersonalDataTasks(backbone.database, members)
+        retention = AuditRetentionTasks(
+            backbone.database,
+            queue,
+            AuditRetentionService(
+                backbone.database,
+                audit_events,
+                checkpoints,
+                settings.personal_audit_retention_days,
+            ),
+        )
         upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
         yield Worker(
             backbone.database,
             queue,
-            [*personal_data.types(), *upkeep.types()],
-            recurring=upkeep.recurring(),
+            [*personal_data.types(), *retention.types(), *upkeep.types()],
+            recurring=[*retention.recurring(), *upkeep.recurring()],
             beside=beside,
         )
 

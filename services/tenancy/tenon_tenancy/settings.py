@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from pydantic import NonNegativeInt
 from pydantic_settings import SettingsConfigDict
 
 from tenon_core.settings import ServiceSettings
@@ -18,3 +19,6 @@ class TenancySettings(ServiceSettings):
     checkpoint_url: str
     """Where checkpoints are kept, such as a bucket where nobody may delete anything, nor replace
     anything but each `latest.json`: `s3://bucket/prefix` or `file:///directory`."""
+    personal_audit_retention_days: NonNegativeInt = 0
+    """For how many days the logs of what people do outside any organization are kept; 0 for ever.
+    Each organization says that of its own log."""

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, LargeBinary, Row, func, insert, literal, select, update
+from sqlalchemy import BigInteger, LargeBinary, Row, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -70,6 +70,32 @@ class AuditEventRepository:
         if to is not None:
             statement = statement.where(log.events.c.position <= to)
         return [_audit_event(row) for row in await self._tx.rows(statement)]
+
+    async def remove(self, after: int, to: int, limit: int) -> int | None:
+        """Remove the first lines that follow a position in the log of the transaction's
+        organization or person, as far as another; return the last one's, None if there was none.
+        """
+        log, owner_id = self._own()
+        own = log.events.c[log.owner] == owner_id
+        first = (
+            select(log.events.c.position)
+            .where(own, log.events.c.position > after, log.events.c.position <= to)
+            .order_by(log.events.c.position)
+            .limit(limit)
+        )
+        gone = delete(log.events).where(own, log.events.c.position.in_(first))
+        rows = await self._tx.rows(gone.returning(log.events.c.position))
+        return max((row.position for row in rows), default=None)
+
+    async def set_beginning(self, position: int) -> None:
+        """Say after which line the log of the transaction's organization or person begins."""
+        log, owner_id = self._own()
+        begins_after = func.greatest(log.heads.c.begins_after, position)
+        await self._tx.execute(
+            update(log.heads)
+            .where(log.heads.c[log.owner] == owner_id)
+            .values(begins_after=begins_after)
+        )
 
     def _own(self) -> tuple[Log, UUID]:
         if self._tx.org_id:

@@ -22,6 +22,16 @@ class AuditEventService:
         """Return where the log ends that the transaction's scope says."""
         return await AuditEventRepository(tx).head()
 
+    async def remove(self, tx: Transaction, after: int, to: int, limit: int) -> int | None:
+        """Remove lines of the log that the transaction's scope says; return the last one's
+        position.
+        """
+        return await AuditEventRepository(tx).remove(after, to, limit)
+
+    async def set_beginning(self, tx: Transaction, position: int) -> None:
+        """Say after which line the log begins that the transaction's scope says."""
+        await AuditEventRepository(tx).set_beginning(position)
+
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[AuditEvent]:
         """List an organization's log, newest first."""
         size, before = clamp(page_size), read_position(page_token)

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Table, Text, Uuid
+from sqlalchemy import Column, DateTime, Integer, Table, Text, Uuid
 
 from tenon_db.tables import GLOBAL, TENANT, metadata
 from tenon_policy.policies import Role
@@ -15,6 +15,7 @@ organizations = Table(
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("audit_retention_days", Integer, nullable=False, server_default="0"),
     info=TENANT,
 )
 
