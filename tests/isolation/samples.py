@@ -35,6 +35,8 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     ],
     "UploadService.CreateUpload": [{"header": {"dataset_id": "", "time_column": "when"}}],
     "IdentityService.ConnectIdentity": [{"provider": NOBODY}],
+    "AuditStreamService.CreateAuditStream": [{"webhook": {"url": "https://hooks.invalid/"}}],
+    "AuditStreamService.UpdateAuditStream": [{"description": NEW, "update_mask": "description"}],
     "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
     "OrganizationService.CreateOrganization": [{"name": NEW}],
     "LogInService.ConfirmSession": [{"password": PASSWORD}],
@@ -68,6 +70,7 @@ KINDS = {
     "key_id": "api key",
     "passkey_id": "passkey",
     "export_id": "export",
+    "stream_id": "audit stream",
     "events.id": "event",
 }
 

@@ -3,12 +3,15 @@ a tenant's is run.
 """
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.auth.tests.api_keys.keys_client import KeysClient
+from services.tenancy.tests.audit_streams.receiver import receiving
 from tenon.auth.v1.events_pb2 import UserErased
 from tenon.auth.v1.session_service_pb2 import CheckSessionsRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
@@ -19,6 +22,16 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
 from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import AuditCheckpointServiceStub
 from tenon.tenancy.v1.audit_event_service_pb2 import ListAuditEventsRequest
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import AuditEventServiceStub
+from tenon.tenancy.v1.audit_stream_pb2 import AuditWebhook
+from tenon.tenancy.v1.audit_stream_service_pb2 import (
+    CreateAuditStreamRequest,
+    DeleteAuditStreamRequest,
+    ListAuditDeliveriesRequest,
+    ListAuditStreamsRequest,
+    TestAuditStreamRequest,
+    UpdateAuditStreamRequest,
+)
+from tenon.tenancy.v1.audit_stream_service_pb2_grpc import AuditStreamServiceStub
 from tenon.tenancy.v1.member_service_pb2 import (
     CheckMembershipsRequest,
     ListMembersRequest,
@@ -34,18 +47,23 @@ from tenon.tenancy.v1.organization_service_pb2 import (
 )
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon.tenancy.v1.role_pb2 import ROLE_ADMIN, ROLE_VIEWER
-from tenon_core.ids import uuid7
+from tenon_core import clock
+from tenon_core.ids import first_id, uuid7
 from tenon_policy.policies import Role
 from tenon_reports import app as reports_app
 from tenon_reports.personal_data import service as reports_personal_data
-from tenon_rpc.backbone import open_backbone
+from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.status import PeerError
 from tenon_tenancy import app as tenancy_app
+from tenon_tenancy.audit_checkpoints.models import LogKey
+from tenon_tenancy.audit_events.models import ORGANIZATIONS, Access
 from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_retention.service import AuditRetentionService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.clients import AuthDirectory
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.personal_data import service as tenancy_personal_data
+from tenon_tenancy.settings import TenancySettings
 from tenon_testing.callers import Tenant
 from tests.isolation.scenario_reports import use_reports
 from tests.isolation.shadows import pair
@@ -60,6 +78,7 @@ async def use_everything(stage: Stage) -> None:
     async with AsyncExitStack() as stack:
         await stage.working(stack)
         await _use_the_log(stage, tenant)
+        await _stream_the_log(stage, tenant)
         await _export_the_owner(stage, tenant)
         await _erase_a_member(stage, tenant)
     await _use_keys(stage, tenant)
@@ -121,6 +140,72 @@ async def _verify_the_log(stage: Stage, tenant: Tenant) -> None:
         logs = AuditVerificationService(database, kept)
         (key,) = [key async for key in logs.every() if key.owner_id == tenant.org_id]
         assert (await logs.verify(key)).findings == []
+        await _keep_a_log_short(stage, backbone)
+
+
+async def _keep_a_log_short(stage: Stage, backbone: Backbone[TenancySettings]) -> None:
+    """Remove what a checkpoint covers, as retention does: of a log that no feed will fill again."""
+    key, shadow = LogKey(ORGANIZATIONS, uuid7()), uuid7()
+    await pair(stage.admin, key.owner_id, shadow)
+    for org_id in (key.owner_id, shadow):
+        await stage.admin.execute(
+            "INSERT INTO tenancy.organizations (id, name, create_time) VALUES (%s, 'A', now())",
+            [org_id],
+        )
+    database, audit_events = backbone.database, AuditEventService(backbone.database)
+    kept = tenancy_app.checkpoints_of(backbone, audit_events)
+    for _ in range(2):
+        line = Access(uuid7(), "action", "users/me", "", None, "", 1, clock.now())
+        async with database.tenant(key.owner_id) as tx:
+            await audit_events.record(tx, [line])
+        await kept.cover(key)
+    retention = AuditRetentionService(database, audit_events, kept, personal_days=0)
+    assert key not in [limited async for limited in retention.limited()]
+    await retention.remove_old(key)
+    await retention.remove(key, clock.now())
+
+
+async def _stream_the_log(stage: Stage, tenant: Tenant) -> None:
+    """Send the log to a webhook, which does not take it at first."""
+    org_id, streams = str(tenant.org_id), AuditStreamServiceStub(stage.tenancy)
+    async with receiving(stage.system.receiver_port) as receiver:
+        receiver.statuses["/log"] = 500
+        request = CreateAuditStreamRequest(
+            org_id=org_id, webhook=AuditWebhook(url=receiver.url("/log"))
+        )
+        made = [await streams.CreateAuditStream(request, metadata=tenant.metadata) for _ in "ab"]
+        named = {"org_id": org_id, "stream_id": made[0].stream.id}
+        await stage.admin.execute(
+            "INSERT INTO tenancy.audit_deliveries"
+            " VALUES (%s, %s, %s, 0, 0, 'delivered', 1, '', now(), now())",
+            [tenant.org_id, named["stream_id"], first_id(clock.now() - timedelta(days=99))],
+        )
+        await _until(stage, "last_error <> ''", tenant)
+        receiver.statuses.clear()
+        for _ in range(2):
+            mask = FieldMask(paths=["description"])
+            changed = UpdateAuditStreamRequest(
+                org_id=org_id, stream_id=named["stream_id"], description="SIEM", update_mask=mask
+            )
+            await streams.UpdateAuditStream(changed, metadata=tenant.metadata)
+            await _until(stage, "last_error = '' AND position > 0", tenant)
+            delivered = "SELECT count(*) FROM tenancy.audit_deliveries WHERE org_id = %s"
+            before = await stage.scalar(delivered, tenant.org_id)
+            await streams.TestAuditStream(TestAuditStreamRequest(**named), metadata=tenant.metadata)
+            more = f"{delivered} HAVING count(*) > %s"
+            await stage.until(partial(stage.scalar, more, tenant.org_id, before))
+        await pages(streams.ListAuditStreams, ListAuditStreamsRequest, tenant, org_id=org_id)
+        await pages(streams.ListAuditDeliveries, ListAuditDeliveriesRequest, tenant, **named)
+        for reply in made:
+            gone = DeleteAuditStreamRequest(org_id=org_id, stream_id=reply.stream.id)
+            await streams.DeleteAuditStream(gone, metadata=tenant.metadata)
+    await stage.admin.execute("DELETE FROM tenancy.audit_streams")  # the shadow's
+
+
+async def _until(stage: Stage, condition: str, tenant: Tenant) -> None:
+    """Wait until a stream of a tenant is as a condition says."""
+    found = f"SELECT count(*) FROM tenancy.audit_streams WHERE org_id = %s AND {condition}"  # noqa: S608 # our own words
+    await stage.until(partial(stage.scalar, found, tenant.org_id))
 
 
 async def _export_the_owner(stage: Stage, tenant: Tenant) -> None:

@@ -21,6 +21,9 @@ from tenon.auth.v1.export_service_pb2_grpc import ExportServiceStub
 from tenon.auth.v1.session_service_pb2 import LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.events.v1.events_pb2 import AccessRecorded
+from tenon.tenancy.v1.audit_stream_pb2 import AuditWebhook
+from tenon.tenancy.v1.audit_stream_service_pb2 import CreateAuditStreamRequest
+from tenon.tenancy.v1.audit_stream_service_pb2_grpc import AuditStreamServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon_policy.policies import Role
@@ -113,6 +116,7 @@ class Registry:
             "identity": await add_identity(self.system, tenant.owner.user_id),
             "passkey": await _passkeys(self.system, channels["auth"], tenant.owner),
             "export": await _export(channels["auth"], tenant.owner),
+            "audit stream": await self._streams(channels["tenancy"], tenant),
         }
         await self._cover(tenant.org_id)
         secrets = {
@@ -133,6 +137,26 @@ class Registry:
             " ON CONFLICT DO NOTHING",
             (org_id,),
         )
+
+    async def _streams(self, tenancy: grpc.aio.Channel, tenant: Tenant) -> str:
+        """Make two streams that are switched off; return the id of one, with two deliveries."""
+        stub = AuditStreamServiceStub(tenancy)
+        webhook = AuditWebhook(url="https://hooks.invalid/")
+        request = CreateAuditStreamRequest(org_id=str(tenant.org_id), webhook=webhook)
+        ids = []
+        for _ in range(2):
+            reply = await stub.CreateAuditStream(request, metadata=tenant.metadata)
+            ids.append(str(reply.stream.id))
+        await self._admin.execute(
+            "UPDATE tenancy.audit_streams SET enabled = false WHERE org_id = %s", [tenant.org_id]
+        )
+        await self._admin.execute(
+            "INSERT INTO tenancy.audit_deliveries"
+            " SELECT %s, %s, gen_random_uuid(), 1, 1, 'delivered', 1, '', now(), now()"
+            " FROM generate_series(1, 2)",
+            [tenant.org_id, ids[0]],
+        )
+        return ids[0]
 
     async def settled(self, world: World) -> None:
         """Wait until nothing of a world changes by itself any more."""

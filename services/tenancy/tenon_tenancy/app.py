@@ -8,11 +8,15 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
     add_AuditCheckpointServiceServicer_to_server,
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
+from tenon.tenancy.v1.audit_stream_service_pb2_grpc import (
+    add_AuditStreamServiceServicer_to_server,
+)
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
 from tenon.tenancy.v1.organization_service_pb2_grpc import add_OrganizationServiceServicer_to_server
 from tenon_core import logging
 from tenon_db.cursors import Consumer
 from tenon_jobs import JobQueue, Keep, Upkeep, Worker, run_worker
+from tenon_outbound.sending import Outbound
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
 from tenon_rpc.methods import Registration
@@ -28,6 +32,11 @@ from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_retention.service import AuditRetentionService
 from tenon_tenancy.audit_retention.tasks import AuditRetentionTasks
+from tenon_tenancy.audit_streams.delivering import AuditDeliveryService
+from tenon_tenancy.audit_streams.rpc import AuditStreamServicer
+from tenon_tenancy.audit_streams.sending import Sender
+from tenon_tenancy.audit_streams.service import AuditStreamService
+from tenon_tenancy.audit_streams.tasks import AuditStreamTasks
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.foundation import NAME, Foundation
 from tenon_tenancy.members.rpc import MemberServicer
@@ -40,16 +49,20 @@ from tenon_tenancy.settings import TenancySettings
 
 
 def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
-    database, members = backbone.database, Foundation(backbone).members
+    foundation, database = Foundation(backbone), backbone.database
+    members = foundation.members
     organizations = OrganizationService(database, members)
     audit_events = AuditEventService(database)
     checkpoints = checkpoints_of(backbone, audit_events)
+    sender = Sender(Outbound(backbone.settings.outbound_allow))
+    streams = AuditStreamService(database, foundation.cipher, sender)
     return [
         (add_OrganizationServiceServicer_to_server, OrganizationServicer(organizations)),
         (add_MemberServiceServicer_to_server, MemberServicer(members)),
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(audit_events)),
         personal_data(PersonalDataService(database, members).export),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(checkpoints)),
+        (add_AuditStreamServiceServicer_to_server, AuditStreamServicer(streams)),
     ]
 
 
@@ -83,9 +96,15 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         queue, members = foundation.queue, foundation.members
         audit_events = AuditEventService(backbone.database)
         checkpoints = checkpoints_of(backbone, audit_events)
+        sender = Sender(Outbound(settings.outbound_allow))
+        deliveries = AuditDeliveryService(
+            backbone.database, foundation.cipher, audit_events, sender
+        )
+        streams = AuditStreamTasks(backbone.database, queue, deliveries)
         beside = [
             *(consumer.run for consumer in consumers(backbone, queue)),
             CheckpointWriter(checkpoints).run,
+            streams.run,
         ]
         personal_data = PersonalDataTasks(backbone.database, members)
         retention = AuditRetentionTasks(
@@ -102,7 +121,7 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         yield Worker(
             backbone.database,
             queue,
-            [*personal_data.types(), *retention.types(), *upkeep.types()],
+            [*personal_data.types(), *retention.types(), *streams.types(), *upkeep.types()],
             recurring=[*retention.recurring(), *upkeep.recurring()],
             beside=beside,
         )

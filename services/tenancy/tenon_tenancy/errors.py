@@ -36,3 +36,17 @@ class AuditLogBroken(TenonError):
 
     code = Code.FAILED_PRECONDITION
     reason = "audit_log_broken"
+
+
+class AuditStreamNotFound(TenonError):
+    """There is no such stream of the audit log."""
+
+    code = Code.NOT_FOUND
+    reason = "audit_stream_not_found"
+
+
+class TooManyAuditStreams(TenonError):
+    """An organization has ten streams of its audit log at most. Delete one first."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "too_many_audit_streams"

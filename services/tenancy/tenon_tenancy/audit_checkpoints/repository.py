@@ -86,18 +86,14 @@ class AuditCheckpointRepository:
         )
         return found
 
-    async def remove(self, key: LogKey, before: int, limit: int) -> int:
-        """Remove the first checkpoints that are before a position; return how many."""
+    async def remove(self, key: LogKey, after: int, before: int) -> None:
+        """Remove the checkpoints between two positions."""
         table = CHECKPOINTS[key.log]
-        own = table.c[key.log.owner] == key.owner_id
-        first = (
-            select(table.c.position)
-            .where(own, table.c.position < before)
-            .order_by(table.c.position)
-            .limit(limit)
+        await self._tx.execute(
+            delete(table)
+            .where(table.c[key.log.owner] == key.owner_id)
+            .where(table.c.position > after, table.c.position < before)
         )
-        gone = await self._tx.execute(delete(table).where(own, table.c.position.in_(first)))
-        return gone.rowcount
 
     async def after(self, key: LogKey, position: int, limit: int) -> Sequence[Checkpoint]:
         """Return an owner's checkpoints that follow a position, oldest first."""

@@ -10,6 +10,7 @@ from tenon_core import clock
 from tenon_core.events import Event
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_position
+from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_storage.storage import Storage
 from tenon_tenancy.audit_checkpoints.kept import KeptCheckpoints
@@ -132,12 +133,9 @@ class AuditCheckpointService:
         beginning = self._keys.sign_beginning(str(key), last_removed, clock.now())
         await self._beginnings.keep(key, beginning)
 
-    async def remove(self, key: LogKey, before: int) -> None:
-        """Let the database forget the checkpoints before a position; the storage keeps them."""
-        while True:
-            async with scope(self._database, key.log, key.owner_id) as tx:
-                if await AuditCheckpointRepository(tx).remove(key, before, BATCH) < BATCH:
-                    return
+    async def remove_within(self, tx: Transaction, key: LogKey, after: int, before: int) -> None:
+        """Let the database forget the checkpoints between two positions; the storage keeps them."""
+        await AuditCheckpointRepository(tx).remove(key, after, before)
 
     async def of(self, key: LogKey, after: int = 0) -> AsyncIterator[Checkpoint | Gap]:
         """Yield a log's checkpoints after a position, in order: those of the storage, those that

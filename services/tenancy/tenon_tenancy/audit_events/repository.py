@@ -71,21 +71,24 @@ class AuditEventRepository:
             statement = statement.where(log.events.c.position <= to)
         return [_audit_event(row) for row in await self._tx.rows(statement)]
 
-    async def remove(self, after: int, to: int, limit: int) -> int | None:
-        """Remove the first lines that follow a position in the log of the transaction's
-        organization or person, as far as another; return the last one's, None if there was none.
+    async def remove(self, after: int, to: int) -> None:
+        """Remove the lines that follow a position in the log of the transaction's organization or
+        person, as far as another.
         """
         log, owner_id = self._own()
-        own = log.events.c[log.owner] == owner_id
-        first = (
-            select(log.events.c.position)
-            .where(own, log.events.c.position > after, log.events.c.position <= to)
-            .order_by(log.events.c.position)
-            .limit(limit)
+        await self._tx.execute(
+            delete(log.events)
+            .where(log.events.c[log.owner] == owner_id)
+            .where(log.events.c.position > after, log.events.c.position <= to)
         )
-        gone = delete(log.events).where(own, log.events.c.position.in_(first))
-        rows = await self._tx.rows(gone.returning(log.events.c.position))
-        return max((row.position for row in rows), default=None)
+
+    async def begins_after(self) -> int:
+        """Return after which line the log of the transaction's organization or person begins."""
+        log, owner_id = self._own()
+        found: int | None = await self._tx.scalar(
+            select(log.heads.c.begins_after).where(log.heads.c[log.owner] == owner_id)
+        )
+        return found or 0
 
     async def set_beginning(self, position: int) -> None:
         """Say after which line the log of the transaction's organization or person begins."""

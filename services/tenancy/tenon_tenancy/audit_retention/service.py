@@ -121,13 +121,16 @@ class AuditRetentionService:
     async def _delete(self, key: LogKey, to: int) -> None:
         """Delete lines and checkpoints in small transactions; the lock of the log is never held."""
         async with scope(self._database, key.log, key.owner_id) as tx:
-            await self._audit_events.set_beginning(tx, to)
-        after: int | None = 0
-        while after is not None:
+            begins_after = await self._audit_events.begins_after(tx)
+        for after in range(begins_after, to, BATCH):
             async with scope(self._database, key.log, key.owner_id) as tx:
-                after = await self._audit_events.remove(tx, after, to, BATCH)
-        await self._checkpoints.remove(key, before=to)
-        logger.info("audit log begins later by retention", log=str(key), after=to)
+                last = min(after + BATCH, to)
+                await self._audit_events.remove_within(tx, after, last)
+                await self._checkpoints.remove_within(tx, key, after, before=min(last + 1, to))
+        if begins_after < to:
+            async with scope(self._database, key.log, key.owner_id) as tx:
+                await self._audit_events.set_beginning(tx, to)
+            logger.info("audit log begins later by retention", log=str(key), after=to)
 
     async def _find_limited(self, kind: Log, after: UUID) -> Sequence[LogKey]:
         async with self._database.system("checkpoints") as tx:
