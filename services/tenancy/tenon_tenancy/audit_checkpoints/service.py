@@ -110,6 +110,10 @@ class AuditCheckpointService:
         """Return where a log begins as the storage has it, genuine or not; None for line 1."""
         return await self._beginnings.last(key)
 
+    async def get_beginning(self, call: Call) -> Beginning | None:
+        """Return where an organization's log begins; None for line 1."""
+        return await self.beginning(LogKey(ORGANIZATIONS, call.org))
+
     async def last_before(self, key: LogKey, at: datetime, after: int) -> Checkpoint | None:
         """Return the last checkpoint after a position that was signed before a time, if there is
         one; AuditLogBroken if the storage has another one there, or none.

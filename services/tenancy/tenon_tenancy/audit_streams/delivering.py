@@ -66,7 +66,7 @@ class AuditDeliveryService:
             async with self._database.system("audit streams") as tx:
                 streams = DueStreamRepository(tx)
                 found = await streams.find(after, PAGE)
-                heads = await streams.heads([row.org_id for row in found])
+                heads = await streams.heads([row.org_id for row in found]) if found else {}
             for row in found:
                 if row.position < heads.get(row.org_id, 0):
                     yield row.org_id, row.id

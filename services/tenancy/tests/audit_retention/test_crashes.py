@@ -79,11 +79,11 @@ class Bench:
         self.worker.wait()
 
     async def start_again(self) -> None:
-        """Start the worker, and let the leases of the dead one lapse."""
-        for table in ("jobs", "audit_streams"):
-            state = "state = 'running'" if table == "jobs" else "true"
-            statement = f"UPDATE tenancy.{table} SET lease_until = now() WHERE {state}"  # noqa: S608 # our own words
-            await self.admin.execute(statement.encode())
+        """Start the worker, and let the leases of the dead one be over."""
+        await self.admin.execute("UPDATE tenancy.audit_streams SET lease_until = now()")
+        await self.admin.execute(
+            "UPDATE tenancy.jobs SET state = 'queued', lease_until = NULL WHERE state = 'running'"
+        )
         self.worker.start()
 
     async def verify(self, key: LogKey) -> Report:

@@ -3,18 +3,21 @@
 import asyncio
 import dataclasses
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
 
+import grpc
 import pytest
 
 from services.tenancy.tests.tampered_logs import COVERED, Logs, append
+from tenon.tenancy.v1.audit_checkpoint_service_pb2 import GetAuditBeginningRequest
+from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import AuditCheckpointServiceStub
 from tenon_core import clock
 from tenon_tenancy.audit_checkpoints import documents
 from tenon_tenancy.audit_checkpoints.models import Beginning, LogKey
-from tenon_tenancy.audit_checkpoints.signing import public_jwks
+from tenon_tenancy.audit_checkpoints.signing import is_genuine, public_jwks
 from tenon_tenancy.audit_events.models import ORGANIZATIONS, PERSONS, AuditEvent, Head
 from tenon_tenancy.audit_events.reading import read_log
 from tenon_tenancy.audit_events.service import AuditEventService
@@ -23,6 +26,7 @@ from tenon_tenancy.audit_verification.offline import verify_files
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.audit_verification.verification import Finding, Problem
 from tenon_tenancy.errors import AuditLogBroken
+from tenon_testing.callers import Callers
 
 LATER = 3
 A_DAY = timedelta(days=1)
@@ -238,6 +242,34 @@ async def test_files_are_verified_from_a_signed_beginning_on(
     ((_, forged),) = verify_files(short / "log", short / "checkpoints", keys)
     assert Finding(Problem.NO_BEGINNING, 4) in forged.findings
     assert Finding(Problem.MISSING, 1) in forged.findings
+
+
+async def test_who_may_read_the_log_gets_its_signed_beginning(
+    logs: Logs,
+    retention: AuditRetentionService,
+    tenancy: grpc.aio.Channel,
+    callers: Callers,
+) -> None:
+    tenant = await callers.tenant()
+    own = dataclasses.replace(logs, key=LogKey(ORGANIZATIONS, tenant.org_id))
+    stub = AuditCheckpointServiceStub(tenancy)
+    request = GetAuditBeginningRequest(org_id=str(tenant.org_id))
+    reply = await stub.GetAuditBeginning(request, metadata=tenant.metadata)
+    assert (reply.beginning.begins_after, reply.beginning.hash) == (0, "")
+    await own.append(COVERED)
+    covered = await own.cover()
+    await retention.remove(own.key, clock.now())
+    said = (await stub.GetAuditBeginning(request, metadata=tenant.metadata)).beginning
+    beginning = Beginning(
+        str(own.key),
+        said.begins_after,
+        bytes.fromhex(said.hash),
+        said.create_time.ToDatetime(UTC),
+        said.key_id,
+        bytes.fromhex(said.signature),
+    )
+    assert (beginning.position, beginning.hash) == (covered.position, covered.hash)
+    assert is_genuine(beginning, own.keys.public_keys)
 
 
 async def exported(logs: Logs, folder: Path) -> Path:
