@@ -37,6 +37,8 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "AuditExportService.StartAuditExport": [{"format": "FORMAT_JSONL"}],
     "IdentityService.ConnectIdentity": [{"provider": NOBODY}],
     "InvitationService.CreateInvitation": [{"email": f"{NEW}@example.com", "role": "ROLE_VIEWER"}],
+    "AuditStreamService.CreateAuditStream": [{"webhook": {"url": "https://hooks.invalid/"}}],
+    "AuditStreamService.UpdateAuditStream": [{"description": NEW, "update_mask": "description"}],
     "MemberService.UpdateMember": [{"role": "ROLE_VIEWER"}],
     "OrganizationService.CreateOrganization": [{"name": NEW}],
     "OrganizationService.UpdateOrganization": [{"name": NEW, "update_mask": "name"}],
@@ -75,6 +77,7 @@ KINDS = {
     "export_id": "export",
     "audit_export_id": "audit export",
     "deletion_id": "deletion",
+    "stream_id": "audit stream",
     "events.id": "event",
 }
 

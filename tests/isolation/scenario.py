@@ -3,30 +3,13 @@ a tenant's is run.
 """
 
 from contextlib import AsyncExitStack
-from functools import partial
 from uuid import UUID
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.auth.tests.api_keys.keys_client import KeysClient
 from services.tenancy.tests.policies.policies_client import PoliciesClient
 from tenon.auth.v1.events_pb2 import UserErased
 from tenon.auth.v1.session_service_pb2 import CheckSessionsRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
-from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
-    CreateAuditCheckpointRequest,
-    ListAuditCheckpointsRequest,
-)
-from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import AuditCheckpointServiceStub
-from tenon.tenancy.v1.audit_event_service_pb2 import ListAuditEventsRequest
-from tenon.tenancy.v1.audit_event_service_pb2_grpc import AuditEventServiceStub
-from tenon.tenancy.v1.audit_export_pb2 import AuditExport
-from tenon.tenancy.v1.audit_export_service_pb2 import (
-    GetAuditExportRequest,
-    ListAuditExportsRequest,
-    StartAuditExportRequest,
-)
-from tenon.tenancy.v1.audit_export_service_pb2_grpc import AuditExportServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import (
     CreateOrganizationRequest,
     GetOrganizationRequest,
@@ -41,11 +24,11 @@ from tenon_reports.personal_data import service as reports_personal_data
 from tenon_rpc.backbone import open_backbone
 from tenon_tenancy import app as tenancy_app
 from tenon_tenancy.clients import AuthDirectory
-from tenon_tenancy.foundation import Foundation
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.personal_data import service as tenancy_personal_data
 from tenon_testing.callers import Tenant
 from tests.isolation.scenario_deletion import delete_organization
+from tests.isolation.scenario_logs import stream_the_log, use_the_log
 from tests.isolation.scenario_members import hand_over, use_invitations, use_members
 from tests.isolation.scenario_reports import use_reports
 from tests.isolation.shadows import pair
@@ -59,7 +42,8 @@ async def use_everything(stage: Stage) -> None:
     await use_reports(stage, tenant)
     async with AsyncExitStack() as stack:
         await stage.working(stack)
-        await _use_the_log(stage, tenant)
+        await use_the_log(stage, tenant)
+        await stream_the_log(stage, tenant)
         await _export_the_owner(stage, tenant)
         await _erase_a_member(stage, tenant)
     await _use_keys(stage, tenant)
@@ -96,78 +80,6 @@ async def _use_policies(stage: Stage, tenant: Tenant) -> None:
     await policies.update(session_hours=8)
     await policies.get()
     await policies.check()
-
-
-async def _use_the_log(stage: Stage, tenant: Tenant) -> None:
-    """Read the audit log, and let it meet again what it has."""
-    lines = "SELECT count(*) > 1 FROM tenancy.audit_events WHERE org_id = %s"
-    await stage.until(lambda: stage.scalar(lines, tenant.org_id))
-    await stage.admin.execute("UPDATE tenancy.cursors SET position = 0 WHERE source = 'tenancy'")
-    moved = (
-        "SELECT cursors.position >= outbox_head.position FROM tenancy.cursors, tenancy.outbox_head"
-        " WHERE source = 'tenancy'"
-    )
-    await stage.until(lambda: stage.scalar(moved))
-    log = AuditEventServiceStub(stage.tenancy)
-    org_id = str(tenant.org_id)
-    await pages(log.ListAuditEvents, ListAuditEventsRequest, tenant, org_id=org_id)
-    unchained = (
-        "UPDATE tenancy.audit_heads SET hashed = 0, hash = decode(repeat('00', 32), 'hex')"
-        " WHERE org_id = %s"
-    )
-    await stage.admin.execute(unchained.encode(), [tenant.org_id])
-    checkpoints = AuditCheckpointServiceStub(stage.tenancy)
-    for _ in range(2):
-        made = CreateAuditCheckpointRequest(org_id=org_id)
-        reply = await checkpoints.CreateAuditCheckpoint(made, metadata=tenant.metadata)
-        grown = "SELECT position > %s FROM tenancy.audit_heads WHERE org_id = %s"
-        position = reply.checkpoint.position
-        await stage.until(partial(stage.scalar, grown, position, tenant.org_id))
-    listed = ListAuditCheckpointsRequest
-    await pages(checkpoints.ListAuditCheckpoints, listed, tenant, org_id=org_id)
-    await _search_the_log(stage, tenant)
-    await _export_the_log(stage, tenant)
-    await _verify_the_log(stage, tenant)
-
-
-async def _search_the_log(stage: Stage, tenant: Tenant) -> None:
-    log, org_id = AuditEventServiceStub(stage.tenancy), str(tenant.org_id)
-    for filters in ({"action": "tenancy."}, {"start_time": Timestamp(seconds=0)}):
-        request = ListAuditEventsRequest(org_id=org_id, **filters)
-        reply = await log.ListAuditEvents(request, metadata=tenant.metadata)
-        assert reply.items
-
-
-async def _export_the_log(stage: Stage, tenant: Tenant) -> None:
-    """Have an export made beside one that is not finished, and let both expire."""
-    exports, org_id = AuditExportServiceStub(stage.tenancy), str(tenant.org_id)
-    states = "UPDATE tenancy.audit_exports SET state = 'running' WHERE org_id = %s"
-    for _ in range(2):
-        await stage.admin.execute(states.encode(), [tenant.org_id])
-        started = StartAuditExportRequest(org_id=org_id, format=AuditExport.FORMAT_CSV)
-        export = (await exports.StartAuditExport(started, metadata=tenant.metadata)).export
-        await _until_export(stage, tenant, export.id, "succeeded")
-    await pages(exports.ListAuditExports, ListAuditExportsRequest, tenant, org_id=org_id)
-    named = {"org_id": org_id, "audit_export_id": export.id}
-    await exports.GetAuditExport(GetAuditExportRequest(**named), metadata=tenant.metadata)
-    await stage.admin.execute(
-        "UPDATE tenancy.jobs SET run_at = now() WHERE type = 'audit_exports.expire'"
-    )
-    await _until_export(stage, tenant, export.id, "expired")
-
-
-async def _until_export(stage: Stage, tenant: Tenant, export_id: str, state: str) -> None:
-    reached = "SELECT state = %s FROM tenancy.audit_exports WHERE org_id = %s AND id = %s"
-    await stage.until(partial(stage.scalar, reached, state, tenant.org_id, export_id))
-
-
-async def _verify_the_log(stage: Stage, tenant: Tenant) -> None:
-    """Look at all logs that there are, and at this one line by line."""
-    settings = stage.system.settings(tenancy_app.APP)
-    async with open_backbone(tenancy_app.APP.name, settings) as backbone:
-        logs = Foundation(backbone).audit_verification
-        (key,) = [key async for key in logs.every() if key.owner_id == tenant.org_id]
-        assert (await logs.verify(key)).findings == []
 
 
 async def _export_the_owner(stage: Stage, tenant: Tenant) -> None:

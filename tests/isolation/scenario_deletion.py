@@ -60,7 +60,9 @@ async def _measure(stage: Stage, org_id: UUID) -> None:
             org_id, Month.of(clock.now())
         )
         assert figures["events_stored"] == 1
-    async with open_backbone(tenancy_app.APP.name, stage.system.settings(tenancy_app.APP)) as backbone:
+    async with open_backbone(
+        tenancy_app.APP.name, stage.system.settings(tenancy_app.APP)
+    ) as backbone:
         own = Foundation(backbone)
         assert await own.members.count(org_id)
         assert org_id in [one async for one in own.organizations.every_id()]

@@ -36,6 +36,7 @@ KEPT = frozenset(
         # By ids and times alone, for as long as events and jobs are kept.
         "outbox",
         "jobs",
+        "rotations",
         # What was done, and what was destroyed.
         "audit_events",
         "audit_heads",

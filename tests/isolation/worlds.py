@@ -27,6 +27,9 @@ from tenon.tenancy.v1.audit_export_service_pb2 import (
     StartAuditExportRequest,
 )
 from tenon.tenancy.v1.audit_export_service_pb2_grpc import AuditExportServiceStub
+from tenon.tenancy.v1.audit_stream_pb2 import AuditWebhook
+from tenon.tenancy.v1.audit_stream_service_pb2 import CreateAuditStreamRequest
+from tenon.tenancy.v1.audit_stream_service_pb2_grpc import AuditStreamServiceStub
 from tenon.tenancy.v1.invitation_service_pb2 import CreateInvitationRequest
 from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
 from tenon.tenancy.v1.organization_deletion_service_pb2 import DeleteOrganizationRequest
@@ -129,6 +132,7 @@ class Registry:
             "export": await _export(channels["auth"], tenant.owner),
             "audit export": await _audit_exports(channels["tenancy"], tenant),
             "deletion": await _deletion(channels["tenancy"], tenant.owner, other.organization.id),
+            "audit stream": await self._streams(channels["tenancy"], tenant),
         }
         await self._cover(tenant.org_id)
         secrets = {
@@ -149,6 +153,26 @@ class Registry:
             " ON CONFLICT DO NOTHING",
             (org_id,),
         )
+
+    async def _streams(self, tenancy: grpc.aio.Channel, tenant: Tenant) -> str:
+        """Make two streams that are switched off; return the id of one, with two deliveries."""
+        stub = AuditStreamServiceStub(tenancy)
+        webhook = AuditWebhook(url="https://hooks.invalid/")
+        request = CreateAuditStreamRequest(org_id=str(tenant.org_id), webhook=webhook)
+        ids = []
+        for _ in range(2):
+            reply = await stub.CreateAuditStream(request, metadata=tenant.metadata)
+            ids.append(str(reply.stream.id))
+        await self._admin.execute(
+            "UPDATE tenancy.audit_streams SET enabled = false WHERE org_id = %s", [tenant.org_id]
+        )
+        await self._admin.execute(
+            "INSERT INTO tenancy.audit_deliveries"
+            " SELECT %s, %s, gen_random_uuid(), 1, 1, 'delivered', 1, '', now(), now()"
+            " FROM generate_series(1, 2)",
+            [tenant.org_id, ids[0]],
+        )
+        return ids[0]
 
     async def settled(self, world: World) -> None:
         """Wait until nothing of a world changes by itself any more."""

@@ -37,7 +37,8 @@ S = TypeVar("S", bound=ServiceSettings)
 class System:
     """One database, one port for each service, and the settings that fit these together.
 
-    `runner` is a module, with arguments, that runs the services' modules.
+    `runner` is a module, with arguments, that runs the services' modules. At `receiver_port` a test
+    may listen for what is sent to tenants' own addresses.
     """
 
     def __init__(self, servers: Servers, database: str, runner: Sequence[str] = ()) -> None:
@@ -45,6 +46,7 @@ class System:
         self.database = database
         self.directory = servers.directory / database
         self.ports = {process: free_port() for process in (*SERVICES, "gateway")}
+        self.receiver_port = free_port()
         self._passwords = {service: _passwords(service) for service in SERVICES}
         self._processes: dict[str, ServiceProcess] = {}
         self._replicas: list[ServiceProcess] = []
@@ -229,6 +231,7 @@ class System:
                     "keyring_url": (self.directory / "tenancy-keyring").as_uri(),
                     **public_url,
                     **stored,
+                    "outbound_allow": json.dumps([f"127.0.0.1:{self.receiver_port}"]),
                     "checkpoint_keys_directory": str(self.directory / "checkpoint-keys"),
                     "checkpoint_url": (self.directory / "checkpoints").as_uri(),
                 }
@@ -265,7 +268,11 @@ def _passwords(service: str) -> Passwords:
 
 
 def _decoded(values: dict[str, str]) -> dict[str, object]:
-    return {**values, "peers": json.loads(values["peers"])}
+    """Read the lists and mappings among them, as the environment's settings do."""
+    return {
+        name: json.loads(value) if value.startswith(("[", "{")) else value
+        for name, value in values.items()
+    }
 
 
 def _moved(url: str, port: int, to: int) -> str:

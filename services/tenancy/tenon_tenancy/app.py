@@ -9,6 +9,9 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import (
 )
 from tenon.tenancy.v1.audit_event_service_pb2_grpc import add_AuditEventServiceServicer_to_server
 from tenon.tenancy.v1.audit_export_service_pb2_grpc import add_AuditExportServiceServicer_to_server
+from tenon.tenancy.v1.audit_stream_service_pb2_grpc import (
+    add_AuditStreamServiceServicer_to_server,
+)
 from tenon.tenancy.v1.encryption_service_pb2_grpc import add_EncryptionServiceServicer_to_server
 from tenon.tenancy.v1.invitation_service_pb2_grpc import add_InvitationServiceServicer_to_server
 from tenon.tenancy.v1.member_service_pb2_grpc import add_MemberServiceServicer_to_server
@@ -34,6 +37,9 @@ from tenon_tenancy.audit_checkpoints.writing import CheckpointWriter
 from tenon_tenancy.audit_events import subscriptions
 from tenon_tenancy.audit_events.rpc import AuditEventServicer
 from tenon_tenancy.audit_exports.rpc import AuditExportServicer
+from tenon_tenancy.audit_retention.tasks import AuditRetentionTasks
+from tenon_tenancy.audit_streams.rpc import AuditStreamServicer
+from tenon_tenancy.audit_streams.tasks import AuditStreamTasks
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.encryption.rpc import EncryptionServicer
 from tenon_tenancy.foundation import NAME, Foundation
@@ -71,6 +77,7 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
         (add_AuditEventServiceServicer_to_server, AuditEventServicer(own.audit_events)),
         (add_AuditCheckpointServiceServicer_to_server, AuditCheckpointServicer(own.checkpoints)),
         (add_AuditExportServiceServicer_to_server, exports),
+        (add_AuditStreamServiceServicer_to_server, AuditStreamServicer(own.audit_streams)),
         (add_EncryptionServiceServicer_to_server, EncryptionServicer(own.encryption)),
         data_keys(own.rotations.org_keys),
         personal_data(PersonalDataService(backbone.database, own.members).export),
@@ -100,6 +107,8 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         personal_data = PersonalDataTasks(database, own.members)
         invitations = InvitationTasks(database, own.invitations)
         deletions = OrganizationDeletionTasks(database, own.deletions, own.erasing)
+        retention = AuditRetentionTasks(database, own.queue, own.audit_retention)
+        streams = AuditStreamTasks(database, own.queue, own.audit_deliveries)
         encryption = own.rotations.tasks(settings.encryption_key_days)
         upkeep = Upkeep(database, own.queue, Keep.of(settings))
         yield Worker(
@@ -110,13 +119,21 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
                 *invitations.types(),
                 *deletions.types(),
                 *own.audit_export_tasks.types(),
+                *retention.types(),
+                *streams.types(),
                 *encryption.types(),
                 *upkeep.types(),
             ],
-            recurring=[*deletions.recurring(), *encryption.recurring(), *upkeep.recurring()],
+            recurring=[
+                *deletions.recurring(),
+                *retention.recurring(),
+                *encryption.recurring(),
+                *upkeep.recurring(),
+            ],
             beside=[
                 *(consumer.run for consumer in consumers(backbone, own)),
                 CheckpointWriter(own.checkpoints).run,
+                streams.run,
             ],
         )
 

@@ -173,3 +173,17 @@ class TooManyAuditExports(TenonError):
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "too_many_audit_exports"
+
+
+class AuditStreamNotFound(TenonError):
+    """There is no such stream of the audit log."""
+
+    code = Code.NOT_FOUND
+    reason = "audit_stream_not_found"
+
+
+class TooManyAuditStreams(TenonError):
+    """An organization has ten streams of its audit log at most. Delete one first."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "too_many_audit_streams"

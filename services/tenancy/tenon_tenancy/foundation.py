@@ -6,6 +6,7 @@ from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
 from tenon_jobs import CeleryDoorbell, JobQueue
+from tenon_outbound.sending import Outbound
 from tenon_policy.tags import Tags
 from tenon_rotation import Rotations
 from tenon_rpc.backbone import Backbone
@@ -16,6 +17,10 @@ from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_exports.service import AuditExportService
 from tenon_tenancy.audit_exports.tasks import AuditExportTasks
 from tenon_tenancy.audit_exports.writing import AuditExportWriter
+from tenon_tenancy.audit_retention.service import AuditRetentionService
+from tenon_tenancy.audit_streams.delivering import AuditDeliveryService
+from tenon_tenancy.audit_streams.sending import Sender
+from tenon_tenancy.audit_streams.service import AuditStreamService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.clients import AuthDirectory, EverybodysDataKeys, EverybodysUsages
 from tenon_tenancy.encryption.service import EncryptionService
@@ -47,6 +52,7 @@ class Foundation:
         self._lay_members()
         self._lay_ends()
         self._lay_logs()
+        self._lay_streams()
 
     def _lay_keys(self) -> None:
         """What encrypts, and how it is replaced."""
@@ -110,8 +116,20 @@ class Foundation:
             CheckpointKeys(settings.checkpoint_keys_directory),
         )
         self.audit_verification = AuditVerificationService(database, self.checkpoints)
+        self.audit_retention = AuditRetentionService(
+            database, self.audit_events, self.checkpoints, settings.personal_audit_retention_days
+        )
         self.audit_exports = AuditExportService(
             database, self.queue, self.storage, self.audit_events
         )
         writer = AuditExportWriter(database, self.storage, self.audit_events, self.checkpoints)
         self.audit_export_tasks = AuditExportTasks(self.audit_exports, writer)
+
+    def _lay_streams(self) -> None:
+        """Where the logs are sent."""
+        database = self._database
+        sender = Sender(Outbound(self._settings.outbound_allow))
+        self.audit_streams = AuditStreamService(database, self.cipher, sender)
+        self.audit_deliveries = AuditDeliveryService(
+            database, self.cipher, self.audit_events, sender
+        )

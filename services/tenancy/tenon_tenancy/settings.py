@@ -1,6 +1,9 @@
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from tenon_core.settings import ServiceSettings
@@ -31,3 +34,22 @@ class TenancySettings(ServiceSettings):
     """Where users reach the gateway."""
     deletion_days: float = Field(default=14.0, ge=0)
     """After how long an organization is deleted whose owner has asked for it."""
+    personal_audit_retention_days: NonNegativeInt = 0
+    """For how many days the logs of what people do outside any organization are kept; 0 for ever.
+    Each organization says that of its own log."""
+    outbound_allow: tuple[str, ...] = ()
+    """Each `host:port` that streams may lead to without being on the public internet, also by plain
+    http, as a JSON list: for development, so only where the public URL is of loopback."""
+
+    @model_validator(mode="after")
+    def _require_loopback(self) -> Self:
+        if self.outbound_allow and not _is_loopback(urlsplit(self.public_url).hostname or ""):
+            raise ValueError("outbound_allow is for systems whose public_url is of loopback alone")
+        return self
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

@@ -1,5 +1,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import grpc
@@ -7,11 +9,17 @@ import psycopg
 import pytest
 from google.protobuf.message import Message
 
+from services.tenancy.tests.tampered_logs import COVERED, Logs, service
 from tenon_core import clock
+from tenon_core.ids import uuid7
 from tenon_policy.policies import Role
 from tenon_rpc.backbone import Backbone, open_backbone
 from tenon_rpc.feed import PeerFeed
+from tenon_storage.file_storage import FileStorage
 from tenon_tenancy.app import APP
+from tenon_tenancy.audit_checkpoints.models import LogKey
+from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
+from tenon_tenancy.audit_events.models import ORGANIZATIONS
 from tenon_tenancy.members.models import Member
 from tenon_tenancy.members.repository import MemberRepository
 from tenon_tenancy.settings import TenancySettings
@@ -76,3 +84,21 @@ async def admin(system: System) -> AsyncIterator[psycopg.AsyncConnection]:
     connection = await psycopg.AsyncConnection.connect(system.admin_url(), autocommit=True)
     async with connection:
         yield connection
+
+
+@pytest.fixture
+async def logs(
+    tenancy: grpc.aio.Channel,  # noqa: ARG001 # which has migrated the database
+    backbone: Backbone[TenancySettings],
+    admin: psycopg.AsyncConnection,
+) -> Logs:
+    """A log with a checkpoint."""
+    settings = backbone.settings
+    storage = Path(urlsplit(settings.checkpoint_url).path)
+    keys = CheckpointKeys(settings.checkpoint_keys_directory)
+    checkpoints = service(backbone, FileStorage(storage, b"", ""))
+    key = LogKey(ORGANIZATIONS, uuid7())
+    logs = Logs(key, backbone.database, admin, storage, keys, checkpoints)
+    await logs.append(COVERED)
+    await logs.cover()
+    return logs

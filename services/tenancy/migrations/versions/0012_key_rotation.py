@@ -5,7 +5,7 @@ from tenon_crypto.migrations import let_rotate
 from tenon_rotation.migrations import create_rotations
 
 revision = "0012"
-down_revision = "0009"
+down_revision = "0011"
 
 
 def upgrade() -> None:

@@ -43,17 +43,21 @@ class KeptCheckpoints:
         if latest is None or latest.position < checkpoint.position:
             await self._write(_latest(key), checkpoint)
 
-    async def all(self, key: LogKey) -> AsyncIterator[Checkpoint | Gap]:
-        """Yield the checkpoints by position, and before one the gap that it tells of."""
+    async def all(self, key: LogKey, after: int = 0) -> AsyncIterator[Checkpoint | Gap]:
+        """Yield the checkpoints after a position, in order, and before one the gap that it tells
+        of.
+        """
         latest = await self._read(key, _latest(key))
-        before = 0
-        async for position in self._positions(key):
+        if latest and 0 < latest.position <= after:
+            latest = None
+        before = after
+        async for position in self._positions(key, after):
             kept = await self.at(key, position) or _nobodys(key, position)
             if latest and latest.position <= position:
                 if latest != kept:
                     yield latest
                 latest = None
-            if kept.previous != before and not await self._is_known(key, kept.previous):
+            if kept.previous != before and not await self._is_known(key, kept.previous, after):
                 yield Gap(kept.previous)
             yield kept
             before = position
@@ -67,8 +71,8 @@ class KeptCheckpoints:
             with suppress(ValueError):
                 yield UUID(name)
 
-    async def _is_known(self, key: LogKey, position: int) -> bool:
-        return position == 0 or await self.at(key, position) is not None
+    async def _is_known(self, key: LogKey, position: int, after: int) -> bool:
+        return position <= after or await self.at(key, position) is not None
 
     async def _last_listed(self, key: LogKey) -> Checkpoint | None:
         last = None
@@ -76,10 +80,11 @@ class KeptCheckpoints:
             last = position
         return None if last is None else await self.at(key, last)
 
-    async def _positions(self, key: LogKey) -> AsyncIterator[int]:
+    async def _positions(self, key: LogKey, after: int = 0) -> AsyncIterator[int]:
         async for name in self._storage.list(f"audit/{key}"):
-            if name.removesuffix(".json").isdecimal():
-                yield int(name.removesuffix(".json"))
+            number = name.removesuffix(".json")
+            if number.isdecimal() and int(number) > after:
+                yield int(number)
 
     async def _read(self, key: LogKey, name: str) -> Checkpoint | None:
         """Read an object; what is no checkpoint of this log is one that nobody signed."""

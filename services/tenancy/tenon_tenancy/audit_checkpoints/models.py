@@ -48,6 +48,20 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a log begins since its retention removed what was before, signed: the position and the
+    hash of the last line that is gone, which a checkpoint had signed.
+    """
+
+    owner: str
+    position: int
+    hash: bytes
+    create_time: datetime
+    key_id: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Where the storage had a checkpoint, and has none any more."""
 

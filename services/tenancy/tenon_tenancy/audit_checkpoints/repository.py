@@ -1,9 +1,10 @@
 import dataclasses
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, union, update
+from sqlalchemy import Row, delete, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_db.transaction import Transaction
@@ -70,6 +71,29 @@ class AuditCheckpointRepository:
         if before is not None:
             statement = statement.where(table.c.position < before)
         return [_checkpoint(str(key), row) for row in await self._tx.rows(statement)]
+
+    async def last_before(self, key: LogKey, at: datetime, after: int) -> int | None:
+        """Return the position of the last checkpoint that was made before a time, if it follows a
+        position.
+        """
+        table = CHECKPOINTS[key.log]
+        found: int | None = await self._tx.scalar(
+            select(table.c.position)
+            .where(table.c[key.log.owner] == key.owner_id, table.c.position > after)
+            .where(table.c.create_time < at)
+            .order_by(table.c.position.desc())
+            .limit(1)
+        )
+        return found
+
+    async def remove(self, key: LogKey, after: int, before: int) -> None:
+        """Remove the checkpoints between two positions."""
+        table = CHECKPOINTS[key.log]
+        await self._tx.execute(
+            delete(table)
+            .where(table.c[key.log.owner] == key.owner_id)
+            .where(table.c.position > after, table.c.position < before)
+        )
 
     async def after(self, key: LogKey, position: int, limit: int) -> Sequence[Checkpoint]:
         """Return an owner's checkpoints that follow a position, oldest first."""

@@ -3,6 +3,8 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
     CheckpointKey,
     CreateAuditCheckpointRequest,
     CreateAuditCheckpointResponse,
+    GetAuditBeginningRequest,
+    GetAuditBeginningResponse,
     ListAuditCheckpointsRequest,
     ListAuditCheckpointsResponse,
     ListCheckpointKeysRequest,
@@ -11,7 +13,7 @@ from tenon.tenancy.v1.audit_checkpoint_service_pb2 import (
 from tenon.tenancy.v1.audit_checkpoint_service_pb2_grpc import AuditCheckpointServiceServicer
 from tenon_rpc.guard import current_call
 from tenon_rpc.times import packed_time
-from tenon_tenancy.audit_checkpoints.models import Checkpoint
+from tenon_tenancy.audit_checkpoints.models import Beginning, Checkpoint
 from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
 from tenon_tenancy.audit_checkpoints.signing import public_jwks
 
@@ -34,6 +36,15 @@ class AuditCheckpointServicer(AuditCheckpointServiceServicer):
         checkpoint = await self._checkpoints.create(current_call())
         return CreateAuditCheckpointResponse(checkpoint=_packed(checkpoint))
 
+    async def GetAuditBeginning(
+        self, request: GetAuditBeginningRequest, context: object
+    ) -> GetAuditBeginningResponse:
+        beginning = await self._checkpoints.get_beginning(current_call())
+        packed = (
+            _packed_beginning(beginning) if beginning else audit_checkpoint_pb2.AuditBeginning()
+        )
+        return GetAuditBeginningResponse(beginning=packed)
+
     async def ListCheckpointKeys(
         self, request: ListCheckpointKeysRequest, context: object
     ) -> ListCheckpointKeysResponse:
@@ -49,4 +60,14 @@ def _packed(checkpoint: Checkpoint) -> audit_checkpoint_pb2.AuditCheckpoint:
         create_time=packed_time(checkpoint.create_time),
         key_id=checkpoint.key_id,
         signature=checkpoint.signature.hex(),
+    )
+
+
+def _packed_beginning(beginning: Beginning) -> audit_checkpoint_pb2.AuditBeginning:
+    return audit_checkpoint_pb2.AuditBeginning(
+        begins_after=beginning.position,
+        hash=beginning.hash.hex(),
+        create_time=packed_time(beginning.create_time),
+        key_id=beginning.key_id,
+        signature=beginning.signature.hex(),
     )

@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -10,10 +11,12 @@ from tenon_core import clock
 from tenon_core.events import Event
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_position
+from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_storage.storage import Storage
 from tenon_tenancy.audit_checkpoints.kept import KeptCheckpoints
-from tenon_tenancy.audit_checkpoints.models import CHECKPOINTS, Checkpoint, Gap, LogKey
+from tenon_tenancy.audit_checkpoints.kept_beginnings import KeptBeginnings
+from tenon_tenancy.audit_checkpoints.models import CHECKPOINTS, Beginning, Checkpoint, Gap, LogKey
 from tenon_tenancy.audit_checkpoints.repository import AuditCheckpointRepository
 from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys, is_genuine
 from tenon_tenancy.audit_events.chain import BEGINNING
@@ -49,6 +52,7 @@ class AuditCheckpointService:
     ) -> None:
         self._database = database
         self._kept = KeptCheckpoints(storage)
+        self._beginnings = KeptBeginnings(storage)
         self._audit_events = audit_events
         self._keys = keys
 
@@ -103,13 +107,48 @@ class AuditCheckpointService:
             for owner_id in sorted(kept):
                 yield LogKey(log, owner_id)
 
-    async def of(self, key: LogKey) -> AsyncIterator[Checkpoint | Gap]:
-        """Yield a log's checkpoints by position: those of the storage, those that the database
-        knows if they say something else, and where the storage has none any more.
+    async def beginning(self, key: LogKey) -> Beginning | None:
+        """Return where a log begins as the storage has it, genuine or not; None for line 1."""
+        return await self._beginnings.last(key)
+
+    async def get_beginning(self, call: Call) -> Beginning | None:
+        """Return where an organization's log begins; None for line 1."""
+        return await self.beginning(LogKey(ORGANIZATIONS, call.org))
+
+    async def last_before(self, key: LogKey, at: datetime, after: int) -> Checkpoint | None:
+        """Return the last checkpoint after a position that was signed before a time, if there is
+        one; AuditLogBroken if the storage has another one there, or none.
         """
-        rows = self._rows(key)
+        async with scope(self._database, key.log, key.owner_id) as tx:
+            position = await AuditCheckpointRepository(tx).last_before(key, at, after)
+        if position is None:
+            return None
+        kept = await self._kept.at(key, position)
+        if not kept or not is_genuine(kept, self.public_keys) or kept.create_time >= at:
+            raise AuditLogBroken(f"its checkpoint at {position} is not in the storage")
+        return kept
+
+    async def require_leads(self, key: LogKey, start: Head, end: Head) -> None:
+        """Refuse lines that do not lead from one place to another; AuditLogBroken."""
+        if not await self._fits(key, start, end):
+            raise AuditLogBroken(f"its lines after {start.position} do not lead to {end.position}")
+
+    async def begin(self, key: LogKey, last_removed: Head) -> None:
+        """Sign that a log begins after a line, and let the storage keep that."""
+        beginning = self._keys.sign_beginning(str(key), last_removed, clock.now())
+        await self._beginnings.keep(key, beginning)
+
+    async def remove_within(self, tx: Transaction, key: LogKey, after: int, before: int) -> None:
+        """Let the database forget the checkpoints between two positions; the storage keeps them."""
+        await AuditCheckpointRepository(tx).remove(key, after, before)
+
+    async def of(self, key: LogKey, after: int = 0) -> AsyncIterator[Checkpoint | Gap]:
+        """Yield a log's checkpoints after a position, in order: those of the storage, those that
+        the database knows if they say something else, and where the storage has none any more.
+        """
+        rows = self._rows(key, after or -1)  # one that says 0 is a forged one
         row = await anext(rows, None)
-        async for kept in self._kept.all(key):
+        async for kept in self._kept.all(key, after):
             while row and row.position < kept.position:
                 async for known in self._known(key, row):
                     yield known
@@ -204,7 +243,7 @@ class AuditCheckpointService:
         if is_genuine(row, self.public_keys) and not await self._kept.at(key, row.position):
             yield Gap(row.position)
 
-    async def _rows(self, key: LogKey, after: int = -1) -> AsyncIterator[Checkpoint]:
+    async def _rows(self, key: LogKey, after: int) -> AsyncIterator[Checkpoint]:
         while True:
             async with scope(self._database, key.log, key.owner_id) as tx:
                 rows = await AuditCheckpointRepository(tx).after(key, after, BATCH)

@@ -2,7 +2,8 @@
 
 A signature is over the checkpoint's canonical bytes: a JSON array in UTF-8 without spaces, of the
 format's name, the owner, the position, that of the checkpoint before it (0 if there was none), the
-hash in hexadecimal, the time in whole microseconds since 1970 UTC, and the key's id.
+hash in hexadecimal, the time in whole microseconds since 1970 UTC, and the key's id. That of a
+beginning is over the same but for the position before it, under another format's name.
 """
 
 import json
@@ -16,11 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import OKPAlgorithm
 
-from tenon_tenancy.audit_checkpoints.models import Checkpoint
+from tenon_tenancy.audit_checkpoints.models import Beginning, Checkpoint
 from tenon_tenancy.audit_events.chain import microseconds
 from tenon_tenancy.audit_events.models import Head
 
 FORMAT = "tenon-checkpoint-1"
+BEGINNING_FORMAT = "tenon-beginning-1"
 
 
 class CheckpointKeys:
@@ -40,18 +42,23 @@ class CheckpointKeys:
         unsigned = Checkpoint(owner, head.position, previous, head.hash, at, key_id, b"")
         return replace(unsigned, signature=self._keys[key_id].sign(_canonical(unsigned)))
 
+    def sign_beginning(self, owner: str, last_removed: Head, at: datetime) -> Beginning:
+        key_id = max(self._keys)
+        unsigned = Beginning(owner, last_removed.position, last_removed.hash, at, key_id, b"")
+        return replace(unsigned, signature=self._keys[key_id].sign(_canonical(unsigned)))
+
     @property
     def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
         return {key_id: key.public_key() for key_id, key in self._keys.items()}
 
 
-def is_genuine(checkpoint: Checkpoint, keys: Mapping[str, Ed25519PublicKey]) -> bool:
-    """Say whether one of these keys has signed the checkpoint as it is."""
-    key = keys.get(checkpoint.key_id)
+def is_genuine(signed: Checkpoint | Beginning, keys: Mapping[str, Ed25519PublicKey]) -> bool:
+    """Say whether one of these keys has signed a checkpoint, or a beginning, as it is."""
+    key = keys.get(signed.key_id)
     if key is None:
         return False
     try:
-        key.verify(checkpoint.signature, _canonical(checkpoint))
+        key.verify(signed.signature, _canonical(signed))
     except InvalidSignature:
         return False
     return True
@@ -65,17 +72,20 @@ def public_jwks(keys: Mapping[str, Ed25519PublicKey]) -> list[dict[str, str]]:
     ]
 
 
-def _canonical(checkpoint: Checkpoint) -> bytes:
+def _canonical(signed: Checkpoint | Beginning) -> bytes:
     said = [
-        FORMAT,
-        checkpoint.owner,
-        checkpoint.position,
-        checkpoint.previous,
-        checkpoint.hash.hex(),
-        microseconds(checkpoint.create_time),
-        checkpoint.key_id,
+        *_place(signed),
+        signed.hash.hex(),
+        microseconds(signed.create_time),
+        signed.key_id,
     ]
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _place(signed: Checkpoint | Beginning) -> list[str | int]:
+    if isinstance(signed, Beginning):
+        return [BEGINNING_FORMAT, signed.owner, signed.position]
+    return [FORMAT, signed.owner, signed.position, signed.previous]
 
 
 def _load(path: Path) -> Ed25519PrivateKey:

@@ -22,11 +22,13 @@ def _record() -> list[Column[object]]:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The tables of the logs of one kind of owner: dense positions from 1 on for each `owner`.
+    """The tables of the logs of one kind of owner: dense positions for each `owner`, from 1 on or
+    from where its retention lets it begin.
 
     The head's row holds an owner's last position and its hash, and locks the log while it grows.
     `hashed` is the position that the hash is of: it lags where an older version of tenancy wrote.
-    `covered` is that of the last checkpoint.
+    `covered` is that of the last checkpoint, `begins_after` that of the last line that was removed;
+    what proves it is in the object storage.
     """
 
     kind: str
@@ -44,6 +46,7 @@ def _log(kind: str, prefix: str, owner: str, info: dict[str, str]) -> Log:
         Column("hashed", BigInteger, nullable=False),
         Column("hash", LargeBinary, nullable=False),
         Column("covered", BigInteger, nullable=False),
+        Column("begins_after", BigInteger, nullable=False, server_default="0"),
         info=info,
     )
     events = Table(

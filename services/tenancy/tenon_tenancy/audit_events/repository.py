@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
+    delete,
     false,
     func,
     insert,
@@ -81,6 +82,47 @@ class AuditEventRepository:
         if to is not None:
             statement = statement.where(log.events.c.position <= to)
         return [_audit_event(row) for row in await self._tx.rows(statement)]
+
+    async def remove(self, after: int, to: int) -> None:
+        """Remove the lines that follow a position in the log of the transaction's organization or
+        person, as far as another.
+        """
+        log, owner_id = self._own()
+        await self._tx.execute(
+            delete(log.events)
+            .where(log.events.c[log.owner] == owner_id)
+            .where(log.events.c.position > after, log.events.c.position <= to)
+        )
+        if log is ORGANIZATIONS:
+            await self._forget_hours(owner_id, to)
+
+    async def begins_after(self) -> int:
+        """Return after which line the log of the transaction's organization or person begins."""
+        log, owner_id = self._own()
+        found: int | None = await self._tx.scalar(
+            select(log.heads.c.begins_after).where(log.heads.c[log.owner] == owner_id)
+        )
+        return found or 0
+
+    async def _forget_hours(self, org_id: UUID, to: int) -> None:
+        """Let nobody search for lines up to a position, which are gone."""
+        of_org = audit_hours.c.org_id == org_id
+        await self._tx.execute(delete(audit_hours).where(of_org, audit_hours.c.last_position <= to))
+        await self._tx.execute(
+            update(audit_hours)
+            .where(of_org, audit_hours.c.first_position <= to)
+            .values(first_position=to + 1)
+        )
+
+    async def set_beginning(self, position: int) -> None:
+        """Say after which line the log of the transaction's organization or person begins."""
+        log, owner_id = self._own()
+        begins_after = func.greatest(log.heads.c.begins_after, position)
+        await self._tx.execute(
+            update(log.heads)
+            .where(log.heads.c[log.owner] == owner_id)
+            .values(begins_after=begins_after)
+        )
 
     def _own(self) -> tuple[Log, UUID]:
         if self._tx.org_id:

@@ -24,6 +24,24 @@ class AuditEventService:
         """Return where the log ends that the transaction's scope says."""
         return await AuditEventRepository(tx).head()
 
+    async def after_within(
+        self, tx: Transaction, position: int, to: int | None, limit: int
+    ) -> Sequence[AuditEvent]:
+        """Return lines that follow a position in the log that the transaction's scope says."""
+        return await AuditEventRepository(tx).after(position, to, limit)
+
+    async def remove_within(self, tx: Transaction, after: int, to: int) -> None:
+        """Remove lines of the log that the transaction's scope says."""
+        await AuditEventRepository(tx).remove(after, to)
+
+    async def begins_after(self, tx: Transaction) -> int:
+        """Return up to which line the log was removed that the transaction's scope says."""
+        return await AuditEventRepository(tx).begins_after()
+
+    async def set_beginning(self, tx: Transaction, position: int) -> None:
+        """Say after which line the log begins that the transaction's scope says."""
+        await AuditEventRepository(tx).set_beginning(position)
+
     async def list(
         self, call: Call, filters: Filters, page_size: int, page_token: str
     ) -> Page[AuditEvent]:

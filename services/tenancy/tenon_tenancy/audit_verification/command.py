@@ -174,6 +174,8 @@ def _as_text(reports: dict[str, Report]) -> str:
 
 def _told(owner: str, report: Report) -> list[str]:
     covered = f"covered up to {report.covered}, {report.uncovered} lines not yet"
+    if report.begins_after:
+        covered = f"begins at {report.begins_after + 1} by retention; {covered}"
     if not report.findings:
         return [f"{owner}: whole, {report.lines} lines; {covered}"]
     return [

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from tenon_tenancy.audit_checkpoints import documents as checkpoint_documents
-from tenon_tenancy.audit_checkpoints.models import Checkpoint
+from tenon_tenancy.audit_checkpoints.models import Beginning, Checkpoint
 from tenon_tenancy.audit_events.models import AuditEvent
 from tenon_tenancy.audit_verification import documents
 from tenon_tenancy.audit_verification.verification import Report, verify_signed
@@ -26,8 +26,8 @@ def verify_files(
 ) -> Iterator[tuple[str, Report]]:
     """Check each owner's log of a file of lines; BadFile.
 
-    `checkpoints` is a file of JSON Lines, or a folder of such files as object storage keeps them;
-    `keys` what `/.well-known/audit-keys.json` says, or one public key in PEM.
+    `checkpoints` is a file of JSON Lines, or a folder of such files as object storage keeps them,
+    beginnings among them; `keys` what `/.well-known/audit-keys.json` says, or one key in PEM.
     """
     known = list(_checkpoints(checkpoints)) if checkpoints else []
     public = read_keys(keys) if keys else {}
@@ -70,10 +70,10 @@ def _lines(path: Path) -> Iterator[tuple[str, AuditEvent]]:
                 raise BadFile(f"{path}, line {number}: {error}") from None
 
 
-def _checkpoints(path: Path) -> Iterator[Checkpoint]:
+def _checkpoints(path: Path) -> Iterator[Checkpoint | Beginning]:
     for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
         for number, line in enumerate(file.read_bytes().splitlines(), start=1):
             try:
-                yield checkpoint_documents.read(line)
+                yield checkpoint_documents.read_any(line)
             except checkpoint_documents.BadDocument as error:
                 raise BadFile(f"{file}, line {number}: {error}") from None

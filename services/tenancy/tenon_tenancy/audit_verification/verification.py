@@ -1,12 +1,13 @@
 """Whether a log is what it was: checked line by line, and against signed checkpoints."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tenon_tenancy.audit_checkpoints.models import Checkpoint
+from tenon_tenancy.audit_checkpoints.models import Beginning, Checkpoint
 from tenon_tenancy.audit_checkpoints.signing import is_genuine
 from tenon_tenancy.audit_events.chain import BEGINNING, line_hash
 from tenon_tenancy.audit_events.models import AuditEvent, Head
@@ -27,6 +28,8 @@ class Problem(StrEnum):
     """A checkpoint was signed by none of the keys, or says something else than was signed."""
     UNKEPT = "checkpoint missing"
     """The storage had a checkpoint here, and has none any more."""
+    NO_BEGINNING = "forged beginning"
+    """The log is said to begin after this line, which none of the keys has signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,13 @@ class Finding:
 class Report:
     """What a verification found.
 
-    `lines` were read, the last of which is at `last`; a checkpoint covers all up to `covered`.
-    What comes after that is chained, but whoever can write to the database could have chained it.
+    `lines` were read, the last of which is at `last`; those up to `begins_after` were removed by
+    the log's retention, and that was signed. A checkpoint covers all up to `covered`. What comes
+    after that is chained, but whoever can write to the database could have chained it.
     """
 
     lines: int = 0
+    begins_after: int = 0
     last: int = 0
     covered: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -56,28 +61,53 @@ class Report:
 def verify_signed(
     owner: str,
     lines: Iterable[AuditEvent],
-    checkpoints: Iterable[Checkpoint],
+    signed: Sequence[Checkpoint | Beginning],
     keys: Mapping[str, Ed25519PublicKey],
 ) -> Report:
-    """Check the lines of an owner's log, in the order in which they come, against its
-    checkpoints.
+    """Check the lines of an owner's log, in the order in which they come, against its checkpoints
+    and beginnings.
     """
-    verifier = Verifier(owner)
-    for checkpoint in checkpoints:
-        expect_signed(verifier, checkpoint, keys)
-    for line in lines:
+    left = iter(lines)
+    first = next(left, None)
+    start = _start(first, signed, keys)
+    verifier = Verifier(owner, start)
+    for one in signed:
+        if one.position > start.position or not is_genuine(one, keys):
+            expect_signed(verifier, one, keys)
+    for line in chain([first] if first else [], left):
         verifier.take(line)
     return verifier.finish()
 
 
+def _start(
+    first: AuditEvent | None,
+    signed: Iterable[Checkpoint | Beginning],
+    keys: Mapping[str, Ed25519PublicKey],
+) -> Head:
+    """Return what the first line has to follow: the last genuine beginning before it, or nothing.
+
+    The file may have been written before the log's last beginning was signed.
+    """
+    before = [
+        Head(one.position, one.hash)
+        for one in signed
+        if isinstance(one, Beginning)
+        and is_genuine(one, keys)
+        and (first is None or one.position < first.position)
+    ]
+    return max([BEGINNING, *before], key=lambda head: head.position)
+
+
 def expect_signed(
-    verifier: "Verifier", checkpoint: Checkpoint, keys: Mapping[str, Ed25519PublicKey]
+    verifier: "Verifier", signed: Checkpoint | Beginning, keys: Mapping[str, Ed25519PublicKey]
 ) -> None:
-    """Expect what a checkpoint says if one of the keys has signed it; else it is a finding."""
-    if is_genuine(checkpoint, keys):
-        verifier.expect(Head(checkpoint.position, checkpoint.hash))
+    """Expect what one of the keys has signed; what none has is a finding."""
+    if is_genuine(signed, keys):
+        verifier.expect(Head(signed.position, signed.hash))
+    elif isinstance(signed, Beginning):
+        verifier.find(Problem.NO_BEGINNING, signed.position)
     else:
-        verifier.find(Problem.FORGED, checkpoint.position)
+        verifier.find(Problem.FORGED, signed.position)
 
 
 class Verifier:
@@ -89,7 +119,7 @@ class Verifier:
     def __init__(self, owner: str, start: Head = BEGINNING) -> None:
         self._owner = owner
         self._expected: dict[int, set[bytes]] = {}
-        self._report = Report(last=start.position)
+        self._report = Report(last=start.position, begins_after=start.position)
         self._previous: bytes | None = start.hash
 
     @property

@@ -5,17 +5,13 @@ import dataclasses
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-import grpc
-import psycopg
 import pytest
 from prometheus_client import REGISTRY
 from psycopg import sql
 
+from services.tenancy.tests.tampered_logs import COVERED, Logs, append, service
 from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
@@ -23,119 +19,16 @@ from tenon_rpc.backbone import Backbone
 from tenon_storage.file_storage import FileStorage, FileWriter
 from tenon_tenancy.audit_checkpoints import documents
 from tenon_tenancy.audit_checkpoints.kept import KeptCheckpoints
-from tenon_tenancy.audit_checkpoints.models import Checkpoint, LogKey
-from tenon_tenancy.audit_checkpoints.service import AuditCheckpointService
-from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys
+from tenon_tenancy.audit_checkpoints.models import LogKey
 from tenon_tenancy.audit_checkpoints.writing import BROKEN, CheckpointWriter
-from tenon_tenancy.audit_events.chain import chained
-from tenon_tenancy.audit_events.models import ORGANIZATIONS, PERSONS, Access, Head
-from tenon_tenancy.audit_events.reading import read_log, scope
+from tenon_tenancy.audit_events.models import ORGANIZATIONS, PERSONS, Head
+from tenon_tenancy.audit_events.reading import scope
 from tenon_tenancy.audit_events.repository import AuditEventRepository
-from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.audit_verification.verification import Finding, Problem
 from tenon_tenancy.errors import AuditLogBroken
 from tenon_tenancy.settings import TenancySettings
 from tenon_testing.waiting import eventually
-
-COVERED = 5
-
-
-async def append(database: Database, key: LogKey, count: int = 1) -> None:
-    accesses = [
-        Access(uuid4(), f"action {number}", "users/me", "", None, "r", 1, clock.now())
-        for number in range(count)
-    ]
-    async with scope(database, key.log, key.owner_id) as tx:
-        await AuditEventRepository(tx).append(accesses)
-
-
-@dataclass
-class Logs:
-    """A log of an organization, those who sign and verify it, and its database's administrator."""
-
-    key: LogKey
-    database: Database
-    admin: psycopg.AsyncConnection
-    storage: Path
-    keys: CheckpointKeys
-    checkpoints: AuditCheckpointService
-
-    async def append(self, count: int) -> None:
-        await append(self.database, self.key, count)
-
-    async def cover(self) -> Checkpoint:
-        return await self.checkpoints.cover(self.key)
-
-    async def findings(self) -> list[Finding]:
-        logs = AuditVerificationService(self.database, self.checkpoints)
-        return (await logs.verify(self.key)).findings
-
-    def path(self, name: str) -> Path:
-        return self.storage / "audit" / str(self.key) / f"{name}.json"
-
-    def latest(self) -> Checkpoint:
-        return documents.read(self.path("latest").read_bytes())
-
-    async def run(self, statement: str, *values: object) -> None:
-        await self.admin.execute(statement.encode(), [*values, self.key.owner_id])
-
-    async def forget_checkpoints(self) -> None:
-        await self.run("DELETE FROM tenancy.audit_checkpoints WHERE org_id = %s")
-        await self.run("UPDATE tenancy.audit_heads SET covered = 0 WHERE org_id = %s")
-
-    async def rewrite(self, position: int) -> None:
-        """Change a line, and make the chain after it and the head anew."""
-        lines = [line async for line in read_log(self.database, ORGANIZATIONS, self.key.owner_id)]
-        accesses = [line.access for line in lines[position - 1 :]]
-        accesses[0] = dataclasses.replace(accesses[0], actor="users/somebody else")
-        before = lines[position - 2].hash
-        for line in chained(str(self.key), position - 1, before, accesses):
-            await self.run(
-                "UPDATE tenancy.audit_events SET actor = %s, hash = %s"
-                " WHERE position = %s AND org_id = %s",
-                line.access.actor,
-                line.hash,
-                line.position,
-            )
-        await self.run("UPDATE tenancy.audit_heads SET hash = %s WHERE org_id = %s", line.hash)
-
-    async def cut(self, position: int) -> None:
-        """Remove the tail as if it had never been."""
-        await self.run(
-            "DELETE FROM tenancy.audit_events WHERE position > %s AND org_id = %s", position
-        )
-        await self.run(
-            "UPDATE tenancy.audit_heads h SET (position, hashed, hash) = (SELECT e.position,"
-            " e.position, e.hash FROM tenancy.audit_events e WHERE e.org_id = h.org_id"
-            " AND e.position = %s) WHERE org_id = %s",
-            position,
-        )
-
-
-@pytest.fixture
-async def logs(
-    tenancy: grpc.aio.Channel,  # noqa: ARG001 # which has migrated the database
-    backbone: Backbone[TenancySettings],
-    admin: psycopg.AsyncConnection,
-) -> Logs:
-    """A log with a checkpoint."""
-    settings = backbone.settings
-    storage = Path(urlsplit(settings.checkpoint_url).path)
-    keys = CheckpointKeys(settings.checkpoint_keys_directory)
-    checkpoints = service(backbone, FileStorage(storage, b"", ""))
-    key = LogKey(ORGANIZATIONS, uuid7())
-    logs = Logs(key, backbone.database, admin, storage, keys, checkpoints)
-    await logs.append(COVERED)
-    await logs.cover()
-    return logs
-
-
-def service(backbone: Backbone[TenancySettings], storage: FileStorage) -> AuditCheckpointService:
-    keys = CheckpointKeys(backbone.settings.checkpoint_keys_directory)
-    return AuditCheckpointService(
-        backbone.database, storage, AuditEventService(backbone.database), keys
-    )
 
 
 @pytest.mark.parametrize("more", [0, 3])

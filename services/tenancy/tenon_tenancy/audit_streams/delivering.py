@@ -1,0 +1,161 @@
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from tenon_core import clock
+from tenon_core.ids import uuid7
+from tenon_crypto.errors import Undecryptable
+from tenon_crypto.fields import FieldCipher
+from tenon_db.database import Database
+from tenon_db.transaction import Transaction
+from tenon_jobs import backoff
+from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_streams.models import AuditStream, Delivery, DeliveryState
+from tenon_tenancy.audit_streams.repository import (
+    AuditStreamRepository,
+    DeliveryRepository,
+    DueStreamRepository,
+)
+from tenon_tenancy.audit_streams.sending import NotTaken, Parcel, Sender
+from tenon_tenancy.audit_verification import documents
+
+BATCH = 500
+"""Lines of one delivery, some 200 KB."""
+TURN_SECONDS = 20.0
+"""After which a stream that has more to send lets others have their turn."""
+LEASE = timedelta(seconds=60)
+FIRST_DELAY, LONGEST_DELAY = 5.0, 3_600.0
+KEPT = timedelta(days=30)
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One attempt: what is sent of a stream, and where."""
+
+    stream: AuditStream
+    delivery: Delivery
+    parcel: Parcel
+
+
+class AuditDeliveryService:
+    """Sends organizations their logs: in order, each line at least once.
+
+    What is sent together is written down before it is sent, so whoever goes on after a crash sends
+    the same by the same id; the stream's position moves only when that was taken.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cipher: FieldCipher,
+        audit_events: AuditEventService,
+        sender: Sender,
+    ) -> None:
+        self._database = database
+        self._cipher = cipher
+        self._audit_events = audit_events
+        self._sender = sender
+
+    async def due(self) -> AsyncIterator[tuple[UUID, UUID]]:
+        """Yield organization and id of the streams that have something to send now."""
+        after = UUID(int=0), UUID(int=0)
+        while True:
+            async with self._database.system("audit streams") as tx:
+                streams = DueStreamRepository(tx)
+                found = await streams.find(after, PAGE)
+                heads = await streams.heads([row.org_id for row in found]) if found else {}
+            for row in found:
+                if row.position < heads.get(row.org_id, 0):
+                    yield row.org_id, row.id
+            if len(found) < PAGE:
+                return
+            after = found[-1].org_id, found[-1].id
+
+    async def deliver(self, org_id: UUID, stream_id: UUID) -> None:
+        """Send what a stream has not sent yet, until nothing is left, it fails, or its turn is
+        over.
+        """
+        end = time.monotonic() + TURN_SECONDS
+        while sending := await self._begin(org_id, stream_id):
+            try:
+                await self._sender.send(sending.stream, sending.parcel)
+            except NotTaken as error:
+                await self._fail(sending, str(error))
+                return
+            await self._succeed(sending)
+            if time.monotonic() > end:
+                return
+
+    async def _begin(self, org_id: UUID, stream_id: UUID) -> Sending | None:
+        """Take the stream and what is next of it; None if there is nothing to do for us."""
+        try:
+            async with self._database.tenant(org_id) as tx:
+                streams = AuditStreamRepository(tx, self._cipher)
+                stream = await streams.claim(stream_id, LEASE)
+                sending = await self._next(tx, stream) if stream else None
+                if stream and not sending:
+                    await streams.release(stream_id)
+                return sending
+        except Undecryptable:
+            await self._set_aside(org_id, stream_id)
+            return None
+
+    async def _set_aside(self, org_id: UUID, stream_id: UUID) -> None:
+        """Let a stream wait whose keys are destroyed, or not to be had."""
+        at = clock.now()
+        again = at + timedelta(seconds=LONGEST_DELAY)
+        async with self._database.tenant(org_id) as tx:
+            streams = AuditStreamRepository(tx, self._cipher)
+            await streams.fail(stream_id, "its address cannot be decrypted", at, again)
+
+    async def _next(self, tx: Transaction, stream: AuditStream) -> Sending | None:
+        deliveries = DeliveryRepository(tx, stream.id)
+        pending = await deliveries.attempt_pending()
+        after, to = (pending.first - 1, pending.last) if pending else (stream.position, None)
+        lines = await self._audit_events.after_within(tx, after, to, BATCH)
+        if pending and not lines:
+            # The log's retention has removed them meanwhile.
+            await deliveries.finish(pending.id, DeliveryState.EXPIRED, clock.now())
+            return await self._next(tx, stream)
+        if not lines:
+            return None
+        delivery = pending or Delivery(
+            uuid7(),
+            lines[0].position,
+            lines[-1].position,
+            DeliveryState.PENDING,
+            1,
+            "",
+            clock.now(),
+        )
+        if not pending:
+            await deliveries.add(delivery)
+        owner = f"orgs/{stream.org_id}"
+        body = b"".join(documents.written(owner, line) for line in lines)
+        return Sending(stream, delivery, Parcel(delivery.id, _name(delivery), body))
+
+    async def _succeed(self, sending: Sending) -> None:
+        """Record it: the stream first, as whoever deletes it locks it and its deliveries."""
+        stream, delivery, at = sending.stream, sending.delivery, clock.now()
+        async with self._database.tenant(stream.org_id) as tx:
+            await AuditStreamRepository(tx, self._cipher).succeed(stream.id, delivery.last)
+            deliveries = DeliveryRepository(tx, stream.id)
+            await deliveries.finish(delivery.id, DeliveryState.DELIVERED, at)
+            await deliveries.remove_old(at - KEPT)
+
+    async def _fail(self, sending: Sending, error: str) -> None:
+        """Record it, in the same order."""
+        stream, delivery, at = sending.stream, sending.delivery, clock.now()
+        wait = backoff.delay(delivery.attempts, first=FIRST_DELAY, longest=LONGEST_DELAY)
+        again = at + timedelta(seconds=wait)
+        async with self._database.tenant(stream.org_id) as tx:
+            await AuditStreamRepository(tx, self._cipher).fail(stream.id, error, at, again)
+            await DeliveryRepository(tx, stream.id).fail(delivery.id, error)
+
+
+def _name(delivery: Delivery) -> str:
+    """Name an object so that names sort as the lines do."""
+    return f"{delivery.first:019}-{delivery.last:019}.jsonl"

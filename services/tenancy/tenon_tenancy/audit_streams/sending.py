@@ -1,0 +1,108 @@
+"""Lines on their way out: as a request to a webhook, or as an object for a bucket.
+
+Both are requests of ours to addresses that were judged: a driver of S3 would connect by itself.
+"""
+
+import base64
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from tenon_core import clock
+from tenon_outbound.errors import OutboundError
+from tenon_outbound.sending import Outbound
+from tenon_tenancy.audit_streams.models import AuditStream, Bucket, Target, Webhook
+
+SECONDS = 15.0
+"""For one attempt; a lease is longer."""
+JSON_LINES = "application/x-ndjson"
+SECRET_PREFIX = "whsec_"  # noqa: S105 # how Standard Webhooks' secrets begin
+SECRET_BYTES = 32
+
+
+class NotTaken(Exception):
+    """Lines were not delivered; the message says why, to whoever chose the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """JSON Lines to be sent. The id is the same each time, and `name` that of an object."""
+
+    id: UUID
+    name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+
+
+class Sender:
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+
+    def require(self, target: Target) -> None:
+        """Refuse an address that nothing would be sent to; OutboundError."""
+        self._outbound.require(target.address)
+
+    async def send(self, stream: AuditStream, parcel: Parcel) -> None:
+        """Send a parcel to where a stream leads, once; NotTaken."""
+        request = _request(stream, parcel, clock.now())
+        try:
+            reply = await self._outbound.send(
+                request.method,
+                request.url,
+                headers=request.headers,
+                body=parcel.body,
+                seconds=SECONDS,
+            )
+        except OutboundError as error:
+            raise NotTaken(str(error)) from error
+        if not 200 <= reply.status < 300:  # noqa: PLR2004 # HTTP's successes
+            raise NotTaken(f"it answered with status {reply.status}")
+
+
+def new_secret() -> str:
+    """Return a secret for a webhook, as Standard Webhooks writes it."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def _request(stream: AuditStream, parcel: Parcel, at: datetime) -> Request:
+    match stream.target:
+        case Webhook(url):
+            return Request("POST", url, _signed(stream.secret, parcel, at))
+        case Bucket() as bucket:
+            return _signed_put(bucket, stream.secret, f"{stream.org_id}/{parcel.name}", parcel.body)
+
+
+def _signed(secret: str, parcel: Parcel, at: datetime) -> dict[str, str]:
+    """Return the headers that Standard Webhooks asks for."""
+    time = str(int(at.timestamp()))
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    said = f"{parcel.id}.{time}.".encode() + parcel.body
+    signature = base64.b64encode(hmac.digest(key, said, "sha256")).decode()
+    return {
+        "content-type": JSON_LINES,
+        "webhook-id": str(parcel.id),
+        "webhook-timestamp": time,
+        "webhook-signature": f"v1,{signature}",
+    }
+
+
+def _signed_put(bucket: Bucket, secret: str, key: str, body: bytes) -> Request:
+    """Return the request that puts an object, signed as S3 asks for (Signature Version 4)."""
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    name = "/".join(filter(None, (bucket.bucket, bucket.prefix, key)))
+    url = f"{bucket.endpoint.rstrip('/')}/{name}"
+    request = AWSRequest("PUT", url, data=body, headers={"content-type": JSON_LINES})
+    S3SigV4Auth(Credentials(bucket.access_key, secret), "s3", bucket.region).add_auth(request)
+    return Request("PUT", url, dict(request.headers.items()))

@@ -1,0 +1,156 @@
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from tenon_core import clock
+from tenon_core.errors import FieldError, InvalidArgument
+from tenon_core.ids import uuid7
+from tenon_crypto.fields import FieldCipher
+from tenon_db.database import Database
+from tenon_db.pages import Page, clamp, cut, read_id
+from tenon_outbound.errors import OutboundError
+from tenon_policy.call import Call
+from tenon_tenancy.audit_events.chain import microseconds
+from tenon_tenancy.audit_streams.models import (
+    CREDENTIAL,
+    MAX_DESCRIPTION,
+    AuditStream,
+    Bucket,
+    Delivery,
+    Target,
+    Webhook,
+)
+from tenon_tenancy.audit_streams.repository import AuditStreamRepository, DeliveryRepository
+from tenon_tenancy.audit_streams.sending import NotTaken, Parcel, Sender, new_secret
+from tenon_tenancy.errors import TooManyAuditStreams
+
+MAX_STREAMS = 10
+SECRET = "secret_access_key"  # noqa: S105 # a field's name
+CHANGEABLE = ("description", "enabled", "webhook", "bucket", SECRET)
+
+
+class AuditStreamService:
+    """Streams of organizations' logs as their owners have them."""
+
+    def __init__(self, database: Database, cipher: FieldCipher, sender: Sender) -> None:
+        self._database = database
+        self._cipher = cipher
+        self._sender = sender
+
+    async def create(
+        self, call: Call, description: str, target: Target | None, secret: str
+    ) -> AuditStream:
+        """Make a stream; a webhook's secret is made here. InvalidArgument, TooManyAuditStreams."""
+        if target is None:
+            either = FieldError("/webhook", "is needed, or a bucket, and not both")
+            raise InvalidArgument(fields=[either])
+        if isinstance(target, Webhook):
+            secret = new_secret()
+        self._require(description, target, secret)
+        at = clock.now()
+        stream = AuditStream(
+            call.org, uuid7(), description, True, target, secret, call.user, at, due_time=at
+        )
+        async with self._database.tenant(call.org) as tx:
+            streams = AuditStreamRepository(tx, self._cipher)
+            await streams.lock_all()
+            if await streams.count() >= MAX_STREAMS:
+                raise TooManyAuditStreams
+            await streams.add(stream)
+            await tx.publish(call.access(_resource(stream.id)))
+        return stream
+
+    async def list(self, call: Call, page_size: int, page_token: str) -> Page[AuditStream]:
+        """List them, newest first."""
+        size, before = clamp(page_size), read_id(page_token)
+        async with self._database.tenant(call.org) as tx:
+            found = await AuditStreamRepository(tx, self._cipher).page(before, size + 1)
+        return cut(found, size, lambda stream: (stream.id,))
+
+    async def update(
+        self, call: Call, stream_id: UUID | None, changes: Mapping[str, Any]
+    ) -> AuditStream:
+        """Change a stream, by the names of a request's fields; InvalidArgument,
+        AuditStreamNotFound.
+        """
+        async with self._database.tenant(call.org) as tx:
+            streams = AuditStreamRepository(tx, self._cipher)
+            stream = _changed(await streams.get(stream_id, lock=True), changes)
+            self._require(stream.description, stream.target, stream.secret)
+            await streams.change(stream)
+            await tx.publish(call.access(_resource(stream.id)))
+        return stream
+
+    async def delete(self, call: Call, stream_id: UUID | None) -> None:
+        """Delete a stream; AuditStreamNotFound."""
+        async with self._database.tenant(call.org) as tx:
+            await AuditStreamRepository(tx, self._cipher).remove(stream_id)
+            await tx.publish(call.access(_resource(stream_id)))
+
+    async def deliveries(
+        self, call: Call, stream_id: UUID | None, page_size: int, page_token: str
+    ) -> Page[Delivery]:
+        """List what a stream has delivered, newest first; AuditStreamNotFound."""
+        size, before = clamp(page_size), read_id(page_token)
+        async with self._database.tenant(call.org) as tx:
+            stream = await AuditStreamRepository(tx, self._cipher).get(stream_id)
+            found = await DeliveryRepository(tx, stream.id).page(before, size + 1)
+        return cut(found, size, lambda delivery: (delivery.id,))
+
+    async def test(self, call: Call, stream_id: UUID | None) -> str:
+        """Send a line that is none of the log; return why it was not taken, empty if it was.
+        AuditStreamNotFound.
+        """
+        async with self._database.tenant(call.org) as tx:
+            stream = await AuditStreamRepository(tx, self._cipher).get(stream_id)
+            await tx.publish(call.access(_resource(stream.id)))
+        said = {"owner": f"orgs/{call.org}", "test": True, "time_us": microseconds(clock.now())}
+        body = json.dumps(said).encode() + b"\n"
+        try:
+            await self._sender.send(stream, Parcel(uuid7(), "test.jsonl", body))
+        except NotTaken as error:
+            return str(error)
+        return ""
+
+    def _require(self, description: str, target: Target, secret: str) -> None:
+        """Refuse what no stream can be; InvalidArgument."""
+        problems = target.problems()
+        if len(description) > MAX_DESCRIPTION or not (description or " ").isprintable():
+            message = f"must be at most {MAX_DESCRIPTION} printable characters"
+            problems.append(FieldError("/description", message))
+        if isinstance(target, Bucket) and not CREDENTIAL.fullmatch(secret):
+            problems.append(FieldError(f"/{SECRET}", "is none"))
+        try:
+            self._sender.require(target)
+        except OutboundError as error:
+            field = "/webhook/url" if isinstance(target, Webhook) else "/bucket/endpoint"
+            problems.append(FieldError(field, str(error)))
+        if problems:
+            raise InvalidArgument(fields=problems)
+
+
+def _changed(stream: AuditStream, changes: Mapping[str, Any]) -> AuditStream:
+    """Return a stream with what shall be another; InvalidArgument."""
+    unknown = [name for name in changes if name not in CHANGEABLE]
+    own = stream.target.kind
+    other = {"webhook": "bucket", "bucket": "webhook"}[own]
+    if unknown or other in changes:
+        name = (unknown or [other])[0]
+        raise InvalidArgument(fields=[FieldError(f"/{name}", "cannot be changed")])
+    if own == "webhook" and SECRET in changes:
+        raise InvalidArgument(fields=[FieldError(f"/{SECRET}", "is for buckets")])
+    if own == "bucket" and own in changes and SECRET not in changes:
+        raise InvalidArgument(fields=[FieldError(f"/{SECRET}", "is needed with a bucket")])
+    return replace(
+        stream,
+        description=changes.get("description", stream.description),
+        enabled=changes.get("enabled", stream.enabled),
+        target=changes.get(own, stream.target),
+        secret=changes.get(SECRET, stream.secret),
+    )
+
+
+def _resource(stream_id: UUID | None) -> str:
+    return f"audit_streams/{stream_id}"

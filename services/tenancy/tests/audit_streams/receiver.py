@@ -1,0 +1,87 @@
+"""An organization's own endpoint: takes what is sent to it, and answers as a test wants."""
+
+import asyncio
+import base64
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from tenon_tenancy.audit_events.models import AuditEvent
+from tenon_tenancy.audit_verification import documents
+
+
+@dataclass(frozen=True)
+class Received:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def lines(self) -> list[AuditEvent]:
+        return [documents.read(line)[1] for line in self.body.splitlines()]
+
+    @property
+    def positions(self) -> list[int]:
+        return [line.position for line in self.lines]
+
+    def is_signed_with(self, secret: str) -> bool:
+        """Repeat Standard Webhooks' signature, as its receivers do."""
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+        said = b".".join((self.id.encode(), self.headers["webhook-timestamp"].encode(), self.body))
+        expected = base64.b64encode(hmac.new(key, said, "sha256").digest()).decode()
+        return self.headers["webhook-signature"] == f"v1,{expected}"
+
+
+@dataclass
+class Receiver:
+    """Answers each path with the status that was chosen for it; `hang` never answers."""
+
+    port: int
+    received: list[Received] = field(default_factory=list)
+    statuses: dict[str, int] = field(default_factory=dict)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def at(self, path: str) -> list[Received]:
+        return [one for one in self.received if one.path == path]
+
+    def positions(self, path: str) -> Callable[[], Any]:
+        """Return a condition: the positions of all lines that came to a path."""
+
+        async def found() -> list[int]:
+            return [position for one in self.at(path) for position in one.positions]
+
+        return found
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.received.append(Received(request.path, headers, await request.read()))
+        if request.path.startswith("/hang"):
+            await self.released.wait()
+        status = self.statuses.get(request.path, 204)
+        return web.Response(status=status, headers={"location": self.url("/elsewhere")})
+
+
+@asynccontextmanager
+async def receiving(port: int) -> AsyncIterator[Receiver]:
+    receiver = Receiver(port)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", receiver._answer)
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield receiver
+    finally:
+        receiver.released.set()
+        await runner.cleanup()
