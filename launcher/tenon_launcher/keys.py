@@ -21,6 +21,7 @@ ENCRYPTING: Mapping[str, Opened] = {
     "tenancy": tenancy.opened_encryption,
 }
 SIGNING = "signing"
+LEVELS = (SIGNING, *(one.value for one in Level))
 
 
 @click.group()
@@ -41,7 +42,7 @@ def status(data: DataDirectory, *, as_json: bool) -> None:
 
 
 @keys.command()
-@click.option("--level", type=click.Choice([SIGNING, *Level]), default=SIGNING, show_default=True)
+@click.option("--level", type=click.Choice(LEVELS), default=SIGNING, show_default=True)
 @click.option("--service", type=click.Choice([*ENCRYPTING]), help="Only this one's.")
 @click.option("--no-wait", is_flag=True, help="Return once it has begun.")
 @click.pass_obj

@@ -46,7 +46,9 @@ def status(opened: Open, *, as_json: bool) -> None:
 
 
 @encryption.command()
-@click.option("--level", type=click.Choice([*Level]), default=Level.DATA, show_default=True)
+@click.option(
+    "--level", type=click.Choice([one.value for one in Level]), default="data", show_default=True
+)
 @click.option("--no-wait", is_flag=True, help="Return once it has begun.")
 @click.pass_obj
 def rotate(opened: Open, level: str, *, no_wait: bool) -> None:
