@@ -8,7 +8,13 @@ from uuid import UUID
 
 import pytest
 
-from tenon_notifications.clients import ErasureNotice, ErasureReceipt, Person
+from tenon_notifications.clients import (
+    DeletionNotice,
+    ErasureNotice,
+    ErasureReceipt,
+    OrganizationReceipt,
+    Person,
+)
 from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.rendering import Envelope, Rendered, Renderer, size
 from tenon_notifications.errors import Undeliverable
@@ -41,11 +47,22 @@ ERASURE: dict[str, Any] = asdict(
         receipts=(ErasureReceipt("auth", 1, 12, datetime(2026, 11, 23, 9, 6, tzinfo=UTC)),),
     )
 )
+# As of one organization, whose receipts tell more than those of a person.
+DELETION: dict[str, Any] = asdict(
+    DeletionNotice(
+        org_id=str(ID),
+        org_name="Acme",
+        request_time=datetime(2026, 11, 23, 9, 5, tzinfo=UTC),
+        delete_time=datetime(2026, 12, 7, 9, 5, tzinfo=UTC),
+        receipts=(OrganizationReceipt("auth", 1, 12, 3, datetime(2026, 11, 23, 9, 6, tzinfo=UTC)),),
+    )
+)
 
 
 def rendered(kind: Kind, **facts: Any) -> Rendered:
     return Renderer("https://tenon.test").render(
-        kind, {"name": "Ada", **LINK, **SESSION, **RUN, **INVITATION, **ERASURE, **facts}
+        kind,
+        {"name": "Ada", **LINK, **SESSION, **RUN, **INVITATION, **ERASURE, **DELETION, **facts},
     )
 
 
@@ -69,6 +86,20 @@ def test_receipts_of_an_erasure_are_told_one_by_one() -> None:
     words = rendered(Kind.ACCOUNT_ERASED)
     for text in (words.text, words.html):
         assert "auth: 1 keys and 12 rows, 23 November 2026, 09:06 UTC" in text
+
+
+def test_what_was_destroyed_of_an_organization_is_told_one_by_one() -> None:
+    words = rendered(Kind.ORGANIZATION_ERASED)
+    for text in (words.text, words.html):
+        assert "auth: 1 keys, 12 rows and 3 files, 23 November 2026, 09:06 UTC" in text
+        assert str(ID) in text
+
+
+def test_owners_are_told_until_when_they_can_undo_it() -> None:
+    words = rendered(Kind.ORGANIZATION_DELETION_SCHEDULED)
+    assert words.subject == "Acme is going to be deleted"
+    for text in (words.text, words.html):
+        assert "7 December 2026, 09:05 UTC" in text
 
 
 def test_a_new_device_is_told_with_its_time() -> None:
