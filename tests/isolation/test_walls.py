@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "isolation.md"
 PACKAGES = ("tenon_auth.api_keys", "tenon_tenancy", "tenon_reports")
 """Where statements on tenants' tables are written."""
+LOOK_UPS = frozenset({"system: grants", "system: demands"})
 RUNS = frozenset({"execute", "rows", "row", "scalar"})
 
 
@@ -90,7 +91,7 @@ def test_row_level_security_holds_without_any_predicate(walls: Walls) -> None:
     through = {
         site: seen
         for site, seen in walls.secured.leaking.items()
-        if not (site.scope == "system: grants" or _is_ones_own(site, walls.secured))
+        if not (site.scope in LOOK_UPS or _is_ones_own(site, walls.secured))
     }
     assert through == {}
     assert set(walls.secured.probed) == set(walls.bare.probed)
@@ -204,8 +205,8 @@ tests/isolation/test_walls.py` writes it anew.
 
 Each of these {count} was taken out, and the statement run, while an organization was used whose \
 every row another one has too, under the same ids. Without row level security each shows or \
-changes the other's rows. With it none does, but for the look-ups for `grants`, which a purpose in \
-the schema lets read all memberships and policies \
+changes the other's rows. With it none does, but for the look-ups for `grants` and `demands`, \
+which a purpose in the schema lets read all memberships and organizations \
 ([decision 4](decisions/0004-system-transactions-name-a-purpose.md)).
 
 | function | transaction | statement | predicate |

@@ -74,3 +74,14 @@ async def test_who_looks_grants_up_sees_memberships_alone(
         assert found == set()
         assert (tenant.org_id, tenant.owner.user_id) in kept
         assert (await tx.execute(update(memberships).values(role=Role.OWNER))).rowcount == 0
+
+
+async def test_who_looks_demands_up_sees_organizations_alone(
+    backbone: Backbone[TenancySettings], callers: Callers
+) -> None:
+    tenant = await callers.tenant()
+    async with backbone.database.system("demands") as tx:
+        found, kept = await seen(tx)
+        assert tenant.org_id in found
+        assert kept == set()
+        assert (await tx.execute(update(organizations).values(mfa_required=True))).rowcount == 0

@@ -17,4 +17,4 @@ def upgrade() -> None:
         " ADD COLUMN allowed_mail_domains text[] NOT NULL DEFAULT '{}',"
         " ADD COLUMN audit_retention_days integer NOT NULL DEFAULT 0"
     )
-    m.readable_for("organizations", "grants")
+    m.readable_for("organizations", "demands")

@@ -48,7 +48,7 @@ class PolicyRepository:
 
 
 async def find_policies(tx: Transaction, org_ids: Sequence[UUID]) -> dict[UUID, Policies]:
-    """Return those of the organizations that exist, in a system transaction for `grants`."""
+    """Return those of the organizations that exist, in a system transaction for `demands`."""
     asked = select(func.unnest(literal(org_ids, ARRAY(Uuid))).label("org_id")).subquery()
     rows = await tx.rows(
         select(organizations.c.id, *COLUMNS).join(asked, organizations.c.id == asked.c.org_id)

@@ -53,7 +53,7 @@ class PolicyService:
         """Return the policies of these organizations in their order; None for what is none."""
         if len(org_ids) > MAX_CHECKED:
             raise InvalidArgument(fields=[FieldError("/org_ids", f"must be at most {MAX_CHECKED}")])
-        async with self._database.system("grants") as tx:
+        async with self._database.system("demands") as tx:
             found = await find_policies(tx, [org_id for org_id in org_ids if org_id])
         return [found.get(org_id) if org_id else None for org_id in org_ids]
 
