@@ -19,6 +19,8 @@ from redis.asyncio import Redis
 from services.tenancy.tests.policies.policies_client import ADDRESS, PoliciesClient
 from tenon.auth.v1.session_service_pb2 import RefreshSessionRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
+from tenon.tenancy.v1.member_service_pb2 import LeaveOrganizationRequest
+from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
 from tenon_auth.app import APP as AUTH
 from tenon_policy.demands import DemandBook, Demands
 from tenon_policy.policies import Access, Demand, Role
@@ -28,9 +30,9 @@ from tenon_testing.callers import Caller, Callers, Tenant
 from tenon_testing.system import System
 from tests.isolation.contract import Rpc, rpcs
 from tests.isolation.doors import Door, gateway_doors, service_doors
-from tests.isolation.matrix import gateway_here, request_about
+from tests.isolation.matrix import GONE_AFTERWARDS, gateway_here, request_about
 
-MEMBERS_RPCS = rpcs(Access.ORG)
+MEMBERS_RPCS = [rpc for rpc in rpcs(Access.ORG) if rpc.name not in GONE_AFTERWARDS]
 BOUND_SECONDS = 1.0
 OLD, SECOND_FACTOR = "auth_time = now() - interval '2 hours'", "methods = '{pwd,otp,mfa}'"
 
@@ -146,6 +148,7 @@ def test_what_is_exempt_is_what_mends_it() -> None:
     """And nothing else; a new exemption is to be thought about here."""
     found = {(rpc.name, demand.name) for rpc in rpcs() for demand in rpc.policy.exempt_from}
     assert found == {
+        *(("MemberService.LeaveOrganization", demand.name) for demand in Demand),
         ("PolicyService.GetPolicies", "NETWORKS"),
         ("PolicyService.UpdatePolicies", "NETWORKS"),
     }
@@ -179,7 +182,7 @@ async def test_a_demand_binds_within_a_second_everywhere(
     assert await late(doors, token, tenant, demand, refused=False) == set()
 
 
-async def test_who_meets_them_all_is_let_in(
+async def test_who_meets_them_all_is_let_in_and_anybody_out(
     channels: Mapping[str, grpc.aio.Channel],
     session: ClientSession,
     tenant: Tenant,
@@ -195,6 +198,9 @@ async def test_who_meets_them_all_is_let_in(
     assert await late(doors, other_owner.access_token, tenant, Demand.MFA) == set()
     told = set((await reasons(doors, tenant.owner.access_token, tenant)).values())
     assert told.isdisjoint(REASONS.values())
+    leave = LeaveOrganizationRequest(org_id=str(tenant.org_id))
+    members = MemberServiceStub(channels["tenancy"])
+    await members.LeaveOrganization(leave, metadata=other_owner.metadata)  # who meets none
 
 
 def _at(address: str, rpc: Rpc, channels: Mapping[str, grpc.aio.Channel]) -> list[Door]:
