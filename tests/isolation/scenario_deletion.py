@@ -4,6 +4,9 @@ from uuid import UUID
 
 from services.auth.tests.api_keys.keys_client import KeysClient
 from services.reports.tests.reports_client import ReportsClient, event
+from tenon.tenancy.v1.audit_stream_pb2 import AuditWebhook
+from tenon.tenancy.v1.audit_stream_service_pb2 import CreateAuditStreamRequest
+from tenon.tenancy.v1.audit_stream_service_pb2_grpc import AuditStreamServiceStub
 from tenon.tenancy.v1.organization_deletion_service_pb2 import (
     DeleteOrganizationRequest,
     GetOrganizationDeletionRequest,
@@ -32,6 +35,7 @@ async def delete_organization(stage: Stage, tenant: Tenant) -> None:
     """Let it have something of everything, and destroy that in the services' own order."""
     await KeysClient(stage.auth, tenant).create()
     await _be_at_work(stage, ReportsClient(stage.reports, tenant))
+    await _stream(stage, tenant)
     await _measure(stage, tenant.org_id)
     deletion_id = await _schedule(stage, tenant)
     await _end(stage, tenant.org_id, deletion_id)
@@ -49,6 +53,19 @@ async def _be_at_work(stage: Stage, client: ReportsClient) -> None:
         " WHERE id = %s AND org_id = %s"
     )
     await stage.admin.execute(writing.encode(), [WRITTEN, run.id, client.org_id])
+
+
+async def _stream(stage: Stage, tenant: Tenant) -> None:
+    """Send the log to where nothing comes from, and have sent something before."""
+    webhook = AuditWebhook(url="https://hooks.invalid/")
+    request = CreateAuditStreamRequest(org_id=str(tenant.org_id), webhook=webhook)
+    streams = AuditStreamServiceStub(stage.tenancy)
+    stream = (await streams.CreateAuditStream(request, metadata=tenant.metadata)).stream
+    await stage.admin.execute(
+        "INSERT INTO tenancy.audit_deliveries"
+        " VALUES (%s, %s, gen_random_uuid(), 1, 1, 'delivered', 1, '', now(), now())",
+        [tenant.org_id, stream.id],
+    )
 
 
 async def _measure(stage: Stage, org_id: UUID) -> None:

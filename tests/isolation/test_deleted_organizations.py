@@ -81,8 +81,10 @@ class Estate:
     world: World
 
     @property
-    def folder(self) -> Path:
-        return self.system.directory / "files" / "orgs" / str(self.world.org_id)
+    def folders(self) -> list[Path]:
+        """Where reports and tenancy keep files."""
+        files, own = self.system.directory / "files", str(self.world.org_id)
+        return [files / "orgs" / own, files / "audit-exports" / own]
 
     async def rows(self) -> dict[str, int]:
         """Count what each table holds of it."""
@@ -96,7 +98,7 @@ class Estate:
         return counted
 
     def files(self) -> list[Path]:
-        return [path for path in self.folder.rglob("*") if path.is_file()]
+        return [path for one in self.folders for path in one.rglob("*") if path.is_file()]
 
     async def scalar(self, query: Any, *parameters: object) -> Any:
         query = query.encode() if isinstance(query, str) else query
@@ -230,6 +232,7 @@ async def test_nothing_is_left_of_a_deleted_organization(
         in_schema = [count for table, count in held.items() if table.startswith(f"{service}.")]
         assert receipts[service].keys + receipts[service].rows == sum(in_schema), service
     assert receipts["reports"].files > 0
+    assert receipts["tenancy"].files > 0
 
     await _what_comes_later_goes(estate)
     await _again(estate, deletions)
@@ -239,7 +242,7 @@ async def test_nothing_is_left_of_a_deleted_organization(
 
 async def _what_comes_later_goes(estate: Estate) -> None:
     """Whoever was on the way to write a file wrote it after the others were destroyed."""
-    late = estate.folder / "runs" / str(uuid7()) / "file.csv"
+    late = estate.folders[0] / "runs" / str(uuid7()) / "file.csv"
     late.parent.mkdir(parents=True)
     late.write_text("late")
     await estate.make_due("reports", "organization_data.erase")

@@ -103,7 +103,7 @@ class Foundation:
         self.deletions = OrganizationDeletionService(
             database, self.queue, ending, settings.deletion_days
         )
-        self.erasing = OrganizationErasing(database, self.queue, ending, [self.storage])
+        self.erasing = OrganizationErasing(database, self.queue, ending, self.storage)
 
     def _lay_logs(self) -> None:
         """The audit logs, and the proof of them."""

@@ -115,4 +115,4 @@ class AuditExport:
 
     @property
     def _folder(self) -> str:
-        return f"orgs/{self.org_id}/audit-exports/{self.id}"
+        return f"audit-exports/{self.org_id}/{self.id}"

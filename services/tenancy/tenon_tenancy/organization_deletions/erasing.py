@@ -1,6 +1,5 @@
 """What is done when an organization's time is over; each step may be repeated after a crash."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from tenon_rpc.organization_data import organization_data_erased
 from tenon_storage.storage import Storage
 from tenon_tenancy import events
 from tenon_tenancy.members.ending import MembershipEnding
-from tenon_tenancy.organization_deletions.models import KEPT, OrganizationDeletion
+from tenon_tenancy.organization_deletions.models import FOLDERS, KEPT, OrganizationDeletion
 from tenon_tenancy.organization_deletions.repository import (
     EndingRepository,
     OrganizationDeletionRepository,
@@ -25,8 +24,7 @@ LATE = timedelta(hours=2)
 
 class OrganizationErasing:
     """Ends an organization, and destroys what tenancy holds of it: all rows of all tenants' tables,
-    whatever slice they are of, but the audit log; and its folder in all storages where slices keep
-    files.
+    whatever slice they are of, but the audit log; and the folders where slices keep files of it.
     """
 
     def __init__(
@@ -34,12 +32,12 @@ class OrganizationErasing:
         database: Database,
         queue: JobQueue,
         ending: MembershipEnding,
-        storages: Sequence[Storage],
+        storage: Storage,
     ) -> None:
         self._database = database
         self._queue = queue
         self._ending = ending
-        self._storages = storages
+        self._storage = storage
 
     async def end(self, org_id: UUID, deletion_id: UUID) -> bool:
         """End all memberships, once; False if the deletion was undone meanwhile."""
@@ -62,7 +60,7 @@ class OrganizationErasing:
                 async with self._database.tenant(org_id) as tx:
                     gone = await self._rows(tx).bite(table)
                     await DeletedOrganizations(tx, self._database.schema).add(org_id, gone)
-        files = sum([await one.delete_folder(f"orgs/{org_id}") for one in self._storages])
+        files = sum([await self._storage.delete_folder(f"{name}/{org_id}") for name in FOLDERS])
         async with self._database.tenant(org_id) as tx:
             gone = Erased(rows=await EndingRepository(tx).remove(), files=files)
             await DeletedOrganizations(tx, self._database.schema).add(org_id, gone)
@@ -74,7 +72,7 @@ class OrganizationErasing:
         async with self._database.tenant(org_id) as tx:
             erased = await DeletedOrganizations(tx, self._database.schema).erased(org_id)
             await tx.publish(organization_data_erased(org_id, erased))
-            if self._storages and "late" not in job.payload:
+            if "late" not in job.payload:
                 late, run_at = {**job.payload, "late": True}, clock.now() + LATE
                 await self._queue.enqueue(tx, job.type, late, org_id=org_id, run_at=run_at)
             await job.complete(tx)

@@ -18,6 +18,9 @@ KEPT = frozenset(
 what that is searched.
 """
 
+FOLDERS = ("audit-exports",)
+"""Where slices keep files in tenancy's storage, those of an organization below its id."""
+
 # Ids, times and counts alone: they outlive the organization.
 organization_deletions = Table(
     "organization_deletions",

@@ -109,7 +109,7 @@ async def let_time_pass(admin: psycopg.AsyncConnection, tenant: Tenant) -> None:
 
 async def write(storage: Storage, *tenants: Tenant) -> None:
     for one in tenants:
-        async with storage.write(f"orgs/{one.org_id}/exports/file") as writer:
+        async with storage.write(f"audit-exports/{one.org_id}/file") as writer:
             await writer.write(b"line")
 
 
@@ -295,7 +295,7 @@ async def test_files_go_too_and_again_later(
     storage, erasing = own.storage, own.erasing
 
     async def folders() -> set[str]:
-        every = [name async for name in storage.list("orgs")]
+        every = [name async for name in storage.list("audit-exports")]
         return {str(tenant.org_id), str(other.org_id)} & set(every)
 
     await write(storage, tenant, other)
