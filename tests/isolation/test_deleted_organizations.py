@@ -230,7 +230,8 @@ async def test_nothing_is_left_of_a_deleted_organization(
     assert receipts.keys() == set(SERVICES)
     for service in SERVICES:
         in_schema = [count for table, count in held.items() if table.startswith(f"{service}.")]
-        assert receipts[service].keys + receipts[service].rows == sum(in_schema), service
+        gone = receipts[service].keys + receipts[service].rows
+        assert gone >= sum(in_schema), service  # mails come meanwhile, and go with the rest
     assert receipts["reports"].files > 0
     assert receipts["tenancy"].files > 0
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from tenon_crypto.cells import Cell, Owner, OwnerKind
-from tenon_crypto.tables import KINDS
+from tenon_crypto.tables import KINDS, data_keys_of
 
 _known: dict[tuple[str, str], "SealedTable"] = {}
 
@@ -27,7 +27,9 @@ class SealedTable:
     binary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _known[str(self.table.schema), self.table.name] = self
+        schema = str(self.table.schema)
+        _known[schema, self.table.name] = self
+        data_keys_of(schema, self.kind)  # so that this is among the schema's tables, too
 
     @property
     def kind(self) -> OwnerKind:

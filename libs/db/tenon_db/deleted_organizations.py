@@ -45,6 +45,17 @@ REFUSED = "TN404"
 """The SQLSTATE with which the trigger refuses a row; `tenon_db.database` makes NotFound of it."""
 
 
+TENANTS_TABLES = """
+SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND NOT relispartition
+    AND obj_description(oid, 'pg_class') = 'kind: tenant'
+    AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = 'org_id')
+"""
+
+
+class UnknownTable(Exception):
+    """The schema has a tenants' table that this process does not know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Erased:
     """What was destroyed so far: data keys, rows and stored files."""
@@ -118,12 +129,16 @@ class OrganizationRows:
         self._kept = kept
 
     async def tables(self) -> Sequence[Table]:
-        """Return the tables, first those that refer to others."""
+        """Return the tables, first those that refer to others; UnknownTable, if the schema has one
+        that this process does not know, as where it is older: nobody must say that all is gone.
+        """
         tenants = {
             one.name: one
             for one in metadata(self._schema).tables.values()
             if one.info == TENANT and "org_id" in one.c and one.name not in self._kept
         }
+        if unknown := await self._there() - tenants.keys() - self._kept:
+            raise UnknownTable(f"no process of this version can erase {', '.join(sorted(unknown))}")
         order = TopologicalSorter(dict.fromkeys(tenants, ()))
         for child, parent in await self._references():
             order.add(parent, child)
@@ -137,6 +152,11 @@ class OrganizationRows:
         if one.name == KEYS:
             return Erased(keys=gone.rowcount)
         return Erased(rows=gone.rowcount)
+
+    async def _there(self) -> set[str]:
+        """Return which tenants' tables the schema has."""
+        rows = await self._tx.rows(text(TENANTS_TABLES).bindparams(schema=self._schema))
+        return {row.relname for row in rows}
 
     async def _references(self) -> Sequence[tuple[str, str]]:
         """Return which tables of the schema refer to which others."""

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from tenon_db import roles
-from tenon_db.deleted_organizations import LOCK, REFUSED
+from tenon_db.deleted_organizations import LOCK, REFUSED, TENANTS_TABLES
 
 SCRIPTS = Path(__file__).parent / "alembic"
 LOCK_TIMEOUT = "1s"
@@ -136,8 +136,8 @@ def create_deleted_organizations(*, but: Sequence[str] = ()) -> None:
     )
     global_table("deleted_organizations")
     op.execute(_REFUSE_DELETED.format(schema=schema(), lock=LOCK.format(org_id="NEW.org_id")))
-    tables = op.get_bind().execute(text(_TENANTS_TABLES), {"schema": schema(), "but": list(but)})
-    refuse_deleted_organizations(*(row.relname for row in tables))
+    tables = op.get_bind().execute(text(TENANTS_TABLES), {"schema": schema()})
+    refuse_deleted_organizations(*sorted({row.relname for row in tables}.difference(but)))
 
 
 def refuse_deleted_organizations(*names: str) -> None:
@@ -163,11 +163,6 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$
-"""
-_TENANTS_TABLES = """
-SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND NOT relispartition
-    AND obj_description(oid, 'pg_class') = 'kind: tenant' AND relname <> ALL (:but)
-    AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = 'org_id')
 """
 
 

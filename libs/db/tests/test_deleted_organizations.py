@@ -16,6 +16,7 @@ from tenon_db.deleted_organizations import (
     DeletedOrganizations,
     Erased,
     OrganizationRows,
+    UnknownTable,
 )
 from tenon_db.tables import TENANT, metadata
 
@@ -106,3 +107,14 @@ async def test_an_organization_is_known_to_be_no_more(database: Database, is_clo
         await erase(database, org_id)
     async with database.system("test") as tx:
         assert await DeletedOrganizations(tx, SCHEMA).has(org_id) is is_closed
+
+
+async def test_who_does_not_know_a_table_does_not_say_that_all_is_gone(database: Database) -> None:
+    """As a process of the version before that made it."""
+    org_id = uuid4()
+    metadata(SCHEMA).remove(NOTES)
+    try:
+        with pytest.raises(UnknownTable, match="notes"):
+            await erase(database, org_id)
+    finally:
+        table("notes")

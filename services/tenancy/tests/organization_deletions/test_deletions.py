@@ -210,20 +210,20 @@ async def test_tenancy_says_what_it_destroyed(
     deletion = await delete(tenancy, tenant)
     await let_time_pass(admin, tenant)
 
-    async def receipts() -> list[tuple[str, int]]:
+    async def rows() -> int | None:
         found = await deletion_of(tenancy, tenant.owner, deletion.id)
-        return [(one.service, one.rows) for one in found.receipts]
+        return {one.service: one.rows for one in found.receipts}.get("tenancy")
 
-    assert await eventually(receipts) == [("tenancy", 2)]
+    assert await eventually(rows) == 2
 
     async def lines() -> bool:
         query = (
             "SELECT array_agg(action ORDER BY position) FROM tenancy.audit_events"
             " WHERE org_id = %s AND action LIKE 'tenancy.organizations.%%'"
         )
-        actions = await scalar(admin, query, tenant.org_id)
-        words = ["create", "delete", "end", "erase"]
-        return bool(actions == [f"tenancy.organizations.{word}" for word in words])
+        actions = await scalar(admin, query, tenant.org_id) or []
+        words = ["create", "delete", "end", "erase"]  # the last one for each service that runs
+        return list(dict.fromkeys(actions)) == [f"tenancy.organizations.{word}" for word in words]
 
     await eventually(lines)
 
