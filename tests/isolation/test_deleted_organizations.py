@@ -246,12 +246,14 @@ async def _what_comes_later_goes(estate: Estate) -> None:
     late = estate.folders[0] / "runs" / str(uuid7()) / "file.csv"
     late.parent.mkdir(parents=True)
     late.write_text("late")
+    before = (await estate.told())["reports"]
     await estate.make_due("reports", "organization_data.erase")
 
-    async def gone() -> bool:
-        return not late.exists()
+    async def told() -> bool:
+        return (await estate.told())["reports"] > before
 
-    await eventually(gone)
+    await eventually(told)
+    assert not late.exists()
 
 
 async def _again(estate: Estate, deletions: Deletions) -> None:

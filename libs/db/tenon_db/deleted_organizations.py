@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from tenon_db.tables import GLOBAL, TENANT, metadata
+from tenon_db.tables import GLOBAL, metadata
 from tenon_db.transaction import Transaction
 
 TenantsTable: TypeAlias = Table
@@ -132,17 +132,14 @@ class OrganizationRows:
         """Return the tables, first those that refer to others; UnknownTable, if the schema has one
         that this process does not know, as where it is older: nobody must say that all is gone.
         """
-        tenants = {
-            one.name: one
-            for one in metadata(self._schema).tables.values()
-            if one.info == TENANT and "org_id" in one.c and one.name not in self._kept
-        }
-        if unknown := await self._there() - tenants.keys() - self._kept:
+        names = await self._there() - self._kept
+        known = {one.name: one for one in metadata(self._schema).tables.values()}
+        if unknown := names - known.keys():
             raise UnknownTable(f"no process of this version can erase {', '.join(sorted(unknown))}")
-        order = TopologicalSorter(dict.fromkeys(tenants, ()))
+        order = TopologicalSorter(dict.fromkeys(names, ()))
         for child, parent in await self._references():
             order.add(parent, child)
-        return [tenants[name] for name in order.static_order() if name in tenants]
+        return [known[name] for name in order.static_order() if name in names]
 
     async def bite(self, one: Table) -> Erased:
         """Destroy some rows of a table; none if no more are there."""
