@@ -19,11 +19,11 @@ from tenon_testing.servers import Servers
 
 WAIT_SECONDS = 2.0
 """Beyond the second that a migration may wait, and a busy machine."""
-SECOND = """
+THIRD = """
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -42,7 +42,7 @@ class Bench:
         provision(servers.postgres.url(), name, {SCHEMA: PASSWORDS})
         self._owner_url = servers.postgres.url(name, owner_role(SCHEMA), PASSWORDS.owner)
         self.migrate()
-        (self._versions / "0002_titles.py").write_text(SECOND)
+        (self._versions / "0003_titles.py").write_text(THIRD)
         self.long = psycopg.connect(self.admin_url)
         self.long.execute("SELECT FROM probe.notes")
 

@@ -1,8 +1,9 @@
 """All keys of auth replaced: everybody is still who they were, and can log in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import psycopg
@@ -26,12 +27,27 @@ from tenon_rotation.pace import Pace
 from tenon_rpc.backbone import open_backbone
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import PASSWORD
+from tenon_testing.servers import Servers
 from tenon_testing.system import System
 
 BYTES = (
     "SELECT table_name, column_name FROM information_schema.columns"
     " WHERE table_schema = 'auth' AND data_type = 'bytea'"
 )
+
+
+@pytest.fixture(scope="module")
+def system(servers: Servers) -> Iterator[System]:
+    """A system of its own: others' cells are damaged on purpose, and their keys stay."""
+    own = System(servers, f"test_{uuid4().hex}")
+    yield own
+    own.stop()
+
+
+@pytest.fixture(scope="module")
+async def auth(system: System) -> AsyncIterator[grpc.aio.Channel]:
+    async with system.serving(APP) as channel:
+        yield channel
 
 
 @pytest.fixture
