@@ -69,8 +69,13 @@ async def published(system: System) -> AsyncIterator[Published]:
 
     async def published(org_id: UUID, kind: type[Message]) -> list[Any]:
         async def payloads() -> list[Any]:
-            events, _ = await feed.pull(0, [kind.DESCRIPTOR.full_name], 1_000)
-            return [kind.FromString(event.payload) for event in events if event.org_id == org_id]
+            found: list[Any] = []
+            after, position = -1, 0
+            while after < position:
+                after = position
+                events, position = await feed.pull(after, [kind.DESCRIPTOR.full_name], 1_000)
+                found += [kind.FromString(one.payload) for one in events if one.org_id == org_id]
+            return found
 
         return await eventually(payloads)
 
