@@ -170,8 +170,9 @@ async def test_one_that_does_nothing_but_end_is_given_up_with_its_last_words(
 
 
 async def test_one_that_lacks_what_it_needs_is_not_given_up(
-    supervisor: Supervisor, seen: Seen, tmp_path: Path
+    supervisor: Supervisor, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(process, "BACKOFF", (0.1,))
     healthy, served = tmp_path / "healthy", tmp_path / "served"
     healthy.touch()
     served.touch()
@@ -186,8 +187,9 @@ async def test_one_that_lacks_what_it_needs_is_not_given_up(
 
 
 async def test_one_that_gets_ready_again_is_not_given_up(
-    supervisor: Supervisor, seen: Seen
+    supervisor: Supervisor, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(process, "BACKOFF", (0.1,))
     await supervisor.start([toy(SLEEPS)])
     async with kept_running(supervisor) as keeping:
         for restarts in range(1, CRASHES + 1):

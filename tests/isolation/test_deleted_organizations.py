@@ -23,6 +23,8 @@ from tenon.tenancy.v1.organization_deletion_service_pb2 import (
     GetOrganizationDeletionRequest,
 )
 from tenon.tenancy.v1.organization_deletion_service_pb2_grpc import OrganizationDeletionServiceStub
+from tenon.tenancy.v1.ownership_service_pb2 import TransferOwnershipRequest
+from tenon.tenancy.v1.ownership_service_pb2_grpc import OwnershipServiceStub
 from tenon_core.ids import uuid7
 from tenon_testing.service_process import environment
 from tenon_testing.system import SERVICES, System
@@ -179,6 +181,7 @@ async def estate(
     admin: psycopg.AsyncConnection,
 ) -> Estate:
     world = await registry.world(channels)
+    await _offer(channels["tenancy"], world)
     await registry.settled(world)
     # The made up checkpoints of other tests would not verify.
     await admin.execute(
@@ -187,6 +190,13 @@ async def estate(
     verified = "UPDATE auth.users SET email_verified = true WHERE id = %s"
     await admin.execute(verified, [world.tenant.owner.user_id])
     return Estate(whole_system, admin, world)
+
+
+async def _offer(tenancy: grpc.aio.Channel, world: World) -> None:
+    """Offer the organization to a member, who says nothing to that."""
+    org_id, user_id = str(world.org_id), str(world.member.user_id)
+    request = TransferOwnershipRequest(org_id=org_id, user_id=user_id)
+    await OwnershipServiceStub(tenancy).TransferOwnership(request, metadata=world.tenant.metadata)
 
 
 async def let_in(session: ClientSession, world: World) -> bool:

@@ -36,8 +36,6 @@ from tenon.tenancy.v1.organization_deletion_service_pb2 import DeleteOrganizatio
 from tenon.tenancy.v1.organization_deletion_service_pb2_grpc import OrganizationDeletionServiceStub
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
-from tenon.tenancy.v1.ownership_service_pb2 import TransferOwnershipRequest
-from tenon.tenancy.v1.ownership_service_pb2_grpc import OwnershipServiceStub
 from tenon.tenancy.v1.role_pb2 import ROLE_MEMBER
 from tenon_policy.policies import Role
 from tenon_testing.callers import PASSWORD, Caller, Callers, Key, Tenant
@@ -137,7 +135,6 @@ class Registry:
             "audit stream": await self._streams(channels["tenancy"], tenant),
         }
         await self._cover(tenant.org_id)
-        await _offer(channels["tenancy"], tenant, member)
         secrets = {
             secret,
             keys[0].secret,
@@ -288,12 +285,6 @@ async def _audit_exports(tenancy: grpc.aio.Channel, tenant: Tenant) -> str:
 
         await eventually(is_there, within=60)
     return str(export.id)
-
-
-async def _offer(tenancy: grpc.aio.Channel, tenant: Tenant, member: Caller) -> None:
-    """Offer an organization to a member, who says nothing to that."""
-    request = TransferOwnershipRequest(org_id=str(tenant.org_id), user_id=str(member.user_id))
-    await OwnershipServiceStub(tenancy).TransferOwnership(request, metadata=tenant.metadata)
 
 
 async def _deletion(tenancy: grpc.aio.Channel, owner: Caller, org_id: str) -> str:
