@@ -46,7 +46,7 @@ class Refusing(Inbox):
         return "250 OK"
 
 
-SECRETIVE = 2
+SECRETIVE = 6
 """Of how many people the secrets are looked for: they have no mark in common, so all that is stored
 is searched anew for each of them, in each of its forms."""
 
