@@ -45,6 +45,9 @@ from tenon_testing.callers import Tenant
 from tests.isolation.shadows import pair
 from tests.isolation.stage import Stage, pages
 
+DELIVERIES = "SELECT count(*) FROM tenancy.audit_deliveries WHERE org_id = %s AND stream_id = %s"
+MORE_DELIVERIES = f"{DELIVERIES} HAVING count(*) > %s"
+
 
 async def use_the_log(stage: Stage, tenant: Tenant) -> None:
     """Read the audit log, and let it meet again what it has."""
@@ -150,12 +153,13 @@ async def stream_the_log(stage: Stage, tenant: Tenant) -> None:
         )
         made = [await streams.CreateAuditStream(request, metadata=tenant.metadata) for _ in "ab"]
         named = {"org_id": org_id, "stream_id": made[0].stream.id}
+        until = partial(_until, stage, tenant, named["stream_id"])
         await stage.admin.execute(
             "INSERT INTO tenancy.audit_deliveries"
             " VALUES (%s, %s, %s, 0, 0, 'delivered', 1, '', now(), now())",
             [tenant.org_id, named["stream_id"], first_id(clock.now() - timedelta(days=99))],
         )
-        await _until(stage, "last_error <> ''", tenant)
+        await until("last_error <> ''")
         receiver.statuses.clear()
         for _ in range(2):
             mask = FieldMask(paths=["description"])
@@ -163,12 +167,11 @@ async def stream_the_log(stage: Stage, tenant: Tenant) -> None:
                 org_id=org_id, stream_id=named["stream_id"], description="SIEM", update_mask=mask
             )
             await streams.UpdateAuditStream(changed, metadata=tenant.metadata)
-            await _until(stage, "last_error = '' AND position > 0", tenant)
-            delivered = "SELECT count(*) FROM tenancy.audit_deliveries WHERE org_id = %s"
-            before = await stage.scalar(delivered, tenant.org_id)
+            await until("last_error = '' AND position > 0")
+            own = (tenant.org_id, named["stream_id"])
+            before = await stage.scalar(DELIVERIES, *own)
             await streams.TestAuditStream(TestAuditStreamRequest(**named), metadata=tenant.metadata)
-            more = f"{delivered} HAVING count(*) > %s"
-            await stage.until(partial(stage.scalar, more, tenant.org_id, before))
+            await stage.until(partial(stage.scalar, MORE_DELIVERIES, *own, before))
         await pages(streams.ListAuditStreams, ListAuditStreamsRequest, tenant, org_id=org_id)
         await pages(streams.ListAuditDeliveries, ListAuditDeliveriesRequest, tenant, **named)
         for reply in made:
@@ -177,7 +180,7 @@ async def stream_the_log(stage: Stage, tenant: Tenant) -> None:
     await stage.admin.execute("DELETE FROM tenancy.audit_streams")  # the shadow's
 
 
-async def _until(stage: Stage, condition: str, tenant: Tenant) -> None:
+async def _until(stage: Stage, tenant: Tenant, stream_id: str, condition: str) -> None:
     """Wait until a stream of a tenant is as a condition says."""
-    found = f"SELECT count(*) FROM tenancy.audit_streams WHERE org_id = %s AND {condition}"  # noqa: S608 # our own words
-    await stage.until(partial(stage.scalar, found, tenant.org_id))
+    found = f"SELECT {condition} FROM tenancy.audit_streams WHERE org_id = %s AND id = %s"  # noqa: S608 # our own words
+    await stage.until(partial(stage.scalar, found, tenant.org_id, stream_id))

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from services.reports.tests.reports_client import ReportsClient
 from tenon_auth.app import APP as AUTH
@@ -53,6 +54,7 @@ class Walls:
 async def walls(servers: Servers) -> AsyncIterator[Walls]:
     """Two uses of everything, in a system of its own, whose row level security is taken down."""
     system = System(servers, f"walls_{uuid4().hex}")
+    await _end_deadlocks_soon(system)
     callers = Callers(system)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tenon_reports.runs.exporting.TICK_SECONDS", 0.01)  # so that it is watched
@@ -70,6 +72,15 @@ async def walls(servers: Servers) -> AsyncIterator[Walls]:
             yield Walls(secured, await _watched(stage), stage)
     await callers.close()
     system.stop()
+
+
+async def _end_deadlocks_soon(system: System) -> None:
+    """Statements without their predicates lock what is another transaction's, and that one's this
+    one's.
+    """
+    async with await psycopg.AsyncConnection.connect(system.admin_url(), autocommit=True) as admin:
+        setting = SQL("ALTER DATABASE {} SET deadlock_timeout = '10ms'")
+        await admin.execute(setting.format(Identifier(system.database)))
 
 
 async def _watched(stage: Stage) -> Findings:
