@@ -7,7 +7,6 @@ from tenon_auth.exports.service import ExportService
 from tenon_auth.identities.subjects import Subjects
 from tenon_auth.indexes.service import IndexService
 from tenon_auth.links.service import LinkService
-from tenon_auth.links.tokens import LinkTokens
 from tenon_auth.passkeys.ceremonies import Ceremonies
 from tenon_auth.passkeys.challenges import Challenges
 from tenon_auth.passkeys.keys import Passkeys
@@ -17,7 +16,6 @@ from tenon_auth.passwords.hashing import PasswordHasher
 from tenon_auth.recovery_codes.service import RecoveryCodeService
 from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.second_steps.service import SecondStepService
-from tenon_auth.second_steps.tokens import StepTokens
 from tenon_auth.sessions.ending import SessionEnding
 from tenon_auth.sessions.live import LiveSessions
 from tenon_auth.sessions.service import SessionService
@@ -30,6 +28,7 @@ from tenon_crypto.cells import OwnerKind
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
+from tenon_crypto.row_tokens import RowTokens
 from tenon_jobs import CeleryDoorbell, JobQueue
 from tenon_policy.tokens import KeySet, TokenVerifier
 from tenon_rotation import Rotations
@@ -47,9 +46,7 @@ class Accounts:
         self.keyring = open_keyring(settings.keyring_url)
         keys = DataKeys(NAME, self.keyring)
         self.cipher = FieldCipher(keys)
-        self.links = LinkService(
-            database, LinkTokens(BlindIndex(self.keyring, NAME, "links", "token"))
-        )
+        self.links = LinkService(database, RowTokens(self.keyring, NAME, "links"))
         addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
         self.users = UserService(database, self.cipher, addresses, self.links)
         self.subjects = Subjects(
@@ -81,7 +78,7 @@ class Factors:
         self.devices = DeviceService(backbone.database)
         self.second_steps = SecondStepService(
             backbone.database,
-            StepTokens(BlindIndex(keyring, NAME, "second_steps", "token")),
+            RowTokens(keyring, NAME, "second_steps"),
             self.devices,
         )
         self.totp = TotpService(cipher)

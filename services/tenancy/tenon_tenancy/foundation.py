@@ -5,6 +5,7 @@ from tenon_crypto.cells import OwnerKind
 from tenon_crypto.data_keys import DataKeys
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.opening import open_keyring
+from tenon_crypto.row_tokens import RowTokens
 from tenon_jobs import CeleryDoorbell, JobQueue
 from tenon_outbound.sending import Outbound
 from tenon_policy.tags import Tags
@@ -26,7 +27,6 @@ from tenon_tenancy.clients import AuthDirectory, EverybodysDataKeys, EverybodysU
 from tenon_tenancy.encryption.service import EncryptionService
 from tenon_tenancy.invitations.indexes import InvitationIndexes
 from tenon_tenancy.invitations.service import InvitationService
-from tenon_tenancy.invitations.tokens import InvitationTokens
 from tenon_tenancy.members.ending import MembershipEnding
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organization_deletions.erasing import OrganizationErasing
@@ -82,7 +82,7 @@ class Foundation:
             database,
             self.cipher,
             BlindIndex(self.keyring, NAME, "invited_addresses", "email_index"),
-            InvitationTokens(BlindIndex(self.keyring, NAME, "invitations", "token")),
+            RowTokens(self.keyring, NAME, "invitations"),
             self.queue,
             self.directory,
             self.members,

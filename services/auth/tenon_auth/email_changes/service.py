@@ -101,14 +101,14 @@ class EmailChangeService:
     async def confirm(self, call: Call, token: str) -> User:
         """Take the new address by its link; LinkSpent, EmailTaken."""
         link = await self._links.read(token, CONFIRM)
-        if link.user_id != call.user:
+        if link.owner_id != call.user:
             raise LinkSpent
         async with self._database.user(call.user) as tx:
             await self._links.lock(tx, call.user)
             await holding.lock(tx, call.user)
             await self._links.use(tx, link, CONFIRM)
             changes = EmailChangeRepository(tx, self._cipher)
-            change = await changes.find_by_link(link.link_id)
+            change = await changes.find_by_link(link.id)
             if change is None:
                 raise LinkSpent
             await self._use_up_links(tx, call.user)
@@ -130,14 +130,14 @@ class EmailChangeService:
         """
         link = await self._links.read(token, UNDO)
         unknown_password = await self._credentials.hash(secrets.token_urlsafe())
-        async with self._database.user(link.user_id) as tx:
-            user_id = link.user_id
+        async with self._database.user(link.owner_id) as tx:
+            user_id = link.owner_id
             await self._links.lock(tx, user_id)
             await holding.lock(tx, user_id)  # no log-in is under way from here on
             await self._links.use(tx, link, UNDO)
             await self._credentials.replace(tx, user_id, unknown_password)
             await self._use_up_links(tx, user_id)
-            undone = await self._restore(tx, user_id, link.link_id)
+            undone = await self._restore(tx, user_id, link.id)
             since = undone.create_time - STOLEN_BEFORE
             await self._factors.withdraw(tx, user_id, since)
             await self._identities.withdraw(tx, user_id, since)

@@ -4,10 +4,10 @@ from uuid import UUID
 from tenon_auth.errors import LinkNotFound, LinkSpent, TooManyMails
 from tenon_auth.links.models import LIVES, Link, Purpose
 from tenon_auth.links.repository import LinkRepository
-from tenon_auth.links.tokens import LinkToken, LinkTokens
 from tenon_auth.users.holding import hold
 from tenon_core import clock
 from tenon_core.ids import uuid7
+from tenon_crypto.row_tokens import OwnedRow, RowTokens
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 
@@ -19,7 +19,7 @@ KEPT = timedelta(days=30)
 class LinkService:
     """Links that are mailed: made in the transaction of their cause, used once."""
 
-    def __init__(self, database: Database, tokens: LinkTokens) -> None:
+    def __init__(self, database: Database, tokens: RowTokens) -> None:
         self._database = database
         self._tokens = tokens
 
@@ -51,15 +51,15 @@ class LinkService:
             link = await LinkRepository(tx).find(link_id)
         if link is None or not link.is_good(clock.now()):
             raise LinkNotFound
-        return link, await self._tokens.derive(link)
+        return link, await self._tokens.derive(OwnedRow(user_id, link.id), link.purpose)
 
-    async def read(self, token: str, purpose: Purpose) -> LinkToken:
+    async def read(self, token: str, purpose: Purpose) -> OwnedRow:
         """Return whose link a token is of; LinkSpent if it cannot be used (any more)."""
         found = await self._tokens.read(token, purpose)
         if found is None:
             raise LinkSpent
-        async with self._database.user(found.user_id) as tx:
-            link = await LinkRepository(tx).find(found.link_id)
+        async with self._database.user(found.owner_id) as tx:
+            link = await LinkRepository(tx).find(found.id)
         if link is None or not link.is_good(clock.now()):
             raise LinkSpent
         return found
@@ -71,8 +71,8 @@ class LinkService:
         """Let none of a user's links for a purpose be used any more."""
         await LinkRepository(tx).use_up(user_id, purpose, clock.now())
 
-    async def use(self, tx: Transaction, link: LinkToken, purpose: Purpose) -> None:
+    async def use(self, tx: Transaction, link: OwnedRow, purpose: Purpose) -> None:
         """Use a link in the transaction of its effect; LinkSpent if somebody was faster."""
-        await hold(tx, link.user_id)
-        if not await LinkRepository(tx).use(link.link_id, purpose, clock.now()):
+        await hold(tx, link.owner_id)
+        if not await LinkRepository(tx).use(link.id, purpose, clock.now()):
             raise LinkSpent

@@ -59,8 +59,8 @@ class PasswordService:
         Returns the token of the device, on which others' guesses keep nobody from the log-in.
         """
         link = await self._links.read(token, RESET)
-        async with self._database.user(link.user_id) as tx:
-            user = await self._users.get_within(tx, link.user_id)
+        async with self._database.user(link.owner_id) as tx:
+            user = await self._users.get_within(tx, link.owner_id)
         self._credentials.require_room()
         require_strong(new, [user.email, user.name], "/new_password")
         password_hash = await self._credentials.hash(new)

@@ -6,9 +6,9 @@ from tenon_auth.devices.service import DeviceService
 from tenon_auth.errors import MfaTokenSpent
 from tenon_auth.second_steps.models import LIFE, Waiting
 from tenon_auth.second_steps.repository import SecondStepRepository
-from tenon_auth.second_steps.tokens import StepTokens
 from tenon_core import clock
 from tenon_core.ids import uuid7
+from tenon_crypto.row_tokens import OwnedRow, RowTokens
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 
@@ -16,7 +16,7 @@ from tenon_db.transaction import Transaction
 class SecondStepService:
     """Log-ins between their first step and their second."""
 
-    def __init__(self, database: Database, tokens: StepTokens, devices: DeviceService) -> None:
+    def __init__(self, database: Database, tokens: RowTokens, devices: DeviceService) -> None:
         self._database = database
         self._tokens = tokens
         self._devices = devices
@@ -34,16 +34,16 @@ class SecondStepService:
         repository = SecondStepRepository(tx)
         await repository.delete_old(user_id, at)
         await repository.add(waiting)
-        return waiting, await self._tokens.derive(user_id, waiting.id), device_token
+        token = await self._tokens.derive(OwnedRow(user_id, waiting.id))
+        return waiting, token, device_token
 
     async def read(self, token: str) -> Waiting:
         """Return the log-in that a token is of; MfaTokenSpent if it does not wait (any more)."""
-        ids = await self._tokens.read(token)
-        if ids is None:
+        step = await self._tokens.read(token)
+        if step is None:
             raise MfaTokenSpent
-        user_id, step_id = ids
-        async with self._database.user(user_id) as tx:
-            waiting = await SecondStepRepository(tx).find(step_id)
+        async with self._database.user(step.owner_id) as tx:
+            waiting = await SecondStepRepository(tx).find(step.id)
         if waiting is None or not waiting.is_good(clock.now()):
             raise MfaTokenSpent
         return waiting

@@ -97,12 +97,12 @@ class SignUpService:
         LinkSpent, EmailTaken, PasswordRequired, WeakPassword.
         """
         link = await self._links.read(token, Purpose.CONFIRM_SIGN_UP)
-        password_hash = await self._hashed(link.user_id, password) if password else None
-        async with self._database.user(link.user_id) as tx:
+        password_hash = await self._hashed(link.owner_id, password) if password else None
+        async with self._database.user(link.owner_id) as tx:
             await self._links.use(tx, link, Purpose.CONFIRM_SIGN_UP)
-            await self._settle_password(tx, link.user_id, password_hash, device)
-            await self._users.claim_within(tx, link.user_id)
-            user = await self._users.get_within(tx, link.user_id)
+            await self._settle_password(tx, link.owner_id, password_hash, device)
+            await self._users.claim_within(tx, link.owner_id)
+            user = await self._users.get_within(tx, link.owner_id)
             log_in = await self._sessions.start(tx, user, device, [AuthMethod.LINK])
             await tx.publish(
                 events.user_signed_up(user.id),

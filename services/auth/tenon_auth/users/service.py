@@ -62,7 +62,7 @@ class UserService:
     async def verify_email(self, call: Call, token: str) -> User:
         """Take a mailed link as proof of the caller's address; LinkSpent."""
         link = await self._links.read(token, Purpose.VERIFY_EMAIL)
-        if link.user_id != call.user:
+        if link.owner_id != call.user:
             raise LinkSpent
         async with self._database.user(call.user) as tx:
             await self._links.use(tx, link, Purpose.VERIFY_EMAIL)

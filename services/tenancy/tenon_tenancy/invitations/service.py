@@ -7,6 +7,7 @@ from tenon_core.ids import uuid7
 from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.keyring import Mac
+from tenon_crypto.row_tokens import OwnedRow, RowTokens
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
@@ -35,7 +36,6 @@ from tenon_tenancy.invitations.models import (
     Preview,
 )
 from tenon_tenancy.invitations.repository import InvitationRepository, MailedAddressRepository
-from tenon_tenancy.invitations.tokens import InvitationLink, InvitationTokens
 from tenon_tenancy.members.models import require_reach
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.service import OrganizationService
@@ -56,7 +56,7 @@ class InvitationService:
         database: Database,
         cipher: FieldCipher,
         addresses: BlindIndex,
-        tokens: InvitationTokens,
+        tokens: RowTokens,
         queue: JobQueue,
         directory: Directory,
         members: MemberService,
@@ -128,7 +128,7 @@ class InvitationService:
     async def preview(self, call: Call, token: str) -> Preview:
         """Return what an invitation is to, for whoever has its link; InvitationSpent."""
         link = await self._link(token)
-        async with self._database.tenant(link.org_id) as tx:
+        async with self._database.tenant(link.owner_id) as tx:
             invitation = await self._good(tx, link)
             await tx.publish(call.access(f"invitations/{invitation.id}", org_id=invitation.org_id))
             return await self._preview(tx, invitation)
@@ -138,18 +138,19 @@ class InvitationService:
         InvitationForAnotherAddress.
         """
         link = await self._link(token)
-        async with self._database.tenant(link.org_id) as tx:
+        org_id = link.owner_id
+        async with self._database.tenant(org_id) as tx:
             invitation = await self._acceptable(tx, link, call.user)
         await self._directory.confirm_address(call.user, invitation.email)
-        async with self._database.tenant(link.org_id) as tx:
-            await self._members.lock_within(tx, link.org_id)
+        async with self._database.tenant(org_id) as tx:
+            await self._members.lock_within(tx, org_id)
             invitation = await self._acceptable(tx, link, call.user)
-            await self._invitations(tx, link.org_id).remove(invitation.id)
+            await self._invitations(tx, org_id).remove(invitation.id)
             await tx.publish(
-                events.invitation_accepted(link.org_id, invitation.id, call.user, invitation.role),
-                call.access(f"invitations/{invitation.id}", org_id=link.org_id),
+                events.invitation_accepted(org_id, invitation.id, call.user, invitation.role),
+                call.access(f"invitations/{invitation.id}", org_id=org_id),
             )
-            await self._members.add_within(tx, link.org_id, call.user, invitation.role, clock.now())
+            await self._members.add_within(tx, org_id, call.user, invitation.role, clock.now())
         return invitation
 
     async def check(self, token: str, email: str) -> None:
@@ -157,7 +158,7 @@ class InvitationService:
         InvitationForAnotherAddress, InvalidEmail.
         """
         link = await self._link(token)
-        async with self._database.tenant(link.org_id) as tx:
+        async with self._database.tenant(link.owner_id) as tx:
             invitation = await self._good(tx, link)
         if comparable(invitation.email) != comparable(valid_address(email)):
             raise InvitationForAnotherAddress
@@ -166,7 +167,7 @@ class InvitationService:
         """Return the token of a link that is good, and what its mail says; InvitationNotFound."""
         if org_id is None or link_id is None:
             raise InvitationNotFound
-        link = InvitationLink(org_id, link_id)
+        link = OwnedRow(org_id, link_id)
         async with self._database.tenant(org_id) as tx:
             invitation = await self._find_good(tx, link)
             if invitation is None:
@@ -209,37 +210,37 @@ class InvitationService:
             call.access(f"invitations/{invitation.id}"),
         )
 
-    async def _link(self, token: str) -> InvitationLink:
+    async def _link(self, token: str) -> OwnedRow:
         link = await self._tokens.read(token)
         if link is None:
             raise InvitationSpent
         return link
 
-    async def _acceptable(self, tx: Transaction, link: InvitationLink, user_id: UUID) -> Invitation:
+    async def _acceptable(self, tx: Transaction, link: OwnedRow, user_id: UUID) -> Invitation:
         """Return what a stranger may accept; AlreadyMember, above all to whoever was quicker with
         the same link, and so looked for after the invitation; InvitationSpent,
         MailDomainNotAllowed.
         """
         invitation = await self._find_good(tx, link)
-        if await self._members.role_within(tx, link.org_id, user_id) is not Role.NONE:
+        if await self._members.role_within(tx, link.owner_id, user_id) is not Role.NONE:
             raise AlreadyMember
         if invitation is None:
             raise InvitationSpent
-        await self._policies.require_address(tx, link.org_id, invitation.email)
+        await self._policies.require_address(tx, link.owner_id, invitation.email)
         return invitation
 
-    async def _good(self, tx: Transaction, link: InvitationLink) -> Invitation:
+    async def _good(self, tx: Transaction, link: OwnedRow) -> Invitation:
         """Return the invitation of a link, if that can be accepted now; InvitationSpent."""
         invitation = await self._find_good(tx, link)
         if invitation is None:
             raise InvitationSpent
         return invitation
 
-    async def _find_good(self, tx: Transaction, link: InvitationLink) -> Invitation | None:
-        invitation = await self._invitations(tx, link.org_id).find_by_link(link.id)
+    async def _find_good(self, tx: Transaction, link: OwnedRow) -> Invitation | None:
+        invitation = await self._invitations(tx, link.owner_id).find_by_link(link.id)
         if invitation is None:
             return None
-        inviter = await self._members.role_within(tx, link.org_id, invitation.inviter_id)
+        inviter = await self._members.role_within(tx, link.owner_id, invitation.inviter_id)
         return invitation if invitation.is_good(inviter, clock.now()) else None
 
     async def _preview(self, tx: Transaction, invitation: Invitation) -> Preview:
