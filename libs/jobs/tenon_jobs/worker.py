@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from tenon_core.background import end
 from tenon_db.database import Database
 from tenon_jobs.job import JobType
 from tenon_jobs.pool import Pool
@@ -82,11 +83,9 @@ class Worker:
         self, claiming: list[asyncio.Task[None]], beside: list[asyncio.Task[None]]
     ) -> None:
         self._stopping = True
-        for task in beside:
-            task.cancel()
         for pool in self._pools:
             pool.stop()
-        await asyncio.gather(*beside, return_exceptions=True)
+        await end(beside)
         await asyncio.gather(*claiming)
         await asyncio.gather(*(pool.drain(self._grace_seconds) for pool in self._pools))
 

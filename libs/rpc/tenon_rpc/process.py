@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ from pydantic_settings import SettingsError
 
 from tenon.events.v1.event_feed_service_pb2_grpc import add_EventFeedServiceServicer_to_server
 from tenon_core import clock, logging
+from tenon_core.background import background
 from tenon_core.errors import TenonError
 from tenon_core.operations import OperationsServer
 from tenon_core.settings import ServiceSettings
@@ -210,15 +211,3 @@ async def _flush(accesses: AccessLog) -> None:
         await accesses.flush(before=clock.current_minute() + 1)
     except TenonError as error:
         log.warning("counts of reads are lost", error=error.detail)
-
-
-@asynccontextmanager
-async def background(*loops: Awaitable[None]) -> AsyncIterator[None]:
-    """Run endless loops beside the body, and end them with it."""
-    tasks = [asyncio.ensure_future(loop) for loop in loops]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
