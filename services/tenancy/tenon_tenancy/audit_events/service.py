@@ -8,7 +8,7 @@ from tenon_policy.call import Call
 from tenon_tenancy.audit_events.filters import Filters
 from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
 from tenon_tenancy.audit_events.repository import AuditEventRepository
-from tenon_tenancy.audit_events.search import AuditSearchRepository
+from tenon_tenancy.audit_events.search_repository import AuditSearchRepository
 
 
 class AuditEventService:

@@ -14,7 +14,7 @@ from tenon_db.statements import compiled
 from tenon_db.transaction import Transaction
 from tenon_rpc.backbone import Backbone
 from tenon_tenancy.audit_events.filters import Filters
-from tenon_tenancy.audit_events.search import AuditSearchRepository
+from tenon_tenancy.audit_events.search_repository import AuditSearchRepository
 from tenon_tenancy.settings import TenancySettings
 
 LINES, MANY_LINES = 60_000, 1_000_000
