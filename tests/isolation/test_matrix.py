@@ -6,14 +6,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import grpc
 import pytest
 from aiohttp import ClientSession
 
+from tenon.tenancy.v1 import role_pb2
 from tenon.tenancy.v1.member_service_pb2 import RemoveMemberRequest, UpdateMemberRequest
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
-from tenon.tenancy.v1.role_pb2 import ROLE_VIEWER
 from tenon_policy import policies
 from tenon_policy.policies import Access, MethodPolicy, Role
 from tenon_reports.app import APP as REPORTS
@@ -119,15 +120,21 @@ async def test_a_service_that_lets_keys_do_what_is_for_people_is_found(
 Revoke = Callable[[Mapping[str, grpc.aio.Channel], Tenant, Caller], Awaitable[object]]
 
 
-async def _lower(
-    channels: Mapping[str, grpc.aio.Channel], organization: Tenant, caller: Caller
+async def _update(
+    channels: Mapping[str, grpc.aio.Channel],
+    organization: Tenant,
+    caller: Caller,
+    role: role_pb2.Role,
 ) -> None:
     await MemberServiceStub(channels["tenancy"]).UpdateMember(
         UpdateMemberRequest(
-            org_id=str(organization.org_id), user_id=str(caller.user_id), role=ROLE_VIEWER
+            org_id=str(organization.org_id), user_id=str(caller.user_id), role=role
         ),
         metadata=organization.metadata,
     )
+
+
+_lower = partial(_update, role=role_pb2.ROLE_VIEWER)
 
 
 async def _remove(
@@ -160,10 +167,7 @@ async def test_a_lowered_right_is_refused_within_a_second(
 ) -> None:
     """At every way in, each of which has let the caller in before."""
     admin = await registry.join(organization.org_id, Role.ADMIN)
-    needs_admin = [rpc for rpc in MEMBERS_RPCS if rpc.policy.min_role is Role.ADMIN]
-    doors: list[Door] = []
-    for rpc in needs_admin:
-        doors += [*gateway_doors(rpc, session), *service_doors(rpc, channels.__getitem__)]
+    doors = _admins_doors(session, channels)
     for door in doors:
         reply = await door.send(admin.access_token, request_about(door.rpc, organization))
         assert told(door.rpc.policy, reply.reason) == "", f"{door.name}: {reply}"
@@ -179,6 +183,34 @@ async def test_a_lowered_right_is_refused_within_a_second(
                 return reply.reason
 
     assert set(await asyncio.gather(*map(refused, doors))) == {reason}
+
+
+async def test_a_raised_right_is_good_at_once(
+    channels: Mapping[str, grpc.aio.Channel],
+    session: ClientSession,
+    registry: Registry,
+    organization: Tenant,
+) -> None:
+    """At every way in, each of which has refused the caller a moment ago."""
+    member = await registry.join(organization.org_id, Role.VIEWER)
+    doors = _admins_doors(session, channels)
+
+    async def reason(door: Door) -> str:
+        reply = await door.send(member.access_token, request_about(door.rpc, organization))
+        return told(door.rpc.policy, reply.reason)
+
+    assert set(await asyncio.gather(*map(reason, doors))) == {"role_too_low"}
+    await _update(channels, organization, member, role_pb2.ROLE_ADMIN)
+    assert set(await asyncio.gather(*map(reason, doors))) == {""}
+
+
+def _admins_doors(session: ClientSession, channels: Mapping[str, grpc.aio.Channel]) -> list[Door]:
+    """Return the ways in to what only admins may do."""
+    doors: list[Door] = []
+    for rpc in MEMBERS_RPCS:
+        if rpc.policy.min_role is Role.ADMIN:
+            doors += [*gateway_doors(rpc, session), *service_doors(rpc, channels.__getitem__)]
+    return doors
 
 
 async def test_a_weaker_policy_in_a_service_is_found(

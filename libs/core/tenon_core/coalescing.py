@@ -33,13 +33,14 @@ class Coalescer(Generic[K, V]):
         self._known: dict[K, tuple[float, V]] = {}
         self._batches: set[asyncio.Task[None]] = set()
 
-    async def get(self, key: K) -> V:
-        known = self._reusable(key)
-        return known[1] if known else await asyncio.shield(self._future(key))
+    async def get(self, key: K, *, fresh: bool = False) -> V:
+        """Return the answer; `fresh`: none that was known before."""
+        (answer,) = await self.get_all([key], fresh=fresh)
+        return answer
 
-    async def get_all(self, keys: Sequence[K]) -> list[V]:
+    async def get_all(self, keys: Sequence[K], *, fresh: bool = False) -> list[V]:
         """Return the answers in the order of the keys; what must be loaded is loaded together."""
-        found = [self._reusable(key) or self._future(key) for key in keys]
+        found = [(not fresh and self._reusable(key)) or self._future(key) for key in keys]
         return [one[1] if isinstance(one, tuple) else await asyncio.shield(one) for one in found]
 
     def _reusable(self, key: K) -> tuple[float, V] | None:

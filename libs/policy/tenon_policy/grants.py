@@ -7,7 +7,8 @@ PostgreSQL (of auth and tenancy) is the record. Redis `state` holds hot copies:
 Who changes a grant marks its hot copy with `?…` before the commit and overwrites the mark after;
 whoever meets a mark, nothing, or what an earlier run of Redis left asks the owner, and adds the
 answer only if there is still nothing. So a crash in between leaves a mark, which expires, and
-a late reader cannot undo a revocation. A process reuses an answer for at most `REUSE_SECONDS`.
+a late reader cannot undo a revocation. A process reuses an answer for at most `REUSE_SECONDS`,
+and refuses nobody by it.
 While neither Redis nor the owner can be asked, reads are served by what was known up to
 `STALE_SECONDS` ago, with an alarm.
 """
@@ -115,33 +116,34 @@ class Grants:
         self._live = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
         self._of_orgs = Coalescer[GrantKey, int](self._load, reuse_seconds=REUSE_SECONDS)
 
-    async def is_live(self, session_id: UUID, *, reads: bool = False) -> bool:
-        """Say whether a session is live; `reads` if nothing is written on the strength of it."""
+    async def is_live(self, session_id: UUID, *, reads: bool = False, fresh: bool = False) -> bool:
+        """Say whether a session is live; `reads` if nothing is written on the strength of it,
+        `fresh` if it shall not be by what this process remembers.
+        """
         key = SessionKey(session_id)
         try:
-            return await self._live.get(key) > 0
+            return await self._live.get(key, fresh=fresh) > 0
         except NobodyKnows as error:
             return self.stale(key, error, reads=reads) > 0
 
     async def membership(
-        self, org_id: UUID, user_id: UUID, *, reads: bool = False
+        self, org_id: UUID, user_id: UUID, *, reads: bool = False, fresh: bool = False
     ) -> tuple[Role, Demands]:
-        """Return the role of a user in an organization, and what it demands of them; `reads` as for
-        `is_live`.
+        """Return the role of a user in an organization, and what it demands of them; `reads` and
+        `fresh` as for `is_live`.
         """
-        role, version = await self._levels(
-            [MemberKey(org_id, user_id), DemandsKey(org_id)], reads=reads
-        )
+        keys = [MemberKey(org_id, user_id), DemandsKey(org_id)]
+        role, version = await self._levels(keys, reads=reads, fresh=fresh)
         return Role(role), await self.demands_in(org_id, version)
 
-    async def demands(self, org_id: UUID, *, reads: bool = False) -> Demands:
-        """Return what an organization demands; `reads` as for `is_live`."""
-        (version,) = await self._levels([DemandsKey(org_id)], reads=reads)
+    async def demands(self, org_id: UUID, *, reads: bool = False, fresh: bool = False) -> Demands:
+        """Return what an organization demands; `reads` and `fresh` as for `is_live`."""
+        (version,) = await self._levels([DemandsKey(org_id)], reads=reads, fresh=fresh)
         return await self.demands_in(org_id, version)
 
-    async def _levels(self, keys: Sequence[GrantKey], *, reads: bool) -> Sequence[int]:
+    async def _levels(self, keys: Sequence[GrantKey], *, reads: bool, fresh: bool) -> Sequence[int]:
         try:
-            return await self._of_orgs.get_all(keys)
+            return await self._of_orgs.get_all(keys, fresh=fresh)
         except NobodyKnows as error:
             return [self.stale(key, error, reads=reads) for key in keys]
 

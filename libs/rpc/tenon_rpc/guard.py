@@ -5,13 +5,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 
 from tenon_core import clock
-from tenon_core.errors import NotFound, TenonError, Unauthenticated
+from tenon_core.errors import Code, NotFound, TenonError, Unauthenticated
 from tenon_core.events import Event
 from tenon_core.ids import parse_id, uuid7
 from tenon_db.accesses import AccessKey, AccessLog
@@ -38,6 +39,7 @@ CLIENT_ADDRESS = "x-tenon-client-address"
 GATEWAY = "gateway"
 """The certificate of those who know where a client is, and are believed."""
 BEARER = "Bearer "
+REFUSED = frozenset({Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.NOT_FOUND})
 
 log = structlog.get_logger()
 
@@ -133,28 +135,42 @@ class Guard:
         return await self._verifier.verify(authorization.removeprefix(BEARER))
 
     async def _require_grants(self, call: Call) -> None:
-        """Refuse who has no live session, or too little right, now: a long call asks again."""
+        """Refuse who has no live session, or too little right, now: a long call asks again.
+
+        Nobody is refused by what this process remembers, but by what holds now: who was given a
+        right a moment ago has it.
+        """
         if call.session_id is None:
             return
+        try:
+            await self._require(call, call.session_id, fresh=False)
+        except TenonError as refusal:
+            if refusal.code not in REFUSED:
+                raise
+            await self._require(call, call.session_id, fresh=True)
+
+    async def _require(self, call: Call, session_id: UUID, *, fresh: bool) -> None:
         reads = not call.policy.writes
-        live = await self._grants.is_live(call.session_id, reads=reads)
+        live = await self._grants.is_live(session_id, reads=reads, fresh=fresh)
         if call.key is not None:
             require_scope(call.policy, call.key, call.org_id, live=live)
         else:
             require_session(call.policy, authenticated=True, live=live)
         if call.policy.access is Access.ORG:
-            await self._require_standing(call, reads=reads)
+            await self._require_standing(call, reads=reads, fresh=fresh)
 
-    async def _require_standing(self, call: Call, *, reads: bool) -> None:
+    async def _require_standing(self, call: Call, *, reads: bool, fresh: bool) -> None:
         """Refuse who is too little in the organization, or not as it demands."""
         if call.org_id is None:
             raise NotFound
         if call.key is not None:
             call.role = call.key.role
-            demands = await self._grants.demands(call.org_id, reads=reads)
+            demands = await self._grants.demands(call.org_id, reads=reads, fresh=fresh)
             require_network(call.policy, demands, call.address)
             return
-        call.role, demands = await self._grants.membership(call.org_id, call.user, reads=reads)
+        call.role, demands = await self._grants.membership(
+            call.org_id, call.user, reads=reads, fresh=fresh
+        )
         require_role(call.policy, call.role)
         require_network(call.policy, demands, call.address)
         require_proof(call.policy, demands, call.methods, call.auth_time)
