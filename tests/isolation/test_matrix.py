@@ -124,7 +124,7 @@ async def _update(
     channels: Mapping[str, grpc.aio.Channel],
     organization: Tenant,
     caller: Caller,
-    role: role_pb2.Role,
+    role: role_pb2.Role.ValueType,
 ) -> None:
     await MemberServiceStub(channels["tenancy"]).UpdateMember(
         UpdateMemberRequest(

@@ -132,7 +132,7 @@ class Grants:
         """Return the role of a user in an organization, and what it demands of them; `reads` and
         `fresh` as for `is_live`.
         """
-        keys = [MemberKey(org_id, user_id), DemandsKey(org_id)]
+        keys: list[GrantKey] = [MemberKey(org_id, user_id), DemandsKey(org_id)]
         role, version = await self._levels(keys, reads=reads, fresh=fresh)
         return Role(role), await self.demands_in(org_id, version)
 
