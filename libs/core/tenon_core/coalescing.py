@@ -35,8 +35,8 @@ class Coalescer(Generic[K, V]):
 
     async def get(self, key: K, *, fresh: bool = False) -> V:
         """Return the answer; `fresh`: none that was known before."""
-        (answer,) = await self.get_all([key], fresh=fresh)
-        return answer
+        known = None if fresh else self._reusable(key)
+        return known[1] if known else await asyncio.shield(self._future(key))
 
     async def get_all(self, keys: Sequence[K], *, fresh: bool = False) -> list[V]:
         """Return the answers in the order of the keys; what must be loaded is loaded together."""
