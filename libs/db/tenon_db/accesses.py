@@ -22,8 +22,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """Reads that are equal within a minute are one record with a count."""
+    """Reads that are equal within a minute are one record with a count.
 
+    One session reads several organizations, and the resource does not name the organization.
+    """
+
+    org_id: UUID | None
     session_id: UUID | None
     peer: str
     method: str

@@ -190,7 +190,12 @@ class Guard:
             return call.access(resource, count=count, at=at)
 
         key = AccessKey(
-            call.session_id, call.peer, call.policy.method, resource, clock.minute_of(at)
+            org_id=call.org_id,
+            session_id=call.session_id,
+            peer=call.peer,
+            method=call.policy.method,
+            resource=resource,
+            minute=clock.minute_of(at),
         )
         await self._accesses.record(key, record)
 
