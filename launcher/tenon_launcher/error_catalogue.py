@@ -21,6 +21,7 @@ Generated from the errors' classes by `tenon routes`; do not edit.
 Every error is a problem document (RFC 9457, `application/problem+json`).
 - `code` is stable and stands below.
 - `errors` names each wrong field by an RFC 6901 pointer.
+- `limit` names the limit that was reached ([all limits](limits.md)).
 - `request_id` finds the request in the logs.
 - The statuses 429 and 503 come with `Retry-After`.
 

@@ -10,6 +10,7 @@ from tenon_gateway.transcoding.markdown import routes_markdown
 from tenon_gateway.transcoding.routes import compile_routes
 from tenon_launcher.error_catalogue import error_catalogue
 from tenon_launcher.errors import LauncherError
+from tenon_launcher.limit_table import limit_table
 
 
 def documents() -> dict[str, str]:
@@ -21,6 +22,7 @@ def documents() -> dict[str, str]:
         "ROUTES.md": routes_markdown(routes, OPERATIONS),
         "openapi.json": f"{openapi}\n",
         "docs/errors.md": error_catalogue(),
+        "docs/limits.md": limit_table(),
     }
 
 

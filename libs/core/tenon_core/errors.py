@@ -43,11 +43,16 @@ class TenonError(Exception):
         *,
         fields: Sequence[FieldError] = (),
         retry_after: float | None = None,
+        limit: str = "",
     ) -> None:
-        """Take the message from the class unless `detail` is given; `retry_after` in seconds."""
+        """Take the message from the class unless `detail` is given; `retry_after` in seconds.
+
+        `limit` is the name of the limit that was reached, if one was.
+        """
         super().__init__(detail or self.message())
         self.fields = tuple(fields)
         self.retry_after = retry_after
+        self.limit = limit
 
     @classmethod
     def message(cls) -> str:
@@ -154,6 +159,28 @@ class Overloaded(TenonError):
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "overloaded"
+
+
+class LimitError(TenonError):
+    """A limit was reached; `limit` names it."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "limit_exceeded"
+    advice: ClassVar[str] = ""
+    """What the caller can do; the end of each message."""
+
+
+class LimitExceeded(LimitError):
+    """A limit was reached; `limit` names it. Wait as long as Retry-After says, then try again."""
+
+    advice = "Wait as long as Retry-After says, then try again."
+
+
+class QuotaExceeded(LimitError):
+    """A quota is used up; `limit` names it. Delete data, or ask the operator for a larger quota."""
+
+    reason = "quota_exceeded"
+    advice = "Delete data, or ask the operator for a larger quota."
 
 
 class Unavailable(TenonError):

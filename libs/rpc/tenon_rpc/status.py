@@ -15,6 +15,8 @@ DOMAIN = "tenon"
 TOO_LARGE = "The request, or the answer to it, is larger than a message may be."
 OLDER = "The service is of an older version, which cannot do this yet."
 DETAILS_KEY = "grpc-status-details-bin"
+LIMIT_KEY = "limit"
+"""In ErrorInfo's metadata: the name of the limit that was reached."""
 
 M = TypeVar("M", bound=Message)
 
@@ -31,8 +33,9 @@ class PeerError(TenonError):
         detail: str,
         fields: tuple[FieldError, ...] = (),
         retry_after: float | None = None,
+        limit: str = "",
     ) -> None:
-        super().__init__(detail, fields=fields, retry_after=retry_after)
+        super().__init__(detail, fields=fields, retry_after=retry_after, limit=limit)
         self.code = code  # type: ignore[misc] # a peer's error has its own
         self.reason = reason  # type: ignore[misc] # the same
 
@@ -49,7 +52,8 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: TenonError) 
 def packed(error: TenonError) -> Status:
     """Write an error as it travels."""
     status = Status(code=error.code.value, message=error.detail)
-    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    metadata = {LIMIT_KEY: error.limit} if error.limit else {}
+    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if error.fields:
         violations = [
             BadRequest.FieldViolation(field=field.pointer, description=field.message)
@@ -79,6 +83,7 @@ def unpacked(error: grpc.aio.AioRpcError) -> TenonError:
         details.message,
         tuple(FieldError(v.field, v.description) for v in bad.field_violations) if bad else (),
         retry.retry_delay.ToMilliseconds() / 1000 if retry else None,
+        info.metadata.get(LIMIT_KEY, "") if info else "",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from tenon_core.errors import Code, FieldError, TenonError
+from tenon_core.errors import Code, FieldError, QuotaExceeded, TenonError
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -64,7 +64,7 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
 
 def http_status(code: Code, reason: str, *, fields: bool = False) -> int:
     """Return the status for an error's code; `fields` says whether it names fields."""
-    if reason.endswith("too_large"):
+    if reason.endswith("too_large") or reason == QuotaExceeded.reason:
         return 413  # gRPC has no code of its own for it
     if code is Code.INVALID_ARGUMENT and fields:
         return 422
@@ -79,7 +79,13 @@ def _of_tenon(error: TenonError, request_id: str) -> Problem:
     if error.code is Code.UNAUTHENTICATED:
         headers["www-authenticate"] = "Bearer"
     return _problem(
-        status, error.reason, error.detail, request_id, errors=error.fields, headers=headers
+        status,
+        error.reason,
+        error.detail,
+        request_id,
+        errors=error.fields,
+        headers=headers,
+        limit=error.limit,
     )
 
 
@@ -91,6 +97,7 @@ def _problem(
     *,
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
+    limit: str = "",
 ) -> Problem:
     document: dict[str, Any] = {
         "type": f"urn:tenon:error:{code}",
@@ -100,6 +107,8 @@ def _problem(
         "code": code,
         "request_id": request_id,
     }
+    if limit:
+        document["limit"] = limit
     if errors:
         document["errors"] = [
             {"pointer": error.pointer, "message": error.message} for error in errors

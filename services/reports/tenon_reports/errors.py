@@ -1,6 +1,6 @@
 """Every error of reports."""
 
-from tenon_core.errors import Code, InvalidArgument, TenonError
+from tenon_core.errors import Code, InvalidArgument, LimitError, TenonError
 
 
 class DatasetNotFound(TenonError):
@@ -37,11 +37,11 @@ class UploadNotFound(TenonError):
     reason = "upload_not_found"
 
 
-class UploadTooLarge(TenonError):
+class UploadTooLarge(LimitError):
     """The file is larger than this installation takes. Split it, or ask the operator."""
 
-    code = Code.RESOURCE_EXHAUSTED
     reason = "upload_too_large"
+    advice = "Split the file, or ask the operator."
 
 
 class InvalidQuery(InvalidArgument):

@@ -34,6 +34,11 @@ _PROBLEM: Schema = {
         "detail": _TEXT,
         "code": {"type": "string", "description": "Stable; programs go by it."},
         "request_id": _TEXT,
+        "limit": {
+            "type": "string",
+            "description": "The limit that was reached, as `docs/limits.md` names it; only with"
+            " the codes `limit_exceeded` and `quota_exceeded`.",
+        },
         "errors": {
             "type": "array",
             "description": "The fields that are not valid.",

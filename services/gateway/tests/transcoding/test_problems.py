@@ -1,19 +1,30 @@
 import json
 
+import grpc
 import pytest
+from google.rpc.status_pb2 import Status
 
 from tenon_core.errors import (
     Code,
     FieldError,
     InvalidArgument,
+    LimitExceeded,
     NotFound,
     Overloaded,
+    QuotaExceeded,
     TenonError,
     Unauthenticated,
     Unavailable,
 )
 from tenon_gateway.problems import Refusal, http_status, problem_of
-from tenon_rpc.status import PeerError
+from tenon_rpc.status import DETAILS_KEY, PeerError, packed, unpacked
+
+
+def _rpc_error(status: Status) -> grpc.aio.AioRpcError:
+    details = grpc.aio.Metadata((DETAILS_KEY, status.SerializeToString()))
+    return grpc.aio.AioRpcError(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.aio.Metadata(), details, status.message
+    )
 
 
 def test_a_problem_says_what_why_and_where_to_read_on() -> None:
@@ -66,6 +77,25 @@ def test_too_large_is_413() -> None:
     problem = problem_of(PeerError(Code.RESOURCE_EXHAUSTED, "upload_too_large", "Why."), "r1")
     assert problem.status == 413
     assert "retry-after" not in problem.headers
+
+
+def test_a_limit_is_429_and_named_through_a_service() -> None:
+    sent = packed(LimitExceeded("Why.", retry_after=3, limit="queries_per_account"))
+    problem = problem_of(unpacked(_rpc_error(sent)), "r1")
+    assert (problem.status, problem.headers["retry-after"]) == (429, "3")
+    assert json.loads(problem.body)["limit"] == "queries_per_account"
+
+
+def test_a_quota_is_413_and_named() -> None:
+    problem = problem_of(QuotaExceeded("Why.", limit="storage_per_account"), "r1")
+    body = json.loads(problem.body)
+    assert problem.status == 413
+    assert (body["code"], body["limit"]) == ("quota_exceeded", "storage_per_account")
+    assert "retry-after" not in problem.headers
+
+
+def test_other_problems_name_no_limit() -> None:
+    assert "limit" not in json.loads(problem_of(NotFound(), "r1").body)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 from tenon_reports import zones
 from tenon_reports.datasets.service import DatasetService
-from tenon_reports.errors import DatasetNotFound, UploadTooLarge
+from tenon_reports.errors import DatasetNotFound
+from tenon_reports.limits import UPLOAD_BYTES
 from tenon_reports.uploads.models import Counts, Header, Upload, UploadState
 from tenon_reports.uploads.rejections import HEADER_LINE, last_line
 from tenon_reports.uploads.repository import UploadRepository
@@ -108,7 +109,7 @@ class UploadService:
         async for chunk in chunks:
             size += len(chunk)
             if size > self._max_bytes:
-                raise UploadTooLarge
+                raise UPLOAD_BYTES.exceeded()
             await writer.write(chunk)
         return size
 
