@@ -52,6 +52,13 @@ def head_too_large() -> Refusal:
     return Refusal(431, "headers_too_large", "The request's headers are too large.")
 
 
+def framing_too_large(max_bytes: int) -> Refusal:
+    return malformed_request(
+        f"The chunk extensions and trailers of the body take more than {max_bytes} bytes. "
+        "Send the body without them."
+    )
+
+
 def unsupported_media_type(expected: str) -> Refusal:
     return Refusal(415, "unsupported_media_type", f"Send the body as {expected}.")
 

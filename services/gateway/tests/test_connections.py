@@ -1,19 +1,15 @@
 """Clients that are slow, greedy, or speak no HTTP; on bare sockets."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from typing import Any
 
 import pytest
 
-from services.gateway.tests.browsing import PROBLEM, Gateway, Serve
+from services.gateway.tests.browsing import Gateway, Serve
+from services.gateway.tests.sockets import KIB, REPLY_SECONDS, problem_in, send_raw
 from tenon_gateway import connections
 
 HEAD_SECONDS = 0.3
-PATIENCE = 5.0
-KIB = 1024
 
 
 @pytest.fixture
@@ -23,68 +19,37 @@ async def impatient(serve: Serve) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-async def said(gateway: Gateway, *pieces: bytes, pause: float = 0.0) -> bytes:
-    """Send pieces, and return all that comes until the gateway closes the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    heard = bytearray()
-    hearing = asyncio.ensure_future(_hear(reader, heard))
-    try:
-        async with asyncio.timeout(PATIENCE):
-            for piece in pieces:
-                if hearing.done():
-                    break
-                writer.write(piece)
-                await asyncio.wait([hearing], timeout=pause)
-            await hearing
-    finally:
-        writer.close()
-    return bytes(heard)
-
-
-async def _hear(reader: asyncio.StreamReader, heard: bytearray) -> None:
-    with suppress(ConnectionError):
-        while piece := await reader.read(KIB):
-            heard += piece
-
-
-def problem_in(reply: bytes) -> dict[str, Any]:
-    head, _, body = reply.partition(b"\r\n\r\n")
-    assert f"content-type: {PROBLEM}".encode() in head.lower()
-    document: dict[str, Any] = json.loads(body)
-    assert head.startswith(f"HTTP/1.1 {document['status']} ".encode())
-    return document
-
-
 async def test_a_silent_connection_is_closed(impatient: Gateway) -> None:
-    assert await said(impatient) == b""
+    assert await send_raw(impatient.port, []) == b""
 
 
 async def test_a_head_that_does_not_end_is_closed(impatient: Gateway) -> None:
-    assert await said(impatient, b"GET /healthz HTTP/1.1\r\nHost: x\r\n") == b""
+    assert await send_raw(impatient.port, [b"GET /healthz HTTP/1.1\r\nHost: x\r\n"]) == b""
 
 
 async def test_a_head_that_drips_is_closed(impatient: Gateway) -> None:
     drops = [b"GET /healthz HTTP/1.1\r\n", *(b"x-%d: 1\r\n" % n for n in range(40))]
-    assert await said(impatient, *drops, pause=0.05) == b""
+    assert await send_raw(impatient.port, drops, pause=0.05) == b""
 
 
 async def test_line_breaks_do_not_keep_a_connection_open(impatient: Gateway) -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-    reply = await said(impatient, request, *(b"\r\n" for _ in range(40)), pause=0.05)
+    reply = await send_raw(impatient.port, [request, *[b"\r\n"] * 40], pause=0.05)
     assert reply.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_connection_is_used_again(impatient: Gateway) -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-    reply = await said(impatient, request, request, last, pause=HEAD_SECONDS / 2)
+    reply = await send_raw(impatient.port, [request, request, last], pause=HEAD_SECONDS / 2)
     assert reply.count(b"HTTP/1.1 200 ") == 3
 
 
 async def test_requests_may_be_pipelined(impatient: Gateway) -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-    assert (await said(impatient, request * 50 + last)).count(b"HTTP/1.1 200 ") == 51
+    reply = await send_raw(impatient.port, [request * 50 + last])
+    assert reply.count(b"HTTP/1.1 200 ") == 51
 
 
 @pytest.mark.parametrize(
@@ -98,12 +63,14 @@ async def test_requests_may_be_pipelined(impatient: Gateway) -> None:
 )
 async def test_a_large_head_is_refused(gateway: Gateway, head: bytes) -> None:
     for end in (b"\r\n\r\n", b""):
-        reply = await said(gateway, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + head + end)
+        reply = await send_raw(gateway.port, [b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + head + end])
         assert problem_in(reply)["code"] == "headers_too_large"
 
 
 async def test_a_long_path_is_refused(gateway: Gateway) -> None:
-    reply = await said(gateway, b"GET /" + b"x" * 64 * KIB + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    reply = await send_raw(
+        gateway.port, [b"GET /" + b"x" * 64 * KIB + b" HTTP/1.1\r\nHost: x\r\n\r\n"]
+    )
     assert problem_in(reply)["code"] == "headers_too_large"
 
 
@@ -120,7 +87,7 @@ async def test_a_long_path_is_refused(gateway: Gateway) -> None:
     ],
 )
 async def test_what_is_no_http_is_told_so(gateway: Gateway, garbage: bytes) -> None:
-    assert problem_in(await said(gateway, garbage))["code"] == "malformed_request"
+    assert problem_in(await send_raw(gateway.port, [garbage]))["code"] == "malformed_request"
 
 
 async def test_a_websocket_is_answered_as_plain_http(gateway: Gateway) -> None:
@@ -138,7 +105,7 @@ async def test_the_reply_to_a_refused_body_is_read_while_the_body_still_comes(
     length = b"Content-Length: %d\r\n\r\n" % (64 * KIB * KIB)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(head + length)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(REPLY_SECONDS):
         for _ in range(64):
             writer.write(b" " * 64 * KIB)
             await writer.drain()
@@ -151,5 +118,5 @@ async def test_the_rest_of_a_refused_body_is_not_awaited_for_ever(
 ) -> None:
     monkeypatch.setattr(connections, "LINGER_SECONDS", 0.3)
     head = b"POST /api/orgs HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
-    reply = await said(gateway, head, *(b"x" for _ in range(500)), pause=0.05)
+    reply = await send_raw(gateway.port, [head, *[b"x"] * 500], pause=0.05)
     assert problem_in(reply)["code"] == "unauthenticated"
