@@ -23,6 +23,7 @@ from tenon.auth.v1.session_service_pb2 import LogInRequest, RefreshSessionReques
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import PASSWORD, Callers
+from tenon_testing.sessions import AGE
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"
 ADDRESS = "192.0.2.7"
@@ -131,6 +132,7 @@ async def test_whose_refresh_token_was_copied_is_told(
     await verify(bench, ada.user_id)
     stolen = token = ada.refresh_token
     for _ in range(2):
+        await bench.admin.execute(AGE, {"id": ada.session_id, "seconds": 60})
         reply = await sessions.RefreshSession(RefreshSessionRequest(refresh_token=token))
         token = reply.tokens.refresh_token
     with pytest.raises(PeerError):

@@ -1,10 +1,11 @@
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
+from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from tenon_auth.users.models import METADATA, User
@@ -21,6 +22,8 @@ sessions = Table(
     Column("ip_address", LargeBinary),
     Column("generation", Integer, nullable=False),
     Column("rotate_time", DateTime(timezone=True), nullable=False),
+    Column("token_used", Boolean, nullable=False),
+    Column("recovery_count", Integer, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("expire_time", DateTime(timezone=True), nullable=False),
     Column("auth_time", DateTime(timezone=True), nullable=False),
@@ -46,12 +49,28 @@ class AuthMethod(StrEnum):
     TOTP = "otp"
 
 
-class Presented(Enum):
-    """What a refresh token is to its session."""
+GRACE_SECONDS = 10.0
+"""How long after a rotation the token before it gets the current one again."""
+ROTATION_SECONDS = 2 * GRACE_SECONDS
+"""How old a token is before it rotates. A reply that was made within the grace has arrived by then,
+so no late reply puts a cookie back by two generations."""
+MAX_RECOVERIES = 10
+"""Lost replies of one session. Each may also be a thief's who takes turns with the owner."""
 
-    CURRENT = "current"
+
+class Presented(Enum):
+    """What a refresh token is to its session, and so what is done about it."""
+
+    FRESH = "fresh"
+    """The current token, which is too young to rotate: it stays."""
+    DUE = "due"
+    """The current token: it rotates."""
     PREDECESSOR = "predecessor"
+    """The one before it, from a tab that refreshed at the same time: it gets the current one."""
+    UNDELIVERED = "undelivered"
+    """The one before it, long after, while the current one was never used: the reply was lost."""
     STALE = "stale"
+    """A replay: the session ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +78,8 @@ class Session:
     """A log-in on one device. Family key and generation make its refresh token.
 
     It rotates whenever it is used longer than an access token lives, so `rotate_time` says when it
-    was last seen, too. `auth_time` is when its holder last proved who they are.
+    was last seen, too. `auth_time` is when its holder last proved who they are. `token_used` says
+    whether the current refresh token was ever presented.
     """
 
     id: UUID
@@ -69,6 +89,8 @@ class Session:
     ip_address: str | None
     generation: int
     rotate_time: datetime
+    token_used: bool
+    recovery_count: int
     create_time: datetime
     auth_time: datetime
     methods: Sequence[str]
@@ -78,14 +100,32 @@ class Session:
     def is_live(self, at: datetime) -> bool:
         return self.end_time is None and at < self.expire_time
 
-    def presented(self, generation: int, at: datetime, grace_seconds: float) -> Presented:
-        """Judge a token by its generation: tabs that refresh at once all hold the predecessor."""
+    def presented(self, generation: int, at: datetime) -> Presented:
+        """Judge a token of this session by its generation."""
+        age = (at - self.rotate_time).total_seconds()
         if generation == self.generation:
-            return Presented.CURRENT
-        in_grace = (at - self.rotate_time).total_seconds() <= grace_seconds
-        if generation == self.generation - 1 and in_grace:
+            return Presented.FRESH if age <= ROTATION_SECONDS else Presented.DUE
+        if generation != self.generation - 1:
+            return Presented.STALE
+        if age <= GRACE_SECONDS:
             return Presented.PREDECESSOR
-        return Presented.STALE
+        if self.token_used or self.recovery_count >= MAX_RECOVERIES:
+            return Presented.STALE
+        return Presented.UNDELIVERED
+
+    def refreshed(self, presented: Presented, at: datetime) -> "Session":
+        """Return the session after a refresh by a token that is not stale."""
+        match presented:
+            case Presented.FRESH:
+                return dataclasses.replace(self, token_used=True)
+            case Presented.DUE:
+                return dataclasses.replace(
+                    self, generation=self.generation + 1, rotate_time=at, token_used=False
+                )
+            case Presented.UNDELIVERED:
+                count = self.recovery_count + 1
+                return dataclasses.replace(self, rotate_time=at, recovery_count=count)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

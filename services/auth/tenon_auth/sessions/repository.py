@@ -48,11 +48,16 @@ class SessionRepository:
         live = self._live(at).with_only_columns(sessions.c.id).where(sessions.c.id == session_id)
         return await self._tx.row(live.with_for_update(read=True)) is not None
 
-    async def rotate(self, session: Session) -> None:
+    async def refresh(self, session: Session) -> None:
         await self._tx.execute(
             update(sessions)
             .where(*self._is(session.id))
-            .values(generation=session.generation, rotate_time=session.rotate_time)
+            .values(
+                generation=session.generation,
+                rotate_time=session.rotate_time,
+                token_used=session.token_used,
+                recovery_count=session.recovery_count,
+            )
         )
 
     async def confirm(self, session: Session) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from tenon_auth import events
 from tenon_auth.devices.models import Device
 from tenon_auth.devices.service import DeviceService
@@ -38,7 +40,6 @@ from tenon_policy.call import Call
 from tenon_policy.grants import GrantChanges
 from tenon_policy.tokens import BadToken, TokenVerifier
 
-GRACE_SECONDS = 10.0
 FAMILY_KEY_BYTES = 32
 MAX_USER_AGENT_CHARS = 500
 MAX_LIVE = 100
@@ -46,6 +47,8 @@ MAX_LIVE = 100
 KEPT = timedelta(days=30)
 """How long what was said of a session is kept after it has ended."""
 MAX_BATCH = 1_000
+
+REFRESHES = Counter("tenon_auth_refreshes", "Refreshes by the kind of token", ["token"])
 
 
 class SessionService:
@@ -130,6 +133,8 @@ class SessionService:
             ip_address=device.ip_address or None,
             generation=0,
             rotate_time=at,
+            token_used=False,
+            recovery_count=0,
             create_time=at,
             auth_time=at,
             methods=methods,
@@ -157,27 +162,29 @@ class SessionService:
         return LogIn(user, proved, tokens)
 
     async def refresh(self, call: Call, refresh_token: str) -> LogIn:
-        """Exchange a refresh token.
-
-        The current one rotates; its predecessor gets the same successor again within the grace,
-        since several tabs refresh at once; anything older ends the session. SessionEnded.
-        """
+        """Exchange a refresh token; SessionEnded. `Presented` says what becomes of it."""
         token = refresh_tokens.parse(refresh_token)
         async with self._database.user(token.user_id) as tx:
-            session = await self._lock_of(tx, token)
-            match session.presented(token.generation, clock.now(), GRACE_SECONDS):
-                case Presented.CURRENT:
-                    session = await self._rotate(tx, session)
-                case Presented.STALE:
-                    await self._ending.end(
-                        tx, session.user_id, [session.id], SessionEndCause.TOKEN_REUSED
-                    )
-                    session = dataclasses.replace(session, end_time=clock.now())
+            session = await self._refresh(tx, await self._lock_of(tx, token), token.generation)
             await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
             user = await self._users.get_within(tx, session.user_id)
         if session.end_time is not None:
             raise SessionEnded
         return LogIn(user, session, self._tokens(session))
+
+    async def _refresh(self, tx: Transaction, session: Session, generation: int) -> Session:
+        """Return the session as a refresh leaves it; a replayed token ends it."""
+        at = clock.now()
+        presented = session.presented(generation, at)
+        REFRESHES.labels(presented.value).inc()
+        if presented is Presented.STALE:
+            cause = SessionEndCause.TOKEN_REUSED
+            await self._ending.end(tx, session.user_id, [session.id], cause)
+            return dataclasses.replace(session, end_time=at)
+        refreshed = session.refreshed(presented, at)
+        if refreshed != session:
+            await SessionRepository(tx, self._cipher).refresh(refreshed)
+        return refreshed
 
     async def log_out(self, call: Call, refresh_token: str, access_token: str) -> None:
         """End the session of a refresh token, or else of an access token; BadToken.
@@ -273,13 +280,6 @@ class SessionService:
         if not token.proves(session):
             raise SessionEnded
         return session
-
-    async def _rotate(self, tx: Transaction, session: Session) -> Session:
-        rotated = dataclasses.replace(
-            session, generation=session.generation + 1, rotate_time=clock.now()
-        )
-        await SessionRepository(tx, self._cipher).rotate(rotated)
-        return rotated
 
     def _tokens(self, session: Session) -> Tokens:
         access_token, access_expire_time = self._signing_keys.sign(

@@ -1,10 +1,11 @@
 """Log-in and log-out: where tokens become cookies, and cookies tokens."""
 
 import asyncio
+import dataclasses
 
 from fastapi import Request, Response
 
-from tenon_core.errors import FieldError, InvalidArgument, TenonError, Unauthenticated
+from tenon_core.errors import FieldError, InvalidArgument, Unauthenticated
 from tenon_gateway.clients.auth import MFA_FIELDS, AuthClient, SecondStep
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
@@ -169,18 +170,19 @@ class AuthRouter:
         return self._browsers.welcome(exchange, log_in, 200)
 
     async def refresh(self, request: Request) -> Response:
-        """Exchange the refresh cookie; one that is no longer good is cleared with its fellow."""
+        """Exchange the refresh cookie.
+
+        A refusal clears no cookies: it may arrive after a newer log-in of the same browser, and
+        would end that one. For the same reason a token that did not rotate is not set again.
+        """
         exchange = exchange_of(request)
         await self._read_nothing(exchange)
         token = exchange.cookies.get(self._cookies.refresh)
-        try:
-            if not token:
-                raise Unauthenticated
-            signed_in = await self._auth.refresh(token, exchange.metadata())
-        except TenonError as error:
-            if error.code is Unauthenticated.code:
-                exchange.notes += self._cookies.drop()
-            raise
+        if not token:
+            raise Unauthenticated
+        signed_in = await self._auth.refresh(token, exchange.metadata())
+        if signed_in.refresh_token == token:
+            signed_in = dataclasses.replace(signed_in, refresh_token="")
         return self._browsers.welcome(exchange, signed_in, 200)
 
     async def log_out(self, request: Request) -> Response:
