@@ -1,3 +1,3 @@
 from tenon_launcher.command import main
 
-main()
+main(prog_name="tenon")

@@ -15,6 +15,7 @@ import click
 from tenon_embedded.errors import EmbeddedError
 from tenon_launcher.data_directory import DEFAULT, DataDirectory
 from tenon_launcher.errors import LauncherError
+from tenon_launcher.operators import ImportedCommand, of_service, with_data_dir
 from tenon_launcher.progress import Screen, survive_any_encoding
 
 ROOT = Path(__file__).parents[2]
@@ -176,60 +177,48 @@ def logs(data: DataDirectory, process: str | None, *, following: bool) -> None:
         click.echo(line)
 
 
-@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@data_option
-def jobs(data: DataDirectory, arguments: tuple[str, ...]) -> None:
-    """See background jobs, retry them, set them aside: list, retry, quarantine."""
-    from tenon_launcher.jobs import run
+def load_jobs() -> click.Command:
+    from tenon_jobs.command import jobs
+    from tenon_launcher.jobs import database_urls
 
-    run(data, arguments)
+    return with_data_dir(jobs, database_urls)
 
 
-@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@data_option
-def users(data: DataDirectory, arguments: tuple[str, ...]) -> None:
-    """Make accounts, replace passwords, end sessions: create, reset-password, end-sessions."""
+def load_users() -> click.Command:
     from tenon_auth.app import opened
-    from tenon_auth.operators.command import users as commands
-    from tenon_launcher.operators import run
+    from tenon_auth.operators.command import users
 
-    run(data, "auth", commands, opened, arguments)
-
-
-@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@data_option
-def keys(data: DataDirectory, arguments: tuple[str, ...]) -> None:
-    """See and replace the keys that sign and that encrypt: status, rotate."""
-    from tenon_launcher.keys import keys as commands
-
-    commands.main([*arguments], prog_name="tenon keys", obj=data, standalone_mode=False)
+    return with_data_dir(users, of_service("auth", opened))
 
 
-@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@data_option
-def audit(data: DataDirectory, arguments: tuple[str, ...]) -> None:
-    """Prove that the audit logs are what they were: verify, export, keys."""
-    from tenon_launcher.operators import run
-    from tenon_tenancy.app import opened
-    from tenon_tenancy.audit_verification.command import audit as commands
+def load_keys() -> click.Command:
+    from tenon_launcher.keys import keys
 
-    run(data, "tenancy", commands, opened, arguments)
+    return with_data_dir(keys, lambda data: data)
 
 
-@main.command(context_settings=ANY_ARGUMENTS, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@data_option
-def usage(data: DataDirectory, arguments: tuple[str, ...]) -> None:
-    """Say what each organization uses, for whoever bills: --month, --json."""
-    from tenon_launcher.operators import run
+def load_audit() -> click.Command:
+    from tenon_tenancy.app import opened_logs
+    from tenon_tenancy.audit_verification.command import audit
+
+    return with_data_dir(audit, of_service("tenancy", opened_logs))
+
+
+def load_usage() -> click.Command:
     from tenon_tenancy.app import opened_usage
-    from tenon_tenancy.usage.command import usage as command
+    from tenon_tenancy.usage.command import usage
 
-    run(data, "tenancy", command, opened_usage, arguments)
+    return with_data_dir(usage, of_service("tenancy", opened_usage))
+
+
+for imported in (
+    ImportedCommand("audit", "Check the audit logs: verify, export, keys.", load_audit),
+    ImportedCommand("jobs", "List, retry or set aside background jobs.", load_jobs),
+    ImportedCommand("keys", "Show or replace signing and encryption keys.", load_keys),
+    ImportedCommand("usage", "Print what each organization uses, for billing.", load_usage),
+    ImportedCommand("users", "Create accounts, reset passwords, end sessions.", load_users),
+):
+    main.add_command(imported)
 
 
 @main.command()

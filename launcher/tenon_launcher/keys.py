@@ -8,7 +8,7 @@ import click
 from tenon_auth import app as auth
 from tenon_auth.operators.command import keys as signing
 from tenon_launcher.data_directory import DataDirectory
-from tenon_launcher.operators import run
+from tenon_launcher.operators import of_service
 from tenon_rotation import Level
 from tenon_rotation.command import encryption
 from tenon_rotation.operator import RotationOperator
@@ -34,11 +34,11 @@ def keys() -> None:
 @click.pass_obj
 def status(data: DataDirectory, *, as_json: bool) -> None:
     """Show every key and what it is used for, and how far the last rotations are."""
-    run(data, "auth", signing, auth.opened, ["status", *(["--json"] if as_json else [])])
+    run(data, "auth", signing, auth.opened, "status", *(["--json"] if as_json else []))
     if not as_json:
         for service, opened in ENCRYPTING.items():
             click.echo(f"\n{service}")
-            run(data, service, encryption, opened, ["status"])
+            run(data, service, encryption, opened, "status")
 
 
 @keys.command()
@@ -51,11 +51,24 @@ def rotate(data: DataDirectory, level: str, service: str | None, *, no_wait: boo
     (kek), or those that things are found by (index).
     """
     if level == SIGNING:
-        run(data, "auth", signing, auth.opened, ["rotate"])
+        run(data, "auth", signing, auth.opened, "rotate")
         return
     words = ["rotate", "--level", level, *(["--no-wait"] if no_wait else [])]
     for name in _having(level) if service is None else [service]:
-        run(data, name, encryption, ENCRYPTING[name], words)
+        run(data, name, encryption, ENCRYPTING[name], *words)
+
+
+def run(
+    data: DataDirectory,
+    service: str,
+    commands: click.Group,
+    opened: Callable[[], AbstractAsyncContextManager[object]],
+    *words: str,
+) -> None:
+    """Run a service's own command."""
+    commands.main(
+        [*words], "tenon keys", standalone_mode=False, obj=of_service(service, opened)(data)
+    )
 
 
 def _having(level: str) -> Sequence[str]:
