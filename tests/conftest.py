@@ -45,7 +45,7 @@ class Person:
 
 @pytest.fixture(scope="session")
 def new_person(whole_system: System) -> Iterator[Callable[[], Person]]:
-    """Signs up somebody new with a new organization."""
+    """Sign up a user with a verified address and a new organization."""
     clients: list[httpx.Client] = []
 
     def sign_up() -> Person:
@@ -59,7 +59,9 @@ def new_person(whole_system: System) -> Iterator[Callable[[], Person]]:
         assert signed_up.status_code == 201, signed_up.text
         org = client.post("/api/orgs", json={"name": "Acme"})
         assert org.status_code == 201, org.text
-        return Person(client, signed_up.json()["user"]["id"], email, org.json()["id"])
+        user_id = signed_up.json()["user"]["id"]
+        whole_system.verify_email(user_id)
+        return Person(client, user_id, email, org.json()["id"])
 
     yield sign_up
     for client in clients:

@@ -38,6 +38,9 @@ class FaultBench:
         self._actors.append(actor)
         return actor
 
+    def verify_email(self, user_id: str) -> None:
+        self.faulty.system.verify_email(user_id)
+
     def join(self, org_id: str, user_id: str) -> None:
         with self.stored() as stored:
             stored.add_member(org_id, user_id)

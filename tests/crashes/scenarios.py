@@ -24,6 +24,9 @@ class World(Protocol):
     def stranger(self) -> Actor:
         """Return somebody who has no account yet."""
 
+    def verify_email(self, user_id: str) -> None:
+        """Mark a user's address as verified."""
+
     def join(self, org_id: str, user_id: str) -> None:
         """Make a user a member of an organization."""
 
@@ -32,9 +35,10 @@ Scenario: TypeAlias = Callable[[World, Arm], None]
 
 
 def somebody(world: World) -> Actor:
-    """Sign somebody up who has an organization."""
+    """Sign up a user with a verified address and an organization."""
     actor = world.stranger()
     actor.sign_up()
+    world.verify_email(actor.user_id)
     actor.create_organization()
     return actor
 

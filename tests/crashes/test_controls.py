@@ -42,6 +42,7 @@ def ours(bench: FaultBench) -> Iterator[Actor]:
     """Somebody who did a bit of everything, with a ledger of their own."""
     actor = Actor(bench.faulty.system.url, Ledger())
     actor.sign_up()
+    bench.verify_email(actor.user_id)
     actor.create_organization()
     dataset = actor.create_dataset()
     actor.send_events(dataset, data.events(0, SENT_EVENTS))

@@ -68,7 +68,7 @@ async def aftermath(
         places = Places(system)
         await asyncio.to_thread(system.start_all)
         count = PEOPLE_LONG if pytestconfig.getoption("--long") else PEOPLE
-        await live_all(People(system.url, canaries, provider, inbox), count)
+        await live_all(People(system.url, canaries, provider, inbox, system.verify_email), count)
         await settled(places, 2 * count)  # each has two accounts
         yield Aftermath(canaries, places, inbox)
         await asyncio.to_thread(system.stop)

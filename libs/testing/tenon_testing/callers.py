@@ -68,6 +68,7 @@ class Callers:
     """Makes users and organizations through the real services."""
 
     def __init__(self, system: System) -> None:
+        self._system = system
         for service in ("auth", "tenancy"):
             system.start(service)
         self._auth = system.channel("auth")
@@ -88,8 +89,9 @@ class Callers:
         )
 
     async def tenant(self, name: str = "Acme") -> Tenant:
-        """Make an organization with a new owner."""
+        """Make an organization with a new owner, whose address is verified."""
         owner = await self.user()
+        self._system.verify_email(owner.user_id)
         reply = await OrganizationServiceStub(self._tenancy).CreateOrganization(
             CreateOrganizationRequest(name=name), metadata=owner.metadata
         )

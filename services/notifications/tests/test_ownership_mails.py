@@ -26,6 +26,7 @@ async def tenancy(system: System) -> AsyncIterator[grpc.aio.Channel]:
 async def join(bench: MailBench, tenant: Tenant, callers: Callers) -> Caller:
     """Let somebody be a member, as an accepted invitation would."""
     caller = await callers.user()
+    bench.system.verify_email(caller.user_id)
     await bench.admin.execute(
         "INSERT INTO tenancy.memberships VALUES (%s, %s, 2, now())",
         [tenant.org_id, caller.user_id],

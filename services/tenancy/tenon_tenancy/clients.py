@@ -30,10 +30,13 @@ UNREACHABLE = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What people call a user, and where they write to."""
+    """What people call a user, and where they write to. `is_verified` says that the user has
+    proved to read that address.
+    """
 
     email: str
     name: str
+    is_verified: bool
 
 
 class Directory(Protocol):
@@ -54,7 +57,10 @@ class AuthDirectory:
 
     async def profiles(self, user_ids: Sequence[UUID]) -> Mapping[UUID, Profile]:
         reply = await self._users.BatchGetUsers(BatchGetUsersRequest(ids=map(str, user_ids)))
-        return {UUID(user.id): Profile(user.email, user.name) for user in reply.users}
+        return {
+            UUID(user.id): Profile(user.email, user.name, user.email_verified)
+            for user in reply.users
+        }
 
     async def confirm_address(self, user_id: UUID, email: str) -> None:
         try:

@@ -58,6 +58,15 @@ class InvalidEmail(InvalidArgument):
     reason = "invalid_email"
 
 
+class VerifiedEmailRequired(TenonError):
+    """Verify your email address before you invite people. The link is in the mail that we sent
+    you; `POST /api/auth/email/verify:send` sends another one.
+    """
+
+    code = Code.PERMISSION_DENIED
+    reason = "verified_email_required"
+
+
 class InvitationNotFound(NotFound):
     """There is no such invitation, or somebody has accepted it."""
 

@@ -48,11 +48,14 @@ async def backbone(system: System) -> AsyncIterator[Backbone[TenancySettings]]:
 
 
 @pytest.fixture
-def join(backbone: Backbone[TenancySettings], callers: Callers) -> Join:
-    """Let somebody new join an organization in a role, as an accepted invitation will."""
+def join(system: System, backbone: Backbone[TenancySettings], callers: Callers) -> Join:
+    """Let a new user join an organization in a role, with the address verified, as an accepted
+    invitation does.
+    """
 
     async def join(tenant: Tenant, role: Role) -> Caller:
         caller = await callers.user()
+        system.verify_email(caller.user_id)
         member = Member(caller.user_id, role, clock.now())
         async with backbone.database.tenant(tenant.org_id) as tx:
             await MemberRepository(tx, tenant.org_id).add(member)

@@ -56,24 +56,19 @@ class Kind(StrEnum):
     ORGANIZATION_ERASED = "organization_erased"
 
 
-NOTICES = frozenset(
+TO_UNVERIFIED_ADDRESSES = frozenset(
     {
-        Kind.NEW_DEVICE,
-        Kind.SESSION_REUSED,
-        Kind.PASSWORD_CHANGED,
-        Kind.IDENTITY_LINKED,
-        Kind.SECOND_FACTOR_ADDED,
-        Kind.SECOND_FACTOR_REMOVED,
-        Kind.RECOVERY_CODE_USED,
-        Kind.RECOVERY_CODES_REPLACED,
-        Kind.EMAIL_CHANGE_REQUESTED,
-        Kind.EXPORT_FINISHED,
-        Kind.ORGANIZATION_DELETION_SCHEDULED,
-        Kind.ORGANIZATION_ERASED,
+        Kind.CONFIRM_SIGN_UP,
+        Kind.SIGN_UP_REPEATED,
+        Kind.WELCOME,
+        Kind.VERIFY_EMAIL,
+        Kind.RESET_PASSWORD,
+        Kind.CHANGE_EMAIL,
+        Kind.INVITATION,
     }
 )
-"""What nobody is told whose address may be another's: whoever signs up with it could fill a
-stranger's mailbox."""
+"""What is sent to an address that its account has not proved to read. It may be a stranger's, so
+these mails say nothing that the account's holder wrote, and there is no other kind for them."""
 OF_EMAIL_CHANGES = frozenset({Kind.CHANGE_EMAIL, Kind.EMAIL_CHANGED})
 """What goes to another address than the user's: the one to be, or the one that was."""
 

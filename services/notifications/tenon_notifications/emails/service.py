@@ -24,7 +24,13 @@ from tenon_notifications.clients import (
     Runs,
     SessionNotice,
 )
-from tenon_notifications.emails.models import NOTICES, OF_EMAIL_CHANGES, Email, Kind, State
+from tenon_notifications.emails.models import (
+    OF_EMAIL_CHANGES,
+    TO_UNVERIFIED_ADDRESSES,
+    Email,
+    Kind,
+    State,
+)
 from tenon_notifications.emails.postman import Postman
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.repository import EmailRepository
@@ -163,13 +169,13 @@ class EmailService:
         person = await self._people.find(email.user_id)
         if person is None:
             raise Undeliverable("the user is gone")
-        if email.kind in NOTICES and not person.verified:
+        if not person.verified and email.kind not in TO_UNVERIFIED_ADDRESSES:
             raise Undeliverable("the address is not verified")
         if email.kind in OF_EMAIL_CHANGES:
             assert email.subject_id is not None
             address = await self._people.find_changing_email(email.user_id, email.subject_id)
             person = replace(person, email=_there(address, "address"))
-        return person
+        return _without_own_words(person, email.kind)
 
     async def _facts(self, email: Email, person: Person) -> Mapping[str, Any]:
         return {"name": person.name, **await self._news(email)}
@@ -231,6 +237,13 @@ class EmailService:
         if email.subject_id is None:
             return None
         return await self._people.find_link(email.user_id, email.subject_id)
+
+
+def _without_own_words(person: Person, kind: Kind) -> Person:
+    """Leave out the name, which the account's holder wrote, unless they read this address."""
+    if person.verified and kind is not Kind.CHANGE_EMAIL:
+        return person
+    return replace(person, name="")
 
 
 async def _tell(tx: Transaction, email: Email) -> None:

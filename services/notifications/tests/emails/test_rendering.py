@@ -68,7 +68,7 @@ def rendered(kind: Kind, **facts: Any) -> Rendered:
 
 def sent(to: Person = ADA, words: Rendered | None = None) -> EmailMessage:
     """Compose a message, and read it as its recipient's program would."""
-    words = words or rendered(Kind.WELCOME, name=to.name)
+    words = words or rendered(Kind.RUN_SUCCEEDED, name=to.name, dataset_name=to.name)
     message = Envelope("Tenon <no-reply@tenon.test>").message(ID, to, words, DATE)
     read: Message = message_from_bytes(message.as_bytes(), policy=default)
     return cast("EmailMessage", read)
@@ -147,7 +147,7 @@ def test_a_name_cannot_add_a_header_or_a_line(evil: str) -> None:
 def test_names_of_any_script_arrive_whole() -> None:
     message = sent(Person("Ægir Þórsson 🦊", "aegir@example.com"))
     assert message["To"].addresses[0].display_name == "Ægir Þórsson 🦊"
-    assert message["Subject"] == "Welcome to Tenon, Ægir Þórsson 🦊"
+    assert message["Subject"] == "Your export of Ægir Þórsson 🦊 is ready"
 
 
 def test_the_message_id_is_that_of_the_mail() -> None:

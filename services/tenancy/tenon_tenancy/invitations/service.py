@@ -24,6 +24,7 @@ from tenon_tenancy.errors import (
     InvitationSpent,
     TooManyInvitationMails,
     TooManyInvitations,
+    VerifiedEmailRequired,
 )
 from tenon_tenancy.invitations.addresses import comparable, valid_address
 from tenon_tenancy.invitations.models import (
@@ -81,10 +82,11 @@ class InvitationService:
         return cut(found, size, lambda invitation: (invitation.id,))
 
     async def create(self, call: Call, email: str, role: Role) -> Invitation:
-        """Invite an address; InvalidEmail, RoleAboveOwn, MailDomainNotAllowed, AlreadyInvited,
-        TooManyInvitations, TooManyInvitationMails.
+        """Invite an address; InvalidEmail, VerifiedEmailRequired, RoleAboveOwn,
+        MailDomainNotAllowed, AlreadyInvited, TooManyInvitations, TooManyInvitationMails.
         """
         email, at = valid_address(email), clock.now()
+        await self._require_verified(call.user)
         terms = await self._terms(email)
         invitation = Invitation(call.org, uuid7(), email, role, call.user, uuid7(), at, at + LIFE)
         async with self._database.tenant(call.org) as tx:
@@ -99,9 +101,10 @@ class InvitationService:
         return invitation
 
     async def resend(self, call: Call, invitation_id: UUID | None) -> Invitation:
-        """Send an invitation under a new link, in the caller's name; InvitationNotFound,
-        RoleAboveOwn, MailDomainNotAllowed, TooManyInvitationMails.
+        """Send an invitation under a new link, in the caller's name; VerifiedEmailRequired,
+        InvitationNotFound, RoleAboveOwn, MailDomainNotAllowed, TooManyInvitationMails.
         """
+        await self._require_verified(call.user)
         async with self._database.tenant(call.org) as tx:
             invitation = replace(
                 await self._lock(tx, call, invitation_id),
@@ -183,6 +186,12 @@ class InvitationService:
 
     def _invitations(self, tx: Transaction, org_id: UUID) -> InvitationRepository:
         return InvitationRepository(tx, self._cipher, org_id)
+
+    async def _require_verified(self, user_id: UUID) -> None:
+        """Only an account that has proved its own address may have mail sent to others."""
+        profile = (await self._directory.profiles([user_id])).get(user_id)
+        if profile is None or not profile.is_verified:
+            raise VerifiedEmailRequired
 
     async def _terms(self, email: str) -> Sequence[Mac]:
         return await self._addresses.terms(comparable(email))
