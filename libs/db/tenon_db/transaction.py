@@ -1,7 +1,8 @@
 """One open transaction: statements, and the events that are committed with them."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -14,6 +15,13 @@ from tenon_db.doorbell import Doorbell
 from tenon_db.patience import Patience
 from tenon_db.statements import Parameters, compiled, named_rows
 from tenon_db.tables import outbox_bell, outbox_of
+
+FETCHED_ROWS = 100
+NUMBER_BYTES = 8
+
+
+class TooManyBytes(Exception):
+    """The rows of a statement take more bytes than the caller allows."""
 
 
 class Transaction:
@@ -59,6 +67,25 @@ class Transaction:
         names = tuple(result.fname(number) or b"" for number in range(result.nfields))
         return named_rows(names, await cursor.fetchall())
 
+    async def bounded_rows(self, statement: Executable, max_bytes: int) -> Sequence[Row[Any]]:
+        """Return a statement's rows as `rows` does, fetched a few at a time; TooManyBytes as soon
+        as their values take more than `max_bytes`.
+        """
+        sql, values = compiled(statement, None)
+        cursor = self.driver.cursor()
+        stream = cast("AsyncGenerator[Any]", cursor.stream(sql, values, size=FETCHED_ROWS))
+        fetched: list[tuple[Any, ...]] = []
+        size = 0
+        with Patience(self._statement_seconds):
+            async with aclosing(stream) as rows:
+                async for row in rows:
+                    size += sum(map(_size_of, row))
+                    if size > max_bytes:
+                        raise TooManyBytes
+                    fetched.append(row)
+        names = tuple(column.name.encode() for column in cursor.description or ())
+        return named_rows(names, fetched)
+
     async def row(
         self, statement: Executable, parameters: Parameters | None = None
     ) -> Row[Any] | None:
@@ -93,6 +120,13 @@ class Transaction:
             doorbell.ring(outbox_bell(self._schema))
         for callback in self._after_commit:
             await callback()
+
+
+def _size_of(value: object) -> int:
+    """Return about how many bytes a value takes in a message."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode())
+    return NUMBER_BYTES
 
 
 def _outbox_row(event: Event) -> Parameters:

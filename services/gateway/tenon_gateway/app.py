@@ -21,6 +21,7 @@ from tenon_gateway.clients.rpcs import Caller
 from tenon_gateway.clients.tenancy import TenancyClient
 from tenon_gateway.pipeline.admission import Admission
 from tenon_gateway.pipeline.api_keys import ApiKeys
+from tenon_gateway.pipeline.budgets import REPLY_BYTES, REQUEST_BYTES, ByteBudget
 from tenon_gateway.pipeline.cache import ReplyCache
 from tenon_gateway.pipeline.compiled import compiled
 from tenon_gateway.pipeline.credentials import Credentials
@@ -133,6 +134,8 @@ def build(
         admission=_admission(settings, connections, stubs),
         cache=ReplyCache(),
         request_log=RequestLog(_line_writer(settings)),
+        requests=ByteBudget(REQUEST_BYTES, settings.request_bytes_in_flight),
+        replies=ByteBudget(REPLY_BYTES, settings.reply_bytes_in_flight),
         secure=settings.secure,
     )
 

@@ -1,6 +1,6 @@
 """Every error of the gateway's own; what only HTTP knows is a `Refusal`."""
 
-from tenon_core.errors import Code, NotFound, TenonError
+from tenon_core.errors import Code, LimitError, NotFound, TenonError
 from tenon_gateway.problems import Refusal
 
 
@@ -23,6 +23,16 @@ class UploadTooLarge(TenonError):
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "upload_too_large"
+
+
+class GatewayBusy(LimitError):
+    """The gateway holds as many bytes of bodies as it may. Wait as long as Retry-After says, then
+    try again.
+    """
+
+    code = Code.UNAVAILABLE
+    reason = "gateway_busy"
+    advice = "Wait as long as Retry-After says, then try again."
 
 
 class ClientGone(Exception):

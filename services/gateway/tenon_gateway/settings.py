@@ -78,6 +78,11 @@ class GatewaySettings(ProcessSettings):
     max_body_bytes: int = 1 * MIB
     max_ingest_bytes: int = 16 * MIB
     max_upload_bytes: int = 2048 * MIB
+    request_bytes_in_flight: int = 128 * MIB
+    """How many bytes of request bodies the process holds at once; beyond that it replies 503.
+    Bodies up to 64 KiB, and uploads, which stream through, do not count."""
+    reply_bytes_in_flight: int = 128 * MIB
+    """The same for replies; files and rejected rows, which stream through, do not count."""
     header_seconds: float = 10.0
     """How long a client may take to send a request's headers."""
     body_seconds: float = 10.0
@@ -126,6 +131,16 @@ class GatewaySettings(ProcessSettings):
             raise ValueError(
                 f"public_url {self.public_url} is plain http, which only loopback may use; "
                 "cookies would travel in the clear. Put TLS in front and say https://"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        largest = max(self.max_body_bytes, self.max_ingest_bytes)
+        if self.request_bytes_in_flight < largest:
+            raise ValueError(
+                f"request_bytes_in_flight is {self.request_bytes_in_flight}, which is less than "
+                f"the largest body that is accepted ({largest} bytes)"
             )
         return self
 

@@ -160,7 +160,8 @@ async def test_the_control_without_a_bound_takes_the_memory(
     system: System, authorization: str
 ) -> None:
     """A gateway that takes bodies of a gigabyte is found out by its memory."""
-    unbounded = system.replica("gateway", max_body_bytes=str(1024 * MIB))
+    size = str(1024 * MIB)
+    unbounded = system.replica("gateway", max_body_bytes=size, request_bytes_in_flight=size)
     forget_peak(unbounded.pid)
     before = peak_kib(unbounded.pid)
     headers = {"authorization": authorization, "content-type": "application/json"}

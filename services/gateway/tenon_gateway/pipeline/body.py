@@ -17,17 +17,20 @@ JSON_PIECE_BYTES = 64 * 1024
 
 
 async def read_json(exchange: Exchange, *, max_bytes: int, seconds: float) -> bytes:
-    """Return the whole body, which may be empty; BodyTooLarge, ClientGone, Refusal.
+    """Return the whole body, which may be empty; BodyTooLarge, GatewayBusy, ClientGone, Refusal.
 
     `seconds` bounds the wait for each 64 KiB of it.
     """
-    if declared_bytes(exchange) > max_bytes:
+    declared = declared_bytes(exchange)
+    if declared > max_bytes:
         raise BodyTooLarge
+    exchange.hold_request(declared)
     body = bytearray()
     async for piece in stream_body(exchange, piece_bytes=JSON_PIECE_BYTES, seconds=seconds):
         body += piece
         if len(body) > max_bytes:
             raise BodyTooLarge
+        exchange.hold_request(len(body))
     if body and (content_type(exchange) != JSON_TYPE or exchange.header(b"content-encoding")):
         raise unsupported_media_type(JSON_TYPE)
     return bytes(body)

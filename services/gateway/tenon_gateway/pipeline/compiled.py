@@ -28,8 +28,11 @@ def compiled(route: Route, stubs: Stubs, encoders: Encoders, settings: GatewaySe
         if not exchange.reads:
             body = await read_json(exchange, max_bytes=max_bytes, seconds=settings.body_seconds)
         message = decode(exchange.parameters, exchange.scope["query_string"], body)
+        del body  # so that it is not kept while the service works
         left = seconds - exchange.admission_seconds
         reply = await stubs.call(route, message, timeout=left, metadata=exchange.metadata())
-        return json_reply(route.status, encode(reply), headers)
+        encoded = encode(reply)
+        exchange.hold_reply(len(encoded))
+        return json_reply(route.status, encoded, headers)
 
     return run

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from typing import TypeAlias
 from uuid import UUID
@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tenon_core.ids import uuid7
 from tenon_gateway.cookies import read_cookies
+from tenon_gateway.pipeline.budgets import ByteBudget, Hold
 from tenon_gateway.pipeline.reply import Header, Reply, with_defaults
 from tenon_policy.policies import Role
 from tenon_policy.tokens import Identity
@@ -21,6 +22,8 @@ WATCHERS_KEY = "tenon.watchers"
 """Where the connection puts those who want to know that the client is gone."""
 Watchers: TypeAlias = set[Callable[[], None]]
 READING_METHODS = frozenset({"GET", "HEAD"})
+PIECE_BYTES = 64 * 1024
+"""How much of a reply is sent at once: a client that does not read keeps the rest unsent."""
 
 
 class Exchange:
@@ -39,7 +42,16 @@ class Exchange:
     admission_seconds: float = 0.0
     """What admission took of the time for an answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        requests: ByteBudget,
+        replies: ByteBudget,
+    ) -> None:
+        """Begin an exchange; its bodies count against the budgets."""
         self.scope = scope
         self.receive = receive
         self._send = send
@@ -47,6 +59,8 @@ class Exchange:
         self.started_at = time.perf_counter()
         self._watchers: Watchers = scope.get(WATCHERS_KEY, set())
         self._task: asyncio.Task[None] | None = None
+        self._request_hold = Hold(requests)
+        self._reply_hold = Hold(replies)
         self.parameters: Mapping[str, str] = {}
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.notes: list[Header] = [(b"x-request-id", self.request_id.encode())]
@@ -90,6 +104,24 @@ class Exchange:
             sent.append(("x-tenon-client-address", self.address))
         return tuple(sent)
 
+    @property
+    def client(self) -> Hashable:
+        """Whose share of a limited resource the exchange uses: the user's, the API key's
+        organization's, or the address's.
+        """
+        identity = self.identity
+        if identity is None:
+            return self.address
+        return identity.key.org_id if identity.key else identity.user_id
+
+    def hold_request(self, size: int) -> None:
+        """Count a request body of this size until the exchange ends; GatewayBusy."""
+        self._request_hold.grow_to(self.client, size)
+
+    def hold_reply(self, size: int) -> None:
+        """Count a reply of this size until the exchange ends; GatewayBusy."""
+        self._reply_hold.grow_to(self.client, size)
+
     def end_with_client(self) -> None:
         """End the current task once the client is gone; only for what may end halfway."""
         self._task = asyncio.current_task()
@@ -97,6 +129,8 @@ class Exchange:
 
     def ended(self) -> None:
         self._watchers.discard(self._abandon)
+        self._request_hold.release()
+        self._reply_hold.release()
 
     def _abandon(self) -> None:
         assert self._task is not None
@@ -113,14 +147,23 @@ class Exchange:
                 "headers": [*reply.headers, *self.notes],
             }
         )
-        await self._send({"type": "http.response.body", "body": reply.body})
+        await self._send_body(reply.body, more=False)
 
     async def send(self, message: Message) -> None:
         """Pass on what a router sends, with the headers that every reply has."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = [*with_defaults(message.get("headers", ())), *self.notes]
-            message = {**message, "headers": headers}
-        elif not message.get("more_body", False):
-            self.complete = True
-        await self._send(message)
+            await self._send({**message, "headers": headers})
+            return
+        more = message.get("more_body", False)
+        self.complete = not more
+        await self._send_body(message.get("body", b""), more=more)
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        """Send a body in pieces; the server takes each once its buffer has room."""
+        for start in range(0, len(body) - PIECE_BYTES, PIECE_BYTES):
+            piece = body[start : start + PIECE_BYTES]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        last = body[-(len(body) % PIECE_BYTES or PIECE_BYTES) :]
+        await self._send({"type": "http.response.body", "body": last, "more_body": more})

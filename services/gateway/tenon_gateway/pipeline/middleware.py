@@ -11,6 +11,7 @@ from tenon_core import clock
 from tenon_core.errors import TenonError
 from tenon_gateway.errors import ClientGone, method_not_allowed, no_such_path
 from tenon_gateway.pipeline.admission import Admission
+from tenon_gateway.pipeline.budgets import ByteBudget
 from tenon_gateway.pipeline.cache import ReplyCache
 from tenon_gateway.pipeline.entries import Entry
 from tenon_gateway.pipeline.exchange import SCOPE_KEY, Exchange
@@ -35,6 +36,8 @@ class Pipeline:
         admission: Admission,
         cache: ReplyCache,
         request_log: RequestLog,
+        requests: ByteBudget,
+        replies: ByteBudget,
         secure: bool,
     ) -> None:
         self._routers = routers
@@ -42,11 +45,13 @@ class Pipeline:
         self._admission = admission
         self._cache = cache
         self._request_log = request_log
+        self._requests = requests
+        self._replies = replies
         self._notes = (STRICT_TRANSPORT,) if secure else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http", "the server is set to serve nothing else"
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, requests=self._requests, replies=self._replies)
         exchange.notes += self._notes
         try:
             await self._serve(exchange)

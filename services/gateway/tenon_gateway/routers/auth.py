@@ -224,6 +224,7 @@ class AuthRouter:
         document = await self._auth.export_file(
             exchange.parameters["export_id"], exchange.metadata()
         )
+        exchange.hold_reply(len(document))
         headers = {"content-disposition": attachment("personal-data.json")}
         return Response(document, media_type=JSON, headers=headers)
 

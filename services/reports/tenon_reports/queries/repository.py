@@ -4,9 +4,16 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from tenon_db.transaction import Transaction
+from tenon_core.errors import FieldError
+from tenon_db.transaction import TooManyBytes, Transaction
+from tenon_reports.errors import InvalidQuery
 from tenon_reports.queries.compiler import select_rows, select_totals
 from tenon_reports.queries.models import Plan
+
+MAX_RESULT_BYTES = 8 * 1024 * 1024
+RESULT_TOO_LARGE = (
+    f"the result takes more than {MAX_RESULT_BYTES // 1024**2} MiB: lower the limit, or export it"
+)
 
 
 class QueryRepository:
@@ -16,7 +23,11 @@ class QueryRepository:
         self._tx = tx
 
     async def rows(self, plan: Plan) -> Sequence[Row[Any]]:
-        return await self._tx.rows(select_rows(plan))
+        """Return the rows of a query's result; InvalidQuery if they are too large for a reply."""
+        try:
+            return await self._tx.bounded_rows(select_rows(plan), MAX_RESULT_BYTES)
+        except TooManyBytes:
+            raise InvalidQuery(fields=[FieldError("/limit", RESULT_TOO_LARGE)]) from None
 
     async def totals(self, plan: Plan) -> Row[Any]:
         found = await self._tx.row(select_totals(plan))
