@@ -1,5 +1,6 @@
 """A measured figure beside its baseline and its goal."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -19,13 +20,40 @@ class Figure:
 
     @property
     def ratio(self) -> float:
-        return self.value / self.baseline_value
+        return self.value / self.baseline_value if self.baseline_value else math.nan
 
     def as_json(self) -> dict[str, object]:
-        fields = asdict(self)
-        fields["value"] = round(self.value, 2)
-        fields["baseline_value"] = round(self.baseline_value, 2)
-        return {**fields, "ratio": round(self.ratio, 3)}
+        return {
+            **asdict(self),
+            "value": rounded(self.value, 2),
+            "baseline_value": rounded(self.baseline_value, 2),
+            "ratio": rounded(self.ratio, 3),
+        }
+
+    def as_line(self) -> str:
+        return (
+            f"{self.id}  {self.figure}: {readable(self.value)} {self.unit}"
+            f" ({self.baseline}: {readable(self.baseline_value)}; ratio {self.ratio:.2f})"
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A benchmark that ended without figures."""
+
+    id: str
+    error: str
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    def as_line(self) -> str:
+        return f"{self.id}  failed: {self.error}"
+
+
+def rounded(value: float, digits: int) -> float | None:
+    """Round for JSON, which has no NaN."""
+    return round(value, digits) if math.isfinite(value) else None
 
 
 def percentile(values: Sequence[float], rank: float) -> float:

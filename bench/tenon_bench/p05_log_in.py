@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
 
 import bcrypt
 
@@ -18,7 +17,8 @@ from tenon_auth.settings import AuthSettings
 from tenon_bench.figures import Figure
 from tenon_bench.load import Load, measure
 from tenon_bench.offer import Answers, Offer, offered
-from tenon_bench.system import PASSWORD, SystemUnderTest
+from tenon_bench.session import PASSWORD, browser, sign_up
+from tenon_bench.system import SystemUnderTest
 
 COST = AuthSettings.model_fields["bcrypt_cost"].default
 ACCOUNTS = 12
@@ -97,16 +97,11 @@ def _refusals(flooded: dict[str, Answers], seconds: float) -> Figure:
 
 
 def _accounts(system: SystemUnderTest) -> Sequence[str]:
-    """Sign people up, and return what each logs in with; the system's client stays who it is."""
-    cookies = dict(system.client.cookies)
+    """Create accounts, and return the body with which each logs in."""
     log_ins = []
     for _ in range(ACCOUNTS):
-        credentials = {"email": f"{uuid4()}@example.com", "password": PASSWORD}
-        system.client.cookies.clear()
-        system.post("/api/auth/signup", {**credentials, "name": "Bench"})
-        log_ins.append(json.dumps(credentials))
-    system.client.cookies.clear()
-    system.client.cookies.update(cookies)
+        with browser(system.url) as client:
+            log_ins.append(json.dumps(sign_up(client)))
     return log_ins
 
 

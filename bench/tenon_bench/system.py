@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import psutil
 
+from tenon_bench.session import Session, browser, sign_up
 from tenon_embedded.postgres import PostgresServer
 
 PID_FILE_PORT_LINE = 3
-PASSWORD = "correct horse battery staple"  # noqa: S105 # of nobody
 MB = 1_000_000
 KIB = 1_024
 POLL_SECONDS = 0.02
@@ -28,15 +27,21 @@ ENDED = ("succeeded", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class SystemUnderTest:
-    """A running system and somebody who is logged in to it."""
+    """A running system and the session of a user."""
 
     url: str
     data_dir: Path
-    client: httpx.Client
+    session: Session
+
+    @property
+    def client(self) -> httpx.Client:
+        """The client of the user, with an access token that is valid for a while."""
+        return self.session.client()
 
     @property
     def cookie(self) -> str:
-        return "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
+        """The cookies of the user, with a new access token: a load cannot refresh it."""
+        return self.session.cookie()
 
     def database_url(self) -> str:
         """Return the embedded PostgreSQL's own database, as its superuser, for baselines."""
@@ -103,10 +108,9 @@ def running_system() -> Iterator[SystemUnderTest]:
         start(data_dir)
         try:
             url = json.loads(_tenon("status", "--json", data_dir=data_dir))["url"]
-            with httpx.Client(base_url=url, headers={"Origin": url}, timeout=300) as client:
-                body = {"email": f"{uuid4()}@example.com", "password": PASSWORD, "name": "Bench"}
-                client.post("/api/auth/signup", json=body).raise_for_status()
-                yield SystemUnderTest(url, data_dir, client)
+            with browser(url) as client:
+                sign_up(client)
+                yield SystemUnderTest(url, data_dir, Session(client))
         finally:
             stop(data_dir)
 

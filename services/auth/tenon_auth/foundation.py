@@ -99,7 +99,9 @@ class LogIns:
 
     def __init__(self, backbone: Backbone[AuthSettings], accounts: Accounts) -> None:
         settings, database = backbone.settings, backbone.database
-        self.signing_keys = SigningKeyService(settings.signing_keys_directory)
+        self.signing_keys = SigningKeyService(
+            settings.signing_keys_directory, settings.access_token_life
+        )
         self.factors = Factors(backbone, accounts)
         self.devices = self.factors.devices
         self.guesses = GuessLimiter(

@@ -2,11 +2,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from tenon_auth.providers.models import ProviderSettings, require_distinct
 from tenon_auth.sign_ups.models import SignUps
+from tenon_auth.signing_keys.service import ACCESS_TOKEN_SECONDS
 from tenon_core.settings import ServiceSettings
 
 
@@ -38,6 +39,12 @@ class AuthSettings(ServiceSettings):
     """Wrong codes in a quarter of an hour for a user, or on a device known to be theirs."""
     sign_up: SignUps | None = None
     """`open` (the default in development), `verified` (in production), `closed`."""
+    access_token_life: timedelta = Field(
+        timedelta(seconds=ACCESS_TOKEN_SECONDS),
+        ge=timedelta(seconds=2),
+        le=timedelta(seconds=ACCESS_TOKEN_SECONDS),
+    )
+    """How long an access token is valid; clients refresh it. Such as `PT2M`; at most `PT5M`."""
     session_life: timedelta = timedelta(days=7)
     """How long after its log-in a session ends, however much it is used; such as `P7D`."""
     oidc_providers: Annotated[tuple[ProviderSettings, ...], AfterValidator(require_distinct)] = ()

@@ -20,13 +20,16 @@ from tenon_policy.api_keys import KeyScope
 from tenon_policy.tokens import ALGORITHM, AUDIENCE, ISSUER, KEYS_SECONDS, TOKEN_TYPE
 
 ACCESS_TOKEN_SECONDS = 300
-JITTER_SECONDS = 30
+"""The longest life of an access token, and the default."""
+JITTER_SHARE = 0.1
 """Some tokens live shorter, so that clients that began together do not all refresh together."""
 LOOK_SECONDS = 5.0
 SETTLE_SECONDS = 2 * KEYS_SECONDS
 """A key is published so long before it signs, for whoever verifies to have it by then."""
 
 log = structlog.get_logger()
+
+_random = secrets.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,12 @@ class SigningKeyService:
     Keys may come and go while it runs: see `rotation.py`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, token_life: timedelta = timedelta(seconds=ACCESS_TOKEN_SECONDS)
+    ) -> None:
         """Read the keys; exit if there is none."""
         self._directory = directory
+        self._token_life = token_life
         self._keys: dict[str, SigningKey] = {}
         self._signs_from: dict[str, float] = {}
         self._looked_at = float("-inf")
@@ -104,8 +110,7 @@ class SigningKeyService:
 
     def _sign(self, said: Mapping[str, object], until: datetime) -> tuple[str, datetime]:
         issued = clock.now()
-        life = ACCESS_TOKEN_SECONDS - secrets.randbelow(JITTER_SECONDS + 1)
-        expires = min(until, issued + timedelta(seconds=life))
+        expires = min(until, issued + self._token_life * _random.uniform(1 - JITTER_SHARE, 1))
         claims = {
             **said,
             "iss": ISSUER,
