@@ -9,7 +9,11 @@ from tenon_core.settings import ServiceSettings
 from tenon_gateway.problems import http_status
 from tenon_launcher.errors import LauncherError
 
-MODULES = ("tenon_gateway.pipeline.budgets", "tenon_reports.limits")
+MODULES = (
+    "tenon_db.shares",
+    "tenon_gateway.pipeline.budgets",
+    "tenon_reports.limits",
+)
 """Where limits are defined. They import the services' settings, too."""
 EVERY_SERVICE = "TENON_<SERVICE>_"
 HEAD = """# Limits

@@ -15,6 +15,7 @@ from tenon.tenancy.v1.invitation_service_pb2 import (
 )
 from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
 from tenon.tenancy.v1.member_service_pb2 import (
+    CheckAccountsRequest,
     CheckMembershipsRequest,
     ListMembersRequest,
     MembershipKey,
@@ -47,6 +48,7 @@ async def use_members(stage: Stage, tenant: Tenant) -> None:
     named = {"org_id": org_id, "user_id": str(member.user_id)}
     await pages(members.ListMembers, ListMembersRequest, tenant, org_id=org_id)
     await members.CheckMemberships(CheckMembershipsRequest(keys=[MembershipKey(**named)]))
+    await members.CheckAccounts(CheckAccountsRequest(org_ids=[org_id]))
     await members.UpdateMember(
         UpdateMemberRequest(**named, role=ROLE_ADMIN), metadata=tenant.metadata
     )

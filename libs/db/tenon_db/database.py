@@ -21,6 +21,7 @@ from tenon_core.errors import DeadlineExceeded, NotFound, Overloaded, Unavailabl
 from tenon_db.deleted_organizations import REFUSED
 from tenon_db.doorbell import Doorbell
 from tenon_db.patience import Patience
+from tenon_db.shares import ConnectionShares
 from tenon_db.transaction import Transaction
 
 DEFAULT_SECONDS = 30.0
@@ -85,7 +86,8 @@ class Database:
 
     A transaction sees the rows of one organization (`tenant`), of one person (`user`), or the
     global tables (`system`); row level security holds it to that. It is committed at the end of
-    its block and rolled back by an exception.
+    its block and rolled back by an exception. Connections are divided fairly (`shares.py`):
+    LimitExceeded if none comes free in time.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Database:
         self.schema = schema
         self.doorbell = doorbell
         self._pool_size = pool_size
+        self._shares = ConnectionShares(pool_size)
         self._engine: AsyncEngine = create_async_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see `_transaction`
@@ -154,6 +157,11 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, scope: Scope) -> AsyncIterator[Transaction]:
+        async with self._shares.held(scope.org_id, scope.user_id), self._begun(scope) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def _begun(self, scope: Scope) -> AsyncIterator[Transaction]:
         try:
             connection, driver = await self._begin(scope)
             try:

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from libs.db.tests.conftest import PASSWORDS, SCHEMA
 from libs.db.tests.pgbouncer import PgBouncer, find_pgbouncer
-from tenon_core.errors import Overloaded
+from tenon_core.errors import LimitExceeded
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
 from tenon_db.doorbell import Doorbell
@@ -92,7 +92,7 @@ async def use_at_once(database: Database, transactions: int, chance: random.Rand
             (met,) = await asyncio.gather(task, return_exceptions=True)
             if isinstance(met, asyncio.CancelledError):
                 tally.cancelled += 1
-            elif met is not None and not isinstance(met, Overloaded):
+            elif met is not None and not isinstance(met, LimitExceeded):
                 tally.failures.append(met)
 
     dice = [random.Random(chance.random()) for _ in range(TASKS)]  # noqa: S311 # repeatable

@@ -20,6 +20,8 @@ class Call:
 
     With an API key there is no user, and `session_id` is that of the key's secret. `methods` are
     how the user logged in; `address` is the client's, empty unless the gateway told it.
+    `account_id` is the account whose share of each resource is used: the organization's, or the
+    user's outside any.
     """
 
     request_id: str
@@ -33,6 +35,7 @@ class Call:
     methods: frozenset[str] = frozenset()
     address: str = ""
     key: KeyScope | None = None
+    account_id: UUID | None = None
     audited: bool = field(default=False, init=False)
 
     @property

@@ -12,10 +12,12 @@ import structlog
 from google.protobuf.message import Message
 
 from tenon_core import clock
+from tenon_core.accounts import acting_for
 from tenon_core.errors import Code, NotFound, TenonError, Unauthenticated
 from tenon_core.events import Event
 from tenon_core.ids import parse_id, uuid7
 from tenon_db.accesses import AccessKey, AccessLog
+from tenon_policy.accounts import AccountBook
 from tenon_policy.authorization import (
     require_network,
     require_peer,
@@ -71,12 +73,18 @@ class Guard:
     """Lets a call in by its policy, and accounts for it before its reply goes out."""
 
     def __init__(
-        self, verifier: TokenVerifier, grants: Grants, accesses: AccessLog, tags: Tags
+        self,
+        verifier: TokenVerifier,
+        grants: Grants,
+        accesses: AccessLog,
+        tags: Tags,
+        accounts: AccountBook,
     ) -> None:
         self._verifier = verifier
         self._grants = grants
         self._accesses = accesses
         self._tags = tags
+        self._accounts = accounts
         self.stopping = False
         """The server will stop soon; replies say so."""
 
@@ -92,11 +100,12 @@ class Guard:
         call = await self._admit(policy, context, request)
         token = _current.set(call)
         try:
-            async with self._stale_afterwards(call, request):
-                yield Watch(
-                    account=lambda: self._account(call, request, resource),
-                    recheck=lambda: self._require_grants(call),
-                )
+            with acting_for(call.account_id):
+                async with self._stale_afterwards(call, request):
+                    yield Watch(
+                        account=lambda: self._account(call, request, resource),
+                        recheck=lambda: self._require_grants(call),
+                    )
         finally:
             _current.reset(token)
 
@@ -127,7 +136,13 @@ class Guard:
         call.org_id = parse_id(getattr(request, "org_id", ""))
         await self._require_grants(call)
         require_recent(policy, call.auth_time)
+        call.account_id = await self._account_of(call)
         return call
+
+    async def _account_of(self, call: Call) -> UUID | None:
+        if call.policy.access is Access.ORG and call.org_id:
+            return await self._accounts.find(call.org_id)
+        return call.user_id
 
     async def _identity(self, authorization: str | bytes | None) -> Identity:
         if not isinstance(authorization, str) or not authorization.startswith(BEARER):

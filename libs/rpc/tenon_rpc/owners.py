@@ -12,12 +12,17 @@ from tenon.auth.v1.session_service_pb2 import CheckSessionsRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.auth.v1.signing_key_service_pb2 import JsonWebKey, ListSigningKeysRequest
 from tenon.auth.v1.signing_key_service_pb2_grpc import SigningKeyServiceStub
-from tenon.tenancy.v1.member_service_pb2 import CheckMembershipsRequest, MembershipKey
+from tenon.tenancy.v1.member_service_pb2 import (
+    CheckAccountsRequest,
+    CheckMembershipsRequest,
+    MembershipKey,
+)
 from tenon.tenancy.v1.member_service_pb2_grpc import MemberServiceStub
 from tenon.tenancy.v1.policy_service_pb2 import CheckDemandsRequest
 from tenon.tenancy.v1.policy_service_pb2 import Demands as DemandsMessage
 from tenon.tenancy.v1.policy_service_pb2_grpc import PolicyServiceStub
 from tenon_core.errors import Code, TenonError
+from tenon_core.ids import parse_id
 from tenon_policy.demands import Demands
 from tenon_policy.grants import MemberKey
 from tenon_policy.policies import Role
@@ -66,6 +71,12 @@ class TenancyOwner:
             CheckMembershipsRequest(keys=keys), timeout=_answer_seconds()
         )
         return [Role(role) for role in reply.roles]
+
+    async def accounts(self, org_ids: Sequence[UUID]) -> Sequence[UUID | None]:
+        reply = await self._members.CheckAccounts(
+            CheckAccountsRequest(org_ids=map(str, org_ids)), timeout=_answer_seconds()
+        )
+        return [parse_id(account_id) for account_id in reply.account_ids]
 
     async def demands(self, org_ids: Sequence[UUID]) -> Sequence[Demands]:
         request = CheckDemandsRequest(org_ids=map(str, org_ids))

@@ -27,6 +27,7 @@ from tenon_core.settings import ServiceSettings
 from tenon_db.accesses import AccessLog
 from tenon_db.catalog import UnsafeSchema, require_safe
 from tenon_db.feed import Feed, Sequencer
+from tenon_policy.accounts import AccountBook
 from tenon_policy.grants import Grants
 from tenon_policy.policies import BadPolicy, imported_services, load_policies
 from tenon_policy.tags import Tags
@@ -203,6 +204,7 @@ def _guard(backbone: Backbone[S], accesses: AccessLog) -> Guard:
         Grants(backbone.redis, sessions=auth, members=members),
         accesses,
         Tags(backbone.redis),
+        AccountBook(members),
     )
 
 

@@ -92,6 +92,10 @@ class Callers:
         """Make an organization with a new owner, whose address is verified."""
         owner = await self.user()
         self._system.verify_email(owner.user_id)
+        return await self.organization(owner, name)
+
+    async def organization(self, owner: Caller, name: str = "Acme") -> Tenant:
+        """Make another organization of an owner."""
         reply = await OrganizationServiceStub(self._tenancy).CreateOrganization(
             CreateOrganizationRequest(name=name), metadata=owner.metadata
         )

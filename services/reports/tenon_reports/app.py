@@ -93,7 +93,7 @@ def organization_data_of(
 
 def servicers(backbone: Backbone[ReportsSettings]) -> Sequence[Registration]:
     own = services(backbone)
-    queries = QueryService(backbone.database, own.datasets)
+    queries = QueryService(backbone.database, own.datasets, backbone.settings.query_slots)
     public_url = backbone.settings.public_url
     return [
         (add_DatasetServiceServicer_to_server, DatasetServicer(own.datasets)),

@@ -1,5 +1,7 @@
+import os
 from pathlib import Path
 
+from pydantic import PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from tenon_core.settings import ServiceSettings
@@ -20,3 +22,5 @@ class ReportsSettings(ServiceSettings):
     """Where users reach the gateway."""
     max_upload_bytes: int = 2 * GIBIBYTE
     """The largest file that is taken, as sent and decompressed."""
+    query_slots: PositiveInt = max(4, 2 * (os.cpu_count() or 1))
+    """How many queries a server runs at once; a query keeps one processor of PostgreSQL busy."""

@@ -8,6 +8,8 @@ from tenon_reports.queries.models import Field, Filter, FilterAsked, FilterOp, K
 MAX_FILTERS = 50
 MAX_VALUES = 1_000
 MAX_TEXT_CHARS = 65_536
+MAX_CONTAINS_CHARS = 256
+"""The worst case of PostgreSQL's substring search takes time in proportion to this."""
 SHOWN_CHARS = 63
 
 LISTS = frozenset({FilterOp.IN, FilterOp.NOT_IN})
@@ -46,6 +48,9 @@ class FilterCheck:
             return None
         if op is FilterOp.CONTAINS and field.kind is Kind.MEASURE:
             self._wrong(f"{at}/op", "needs a dimension")
+            return None
+        if op is FilterOp.CONTAINS and len(str(asked.value)) > MAX_CONTAINS_CHARS:
+            self._wrong(f"{at}/value", f"must be at most {MAX_CONTAINS_CHARS} characters")
             return None
         return Filter(field, op, self._values(f"{at}/value", field, op, asked.value))
 

@@ -4,10 +4,12 @@ from typing import Any
 from tenon_core import deadlines
 from tenon_core.errors import DeadlineExceeded
 from tenon_core.ids import parse_id
+from tenon_core.slots import Holder, Slots
 from tenon_db.database import Database
 from tenon_policy.call import Call
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.errors import QueryTimeout
+from tenon_reports.limits import QUERIES
 from tenon_reports.queries.models import Cell, Plan, QueryAnswer, Question
 from tenon_reports.queries.plan import plan_query
 from tenon_reports.queries.repository import QueryRepository
@@ -19,15 +21,18 @@ MARGIN_SECONDS = 0.2
 class QueryService:
     """Questions, answered at once."""
 
-    def __init__(self, database: Database, datasets: DatasetService) -> None:
+    def __init__(self, database: Database, datasets: DatasetService, slots: int) -> None:
         self._database = database
         self._datasets = datasets
+        self._slots = Slots(QUERIES, slots)
 
     async def run(self, call: Call, asked: Question) -> QueryAnswer:
-        """Answer a question; InvalidQuery, QueryTimeout."""
+        """Answer a question; InvalidQuery, QueryTimeout, LimitExceeded."""
+        holder = Holder(call.account_id or call.org, call.org)
         try:
             async with (
                 deadlines.limit(_patience()),
+                self._slots.held(holder),
                 self._database.tenant(call.org, snapshot=True) as tx,
             ):
                 dataset = await self._datasets.get_within(tx, parse_id(asked.dataset_id))

@@ -3,6 +3,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Row, Uuid, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from tenon_db.pages import TimeAndId
 from tenon_db.transaction import Transaction
@@ -101,6 +102,17 @@ async def find_roles(tx: Transaction, keys: Sequence[MemberKey]) -> dict[MemberK
     same = (memberships.c.org_id == asked.c.org_id) & (memberships.c.user_id == asked.c.user_id)
     rows = await tx.rows(select(memberships).join(asked, same))
     return {MemberKey(row.org_id, row.user_id): Role(row.role) for row in rows}
+
+
+async def find_accounts(tx: Transaction, org_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return organizations' longest-standing owners, in a system transaction for `grants`."""
+    rows = await tx.rows(
+        select(memberships.c.org_id, memberships.c.user_id)
+        .ext(distinct_on(memberships.c.org_id))
+        .where(memberships.c.org_id.in_(org_ids), memberships.c.role == Role.OWNER)
+        .order_by(memberships.c.org_id, memberships.c.create_time, memberships.c.user_id)
+    )
+    return {row.org_id: row.user_id for row in rows}
 
 
 async def find_organizations(tx: Transaction, user_id: UUID) -> list[tuple[UUID, Role]]:

@@ -1,5 +1,7 @@
 from tenon.tenancy.v1 import member_pb2, role_pb2
 from tenon.tenancy.v1.member_service_pb2 import (
+    CheckAccountsRequest,
+    CheckAccountsResponse,
     CheckMembershipsRequest,
     CheckMembershipsResponse,
     LeaveOrganizationRequest,
@@ -66,6 +68,12 @@ class MemberServicer(MemberServiceServicer):
     ) -> CheckMembershipsResponse:
         roles = await self._members.check([_key(key) for key in request.keys])
         return CheckMembershipsResponse(roles=map(role_pb2.Role.ValueType, roles))
+
+    async def CheckAccounts(
+        self, request: CheckAccountsRequest, context: object
+    ) -> CheckAccountsResponse:
+        account_ids = await self._members.accounts([parse_id(each) for each in request.org_ids])
+        return CheckAccountsResponse(account_ids=[str(each or "") for each in account_ids])
 
 
 def _key(key: MembershipKey) -> MemberKey | None:

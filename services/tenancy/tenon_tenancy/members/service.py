@@ -16,7 +16,12 @@ from tenon_tenancy import events
 from tenon_tenancy.clients import Directory
 from tenon_tenancy.errors import LastOwner, MemberNotFound
 from tenon_tenancy.members.models import Member, NamedMember, require_reach
-from tenon_tenancy.members.repository import MemberRepository, find_organizations, find_roles
+from tenon_tenancy.members.repository import (
+    MemberRepository,
+    find_accounts,
+    find_organizations,
+    find_roles,
+)
 
 MAX_CHECKED = 1_000
 
@@ -152,6 +157,14 @@ class MemberService:
         async with self._database.system("grants") as tx:
             roles = await find_roles(tx, [key for key in keys if key])
         return [roles.get(key, Role.NONE) if key else Role.NONE for key in keys]
+
+    async def accounts(self, org_ids: Sequence[UUID | None]) -> Sequence[UUID | None]:
+        """Return each organization's longest-standing owner; None where there is none."""
+        if len(org_ids) > MAX_CHECKED:
+            raise InvalidArgument(fields=[FieldError("/org_ids", f"must be at most {MAX_CHECKED}")])
+        async with self._database.system("grants") as tx:
+            accounts = await find_accounts(tx, [org_id for org_id in org_ids if org_id])
+        return [accounts.get(org_id) if org_id else None for org_id in org_ids]
 
     async def user_ids(self, tx: Transaction, org_id: UUID) -> Sequence[UUID]:
         """Return who belongs to an organization; nobody joins while it is locked."""
