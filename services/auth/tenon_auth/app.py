@@ -55,6 +55,7 @@ from tenon_auth.providers.service import ProviderService
 from tenon_auth.second_factors.rpc import SecondFactorServicer
 from tenon_auth.second_factors.service import SecondFactorService
 from tenon_auth.sessions.rpc import SessionServicer
+from tenon_auth.sessions.tasks import SessionTasks
 from tenon_auth.settings import AuthSettings
 from tenon_auth.sign_ups.service import SignUpService
 from tenon_auth.sign_ups.tasks import SignUpTasks
@@ -158,7 +159,10 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         (add_ExportServiceServicer_to_server, ExportServicer(accounts.exports)),
         personal_data(PersonalDataService(database, accounts.cipher).export),
         (add_UserServiceServicer_to_server, UserServicer(users, sign_ups)),
-        (add_SessionServiceServicer_to_server, SessionServicer(sessions, api_keys)),
+        (
+            add_SessionServiceServicer_to_server,
+            SessionServicer(sessions, log_ins.log_outs, api_keys),
+        ),
         (add_ApiKeyServiceServicer_to_server, ApiKeyServicer(api_keys)),
         (add_LogInServiceServicer_to_server, LogInServicer(log_in_service)),
         (add_SecondFactorServiceServicer_to_server, SecondFactorServicer(second_factors)),
@@ -200,6 +204,7 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
             accounts.queue,
             [
                 *passwords.types(),
+                *SessionTasks(database, accounts.session_ending).types(),
                 *sign_ups.types(),
                 *identities.types(),
                 *email_changes.types(),

@@ -18,6 +18,7 @@ from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.second_steps.service import SecondStepService
 from tenon_auth.sessions.ending import SessionEnding
 from tenon_auth.sessions.live import LiveSessions
+from tenon_auth.sessions.log_outs import LogOutService
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.settings import AuthSettings
 from tenon_auth.signing_keys.service import SigningKeyService
@@ -57,13 +58,14 @@ class Accounts:
         self.rotations = Rotations(
             database, self.queue, self.keyring, keys, [OwnerKind.USER], indexes
         )
+        self.session_ending = SessionEnding(self.cipher, backbone.grant_changes)
         self.erasures = ErasureService(
             database,
             self.cipher,
             self.queue,
             self.users,
             self.links,
-            SessionEnding(self.cipher, backbone.grant_changes),
+            self.session_ending,
             TenancyMemberships(backbone.channels["tenancy"]),
         )
         personal_data = EverybodysPersonalData(backbone.channels)
@@ -127,7 +129,13 @@ class LogIns:
             self.devices,
             self.factors.all,
             self.signing_keys,
-            TokenVerifier(KeySet(self.signing_keys.public_keys)),
             backbone.grant_changes,
             settings.session_life,
+        )
+        self.log_outs = LogOutService(
+            database,
+            accounts.cipher,
+            accounts.queue,
+            TokenVerifier(KeySet(self.signing_keys.public_keys)),
+            accounts.session_ending,
         )

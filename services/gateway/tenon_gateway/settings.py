@@ -29,16 +29,19 @@ class Rate(BaseModel):
 class RateClass(BaseModel):
     """The numbers of one class that the protos name.
 
-    `ip` counts requests that nobody's session answers for, the other two those of a known user.
-    A class with `away` guards against guessing: while Redis is away this process counts for
-    itself, by `away`; the other classes are open then.
+    `ip` counts the requests of an address without a session, `user` and `org` those of a known
+    user, `session` those with the same refresh token. Of the classes in `FAILURES_ONLY`, the first
+    three count only requests that failed, so people who share an address do not limit each other.
+    A class with `away` guards against guessing: while Redis is unavailable this process counts by
+    itself, by `away`; the other classes are not limited then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ip: Rate
+    ip: Rate | None = None
     user: Rate | None = None
     org: Rate | None = None
+    session: Rate | None = None
     away: Rate | None = None
 
 
@@ -47,14 +50,18 @@ def _rates(ip: int, user: int, org: int) -> RateClass:
 
 
 RATE_CLASSES = {
-    "login": RateClass(ip=Rate(count=10), user=Rate(count=10), away=Rate(count=5)),
-    "refresh": RateClass(ip=Rate(count=60), away=Rate(count=30)),
+    "login": RateClass(ip=Rate(count=30), user=Rate(count=10), away=Rate(count=5)),
+    "mail": RateClass(ip=Rate(count=30), user=Rate(count=10), away=Rate(count=5)),
+    "refresh": RateClass(ip=Rate(count=60), session=Rate(count=120), away=Rate(count=30)),
+    "unlimited": RateClass(),
     "read": _rates(ip=600, user=3_000, org=30_000),
     "write": _rates(ip=60, user=600, org=6_000),
     "query": _rates(ip=60, user=600, org=6_000),
     "ingest": _rates(ip=60, user=1_200, org=6_000),
     "upload": _rates(ip=10, user=60, org=300),
 }
+FAILURES_ONLY = frozenset({"login", "refresh"})
+"""Classes of which only failed requests count, by address, user and organization."""
 
 
 class GatewaySettings(ProcessSettings):

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from tenon_core import clock
 from tenon_gateway.cookies import CookieNames, read_cookies
 from tenon_gateway.pipeline.credentials import allowed_origins
-from tenon_gateway.settings import RATE_CLASSES, GatewaySettings
+from tenon_gateway.settings import RATE_CLASSES, GatewaySettings, Rate
 from tenon_gateway.transcoding.descriptors import load_services
 from tenon_policy.policies import load_policies
 
@@ -52,7 +52,7 @@ def test_every_rate_class_of_the_protos_has_numbers() -> None:
 
 def test_one_class_can_have_other_numbers() -> None:
     other = settings("https://a.example", rate_classes={"login": {"ip": {"count": 1}}})
-    assert other.rate_class("login").ip.count == 1
+    assert other.rate_class("login").ip == Rate(count=1)
     assert other.rate_class("read") == RATE_CLASSES["read"]
 
 

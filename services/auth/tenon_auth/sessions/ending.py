@@ -27,6 +27,14 @@ class SessionEnding:
         live = await SessionRepository(tx, self._cipher).lock_live(clock.now())
         await self.end(tx, tx.user_id, [one for one in live if one != but], cause)
 
+    async def end_one(
+        self, tx: Transaction, user_id: UUID, session_id: UUID, cause: SessionEndCause
+    ) -> None:
+        """End a session if it is still live."""
+        session = await SessionRepository(tx, self._cipher).lock(session_id)
+        if session is not None and session.is_live(clock.now()):
+            await self.end(tx, user_id, [session_id], cause)
+
     async def end(
         self, tx: Transaction, user_id: UUID, session_ids: Sequence[UUID], cause: SessionEndCause
     ) -> None:

@@ -20,6 +20,7 @@ from tenon.auth.v1.session_service_pb2 import (
 )
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceServicer
 from tenon_auth.api_keys.service import ApiKeyService
+from tenon_auth.sessions.log_outs import LogOutService
 from tenon_auth.sessions.models import SecondStep
 from tenon_auth.sessions.packing import (
     packed_session,
@@ -34,8 +35,11 @@ from tenon_rpc.guard import current_call
 
 
 class SessionServicer(SessionServiceServicer):
-    def __init__(self, sessions: SessionService, api_keys: ApiKeyService) -> None:
+    def __init__(
+        self, sessions: SessionService, log_outs: LogOutService, api_keys: ApiKeyService
+    ) -> None:
         self._sessions = sessions
+        self._log_outs = log_outs
         self._api_keys = api_keys
 
     async def LogIn(self, request: LogInRequest, context: object) -> LogInResponse:
@@ -61,7 +65,7 @@ class SessionServicer(SessionServiceServicer):
         )
 
     async def LogOut(self, request: LogOutRequest, context: object) -> LogOutResponse:
-        await self._sessions.log_out(current_call(), request.refresh_token, request.access_token)
+        await self._log_outs.log_out(current_call(), request.refresh_token, request.access_token)
         return LogOutResponse()
 
     async def GetSession(self, request: GetSessionRequest, context: object) -> GetSessionResponse:

@@ -38,7 +38,6 @@ from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_policy.grants import GrantChanges
-from tenon_policy.tokens import BadToken, TokenVerifier
 
 FAMILY_KEY_BYTES = 32
 MAX_USER_AGENT_CHARS = 500
@@ -63,7 +62,6 @@ class SessionService:
         devices: DeviceService,
         factors: SecondFactors,
         signing_keys: SigningKeyService,
-        verifier: TokenVerifier,
         grants: GrantChanges,
         life: timedelta,
     ) -> None:
@@ -74,7 +72,6 @@ class SessionService:
         self._devices = devices
         self._factors = factors
         self._signing_keys = signing_keys
-        self._verifier = verifier
         self._ending = SessionEnding(cipher, grants)
         self._life = life
 
@@ -185,29 +182,6 @@ class SessionService:
         if refreshed != session:
             await SessionRepository(tx, self._cipher).refresh(refreshed)
         return refreshed
-
-    async def log_out(self, call: Call, refresh_token: str, access_token: str) -> None:
-        """End the session of a refresh token, or else of an access token; BadToken.
-
-        It may have ended before.
-        """
-        try:
-            if access_token and not refresh_token:
-                holder = await self._verifier.verify(access_token)
-                if holder.user_id is None:
-                    raise BadToken  # an API key's, which is revoked and not logged out
-                async with self._database.user(holder.user_id) as tx:
-                    await self._log_out(tx, call, await self._lock(tx, holder.session_id))
-            else:
-                token = refresh_tokens.parse(refresh_token)
-                async with self._database.user(token.user_id) as tx:
-                    await self._log_out(tx, call, await self._lock_of(tx, token))
-        except SessionEnded:
-            call.had_no_effect()
-
-    async def _log_out(self, tx: Transaction, call: Call, session: Session) -> None:
-        await self._ending.end(tx, session.user_id, [session.id], SessionEndCause.LOG_OUT)
-        await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
 
     async def get(self, call: Call) -> tuple[User, Session]:
         """Return the caller's own user and session."""

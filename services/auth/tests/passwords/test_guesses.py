@@ -74,6 +74,18 @@ async def test_a_right_password_is_refused_like_a_wrong_one(
     assert await guess(auth, signed_up.user.email, PASSWORD) == "too_many_guesses"
 
 
+async def test_guesses_of_one_account_from_many_networks_are_bounded(
+    auth: grpc.aio.Channel, signed_up: SignUpResponse, checked: list[str]
+) -> None:
+    email = signed_up.user.email
+    addresses = (f"203.{number}.113.1" for number in range(100))
+    told = Counter(
+        await asyncio.gather(*(guess(auth, email, ip_address=address) for address in addresses))
+    )
+    assert len(checked) <= ALLOWED
+    assert set(told) == {"invalid_credentials", "too_many_guesses"}
+
+
 async def test_guesses_from_elsewhere_lock_no_owner_out(
     auth: grpc.aio.Channel, signed_up: SignUpResponse
 ) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -15,7 +17,15 @@ from tenon_gateway.pipeline.credentials import Credentials
 from tenon_gateway.pipeline.entries import Entry
 from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.pipeline.gate import Answer, Gate, Question, RedisAway
-from tenon_gateway.pipeline.limits import SECOND_US, Clients, LocalCounters, Rules, limit_headers
+from tenon_gateway.pipeline.limits import (
+    SECOND_US,
+    Clients,
+    Limit,
+    LocalCounters,
+    Rules,
+    is_failure,
+    limit_headers,
+)
 from tenon_policy.api_keys import is_secret
 from tenon_policy.authorization import (
     require_network,
@@ -82,8 +92,11 @@ class Admission:
         if entry.in_session and token is not None and is_secret(token):
             token = await self._exchanged(exchange, entry.rules, token)
         refusal = await self._identify(exchange, token) if entry.in_session else None
-        answer = await self._ask(exchange, entry, entry.rules)
+        question = self._question(exchange, entry, entry.rules)
+        answer = await self._answer(exchange, question, entry.rules)
         self._charge(exchange, entry.rules, answer)
+        if entry.rules.failures_only:
+            exchange.before_reply = partial(self._count_failure, exchange, entry.rules, question)
         if refusal is not None:
             raise refusal
         if entry.in_session:
@@ -112,9 +125,40 @@ class Admission:
         exchange.access_token = token
         return None
 
-    async def _ask(self, exchange: Exchange, entry: Entry, rules: Rules) -> Answer:
-        question = _question(exchange, entry, rules, self._clients)
-        return await self._answer(exchange, question, rules)
+    async def _count_failure(
+        self, exchange: Exchange, rules: Rules, question: Question, status: int
+    ) -> None:
+        """Charge a request that failed to the limits that it was only checked against."""
+        if not is_failure(status, exchange.error):
+            return
+        unpaid = [limit._replace(charged=True) for limit in question.limits if not limit.charged]
+        with suppress(RedisAway):
+            await self._gate.ask(Question(unpaid))
+            return
+        if rules.away is not None:
+            self._counters.charge(rules.away, self._local_key(exchange, rules))
+
+    def _question(self, exchange: Exchange, entry: Entry, rules: Rules) -> Question:
+        identity = exchange.identity
+        if identity is None:
+            return Question(self._client_limits(exchange, rules))
+        if entry.in_org:
+            exchange.org_id = parse_id(exchange.parameters["org_id"])
+        scope = {"user_id": str(identity.user_id), "org_id": str(exchange.org_id)}
+        tags = expand(entry.tags, scope)
+        session = SessionKey(identity.session_id)
+        demands = [DemandsKey(exchange.org_id)] if exchange.org_id else []
+        if identity.key is not None:
+            return Question(rules.for_key(identity.key, session), [session, *demands], tags)
+        assert identity.user_id is not None, "who is no key is somebody"
+        member = MemberKey(exchange.org_id, identity.user_id) if exchange.org_id else None
+        limits = rules.for_user(identity.user_id, member)
+        return Question(limits, [session, *([member] if member else []), *demands], tags)
+
+    def _client_limits(self, exchange: Exchange, rules: Rules) -> list[Limit]:
+        token = self._credentials.refresh_token(exchange) if rules.session else ""
+        session = self._clients.session(token)
+        return rules.for_client(self._clients.name(exchange.address), session)
 
     async def _answer(self, exchange: Exchange, question: Question, rules: Rules) -> Answer:
         try:
@@ -129,9 +173,11 @@ class Admission:
     def _charge_here(self, exchange: Exchange, rules: Rules) -> int:
         if rules.away is None:
             return 0
-        return self._counters.charge(
-            rules.away, f"{rules.name}:{self._clients.name(exchange.address)}"
-        )
+        ask = self._counters.check if rules.failures_only else self._counters.charge
+        return ask(rules.away, self._local_key(exchange, rules))
+
+    def _local_key(self, exchange: Exchange, rules: Rules) -> str:
+        return f"{rules.name}:{self._clients.name(exchange.address)}"
 
     def _charge(self, exchange: Exchange, rules: Rules, answer: Answer) -> None:
         exchange.notes += limit_headers(answer.backlogs)
@@ -219,21 +265,3 @@ class Admission:
 
     async def _ask_owners(self, keys: Sequence[GrantKey]) -> Mapping[GrantKey, int]:
         return await self._grants.ask(keys, self._gate.run)
-
-
-def _question(exchange: Exchange, entry: Entry, rules: Rules, clients: Clients) -> Question:
-    identity = exchange.identity
-    if identity is None:
-        return Question(rules.for_client(clients.name(exchange.address)))
-    if entry.in_org:
-        exchange.org_id = parse_id(exchange.parameters["org_id"])
-    scope = {"user_id": str(identity.user_id), "org_id": str(exchange.org_id)}
-    tags = expand(entry.tags, scope)
-    session = SessionKey(identity.session_id)
-    demands = [DemandsKey(exchange.org_id)] if exchange.org_id else []
-    if identity.key is not None:
-        return Question(rules.for_key(identity.key, session), [session, *demands], tags)
-    assert identity.user_id is not None, "who is no key is somebody"
-    member = MemberKey(exchange.org_id, identity.user_id) if exchange.org_id else None
-    limits = rules.for_user(identity.user_id, member)
-    return Question(limits, [session, *([member] if member else []), *demands], tags)

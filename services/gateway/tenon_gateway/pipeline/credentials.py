@@ -27,6 +27,10 @@ class Credentials:
             self._require_same_site(exchange, held=held)
         return (exchange.cookies.get(self._names.access) or None) if held else None
 
+    def refresh_token(self, exchange: Exchange) -> str:
+        """Return the refresh token of the cookie, unchecked; "" without one."""
+        return exchange.cookies.get(self._names.refresh, "")
+
     def _is_held(self, exchange: Exchange) -> bool:
         cookies = exchange.cookies
         return self._names.access in cookies or self._names.refresh in cookies

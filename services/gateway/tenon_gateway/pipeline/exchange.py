@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import cached_property
 from typing import TypeAlias
 from uuid import UUID
@@ -39,6 +39,10 @@ class Exchange:
     complete: bool = False
     abandoned: bool = False
     """The client is gone, and what answered it was ended."""
+    error: Exception | None = None
+    """What the request was refused with."""
+    before_reply: Callable[[int], Awaitable[None]] | None = None
+    """Runs with the status of the reply, before anything of it is sent."""
     admission_seconds: float = 0.0
     """What admission took of the time for an answer."""
 
@@ -138,7 +142,7 @@ class Exchange:
         self._task.cancel()
 
     async def reply(self, reply: Reply) -> None:
-        self.status = reply.status
+        await self._begin(reply.status)
         self.complete = True
         await self._send(
             {
@@ -149,10 +153,15 @@ class Exchange:
         )
         await self._send_body(reply.body, more=False)
 
+    async def _begin(self, status: int) -> None:
+        self.status = status
+        if self.before_reply is not None:
+            await self.before_reply(status)
+
     async def send(self, message: Message) -> None:
         """Pass on what a router sends, with the headers that every reply has."""
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            await self._begin(message["status"])
             headers = [*with_defaults(message.get("headers", ())), *self.notes]
             await self._send({**message, "headers": headers})
             return

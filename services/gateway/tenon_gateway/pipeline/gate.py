@@ -78,7 +78,7 @@ class _Batch:
             arguments.append(len(question.limits))
             for limit in question.limits:
                 grant = limit.grant and self._places[limit.grant] + 1
-                arguments += (self._places[limit.key] + 1, grant or 0)
+                arguments += (self._places[limit.key] + 1, grant or 0, int(limit.charged))
         return arguments
 
     def answers(self, reply: Sequence[Any]) -> list[Answer]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
+from tenon_core.errors import TenonError
 from tenon_gateway.pipeline.reply import Header
-from tenon_gateway.settings import Rate, RateClass
+from tenon_gateway.problems import http_status
+from tenon_gateway.settings import FAILURES_ONLY, Rate, RateClass
 from tenon_policy.api_keys import KeyScope
 from tenon_policy.grants import GrantKey, MemberKey, SessionKey
 
@@ -23,6 +25,9 @@ IPV6_SITE_BITS = 64
 """One subscriber holds a whole /64, so that is what is counted."""
 CLIENT_BYTES = 16
 LOCAL_COUNTERS = 100_000
+CLIENT_ERRORS = range(400, 500)
+OVERLOADED = "too_many_log_ins"
+"""The reason of a refusal before anything was checked: the client did nothing wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,13 @@ class Limit(NamedTuple):
     """A rule applied to somebody; `key` is the Redis key of their counter.
 
     With `grant` it is charged only where that is known to be given: nobody uses up the requests of
-    an organization that they do not belong to.
+    an organization that they do not belong to. Without `charged` it is only checked.
     """
 
     rule: Rule
     key: str
     grant: GrantKey | None = None
+    charged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +73,12 @@ class Rules:
     """The rules of one class, by whom they count."""
 
     name: str
-    ip: Rule
+    ip: Rule | None
     user: Rule | None
     org: Rule | None
+    session: Rule | None
     away: Rule | None
+    failures_only: bool
 
     @classmethod
     def of(cls, name: str, numbers: RateClass) -> "Rules":
@@ -79,17 +87,26 @@ class Rules:
 
         return cls(
             name,
-            Rule.of(f"{name}-ip", numbers.ip),
+            rule("ip", numbers.ip),
             rule("user", numbers.user),
             rule("org", numbers.org),
+            rule("session", numbers.session),
             rule("ip", numbers.away),
+            name in FAILURES_ONLY,
         )
 
-    def for_client(self, client: str) -> list[Limit]:
-        return [Limit(self.ip, f"limit:{self.ip.name}:{client}")]
+    def for_client(self, client: str, refresh_token: str = "") -> list[Limit]:
+        """Return the limits of an address, and of the session whose refresh token is presented.
+
+        `refresh_token` is a hash of it, so nobody without the token uses up its requests.
+        """
+        limits = self._limits(self.ip, client)
+        if self.session and refresh_token:
+            limits.append(Limit(self.session, f"limit:{self.session.name}:{refresh_token}"))
+        return limits
 
     def for_user(self, user: object, member: MemberKey | None) -> list[Limit]:
-        limits = self._for_principal(user)
+        limits = self._limits(self.user, user)
         if self.org and member:
             limits.append(Limit(self.org, f"limit:{self.org.name}:{member.org_id}", member))
         return limits
@@ -98,15 +115,15 @@ class Rules:
         """Return the limits of an API key: its own, and its organization's whatever it asks for,
         as long as its secret is good.
         """
-        limits = self._for_principal(key.key_id)
+        limits = self._limits(self.user, key.key_id)
         if self.org:
             limits.append(Limit(self.org, f"limit:{self.org.name}:{key.org_id}", secret))
         return limits
 
-    def _for_principal(self, principal: object) -> list[Limit]:
-        if self.user is None:
+    def _limits(self, rule: Rule | None, principal: object) -> list[Limit]:
+        if rule is None:
             return []
-        return [Limit(self.user, f"limit:{self.user.name}:{principal}")]
+        return [Limit(rule, f"limit:{rule.name}:{principal}", charged=not self.failures_only)]
 
 
 class Clients:
@@ -116,8 +133,14 @@ class Clients:
         self._key = key
 
     def name(self, address: str) -> str:
-        digest = hmac.digest(self._key, site(address).encode(), hashlib.sha256)
-        return digest[:CLIENT_BYTES].hex()
+        return self._hash(site(address))
+
+    def session(self, refresh_token: str) -> str:
+        """Name the session of a refresh token."""
+        return self._hash(refresh_token) if refresh_token else ""
+
+    def _hash(self, text: str) -> str:
+        return hmac.digest(self._key, text.encode(), hashlib.sha256)[:CLIENT_BYTES].hex()
 
 
 class LocalCounters:
@@ -126,18 +149,32 @@ class LocalCounters:
     def __init__(self) -> None:
         self._free_at: OrderedDict[str, float] = OrderedDict()
 
-    def charge(self, rule: Rule, key: str) -> int:
-        """Return the microseconds to wait; 0 if the request was let in and charged."""
+    def check(self, rule: Rule, key: str) -> int:
+        """Return the microseconds to wait until a request may be charged; 0 if it may be now."""
         now = time.monotonic_ns() // 1_000
         free_at = max(now, self._free_at.get(key, now)) + rule.interval_us
-        wait = free_at - now - rule.capacity_us
+        return int(max(0, free_at - now - rule.capacity_us))
+
+    def charge(self, rule: Rule, key: str) -> int:
+        """Charge a request; return the microseconds to wait, 0 if it was charged."""
+        wait = self.check(rule, key)
         if wait > 0:
-            return int(wait)
-        self._free_at[key] = free_at
+            return wait
+        now = time.monotonic_ns() // 1_000
+        self._free_at[key] = max(now, self._free_at.get(key, now)) + rule.interval_us
         self._free_at.move_to_end(key)
         if len(self._free_at) > LOCAL_COUNTERS:
             self._free_at.popitem(last=False)
         return 0
+
+
+def is_failure(status: int, error: Exception | None) -> bool:
+    """Return whether a reply counts where only failures do. A page may be redirected with an error
+    that the client caused, too.
+    """
+    if isinstance(error, TenonError):
+        return http_status(error.code, error.reason) in CLIENT_ERRORS and error.reason != OVERLOADED
+    return status in CLIENT_ERRORS
 
 
 def limit_headers(backlogs: Sequence[tuple[Limit, int]]) -> list[Header]:

@@ -122,6 +122,7 @@ def _refused(exchange: Exchange, error: Exception) -> Reply | None:
         return None
     if exchange.status:
         raise error
+    exchange.error = error
     return refusing(error, exchange.request_id)
 
 

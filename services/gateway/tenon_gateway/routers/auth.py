@@ -177,7 +177,7 @@ class AuthRouter:
         """
         exchange = exchange_of(request)
         await self._read_nothing(exchange)
-        token = exchange.cookies.get(self._cookies.refresh)
+        token = self._credentials.refresh_token(exchange)
         if not token:
             raise Unauthenticated
         signed_in = await self._auth.refresh(token, exchange.metadata())
@@ -186,14 +186,18 @@ class AuthRouter:
         return self._browsers.welcome(exchange, signed_in, 200)
 
     async def log_out(self, request: Request) -> Response:
-        """End the session of the refresh cookie, or else of the access token."""
+        """End the session of the refresh cookie, or else of the access token.
+
+        The cookies are cleared also where that fails: whoever uses this browser next must not be
+        logged in.
+        """
         exchange = exchange_of(request)
+        exchange.notes += self._cookies.drop()
         await self._read_nothing(exchange)
-        refresh_token = exchange.cookies.get(self._cookies.refresh, "")
+        refresh_token = self._credentials.refresh_token(exchange)
         access_token = self._credentials.token(exchange) or ""
         if refresh_token or access_token:
             await self._auth.log_out(refresh_token, access_token, exchange.metadata())
-        exchange.notes += self._cookies.drop()
         return Response(status_code=204)
 
     async def change_password(self, request: Request) -> Response:

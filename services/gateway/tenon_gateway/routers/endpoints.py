@@ -40,7 +40,9 @@ async def refuse(request: Request, error: Exception) -> Response:
     pipeline has matched the path, so it is an escaped slash in a parameter or the like.
     """
     told = no_such_path() if isinstance(error, HTTPException) else error
-    reply = refusing(told, exchange_of(request).request_id)
+    exchange = exchange_of(request)
+    exchange.error = told
+    reply = refusing(told, exchange.request_id)
     response = Response(reply.body, reply.status)
     response.raw_headers = list(reply.headers)
     return response

@@ -106,6 +106,7 @@ class OidcRouter:
         try:
             finished = await self._identities.finish(said, flow_token, device, exchange.metadata())
         except TenonError as error:
+            exchange.error = error
             return _failed(error)
         if isinstance(finished.log_in, SecondStep):
             self._browsers.keep_device(exchange, finished.log_in)

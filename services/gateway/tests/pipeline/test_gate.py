@@ -67,6 +67,20 @@ async def test_lets_the_next_one_in_when_its_interval_is_over(redis: Redis) -> N
     assert asyncio.get_running_loop().time() - started < 1
 
 
+async def test_checks_a_limit_without_charging_it(redis: Redis) -> None:
+    gate, limit = Gate(redis), somebodys(SLOW)
+    checked = limit._replace(charged=False)
+    assert {(await gate.ask(Question([checked]))).wait_us for _ in range(12)} == {0}
+    await asyncio.gather(*(gate.ask(Question([limit])) for _ in range(5)))
+    assert (await gate.ask(Question([checked]))).wait_us > 0
+
+
+async def test_answers_a_request_without_limits(redis: Redis) -> None:
+    gate = Gate(redis)
+    assert (await gate.ask(Question([]))).wait_us == 0
+    assert not gate.is_away
+
+
 async def test_charges_all_limits_or_none(redis: Redis) -> None:
     gate, full, other = Gate(redis), somebodys(SLOW), somebodys(SLOW)
     await asyncio.gather(*(gate.ask(Question([full])) for _ in range(5)))

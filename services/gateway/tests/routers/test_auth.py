@@ -139,6 +139,13 @@ async def test_log_out_by_a_bad_access_token_is_refused(gateway: Gateway) -> Non
     assert (response.status, (await problem(response))["code"]) == (401, "invalid_token")
 
 
+async def test_a_log_out_that_fails_clears_the_cookies_all_the_same(gateway: Gateway) -> None:
+    headers = {"cookie": f"tenon_access_{gateway.port}=x", "sec-fetch-site": "same-origin"}
+    response = await gateway.client.post("/api/auth/logout", headers=headers)
+    assert response.status == 401
+    assert [cookie["max-age"] for cookie in set_cookies(response).values()] == ["0", "0"]
+
+
 async def test_a_device_is_known_again_by_its_cookie(gateway: Gateway) -> None:
     person, _, cookie = await sign_up(gateway)
     name = f"tenon_device_{gateway.port}"
