@@ -7,6 +7,7 @@ from tenon_core.errors import Code, TenonError
 from tenon_gateway.problems import http_status
 
 MODULES = (
+    "tenon_core.email_addresses",
     "tenon_policy.tokens",
     "tenon_auth.errors",
     "tenon_tenancy.errors",

@@ -77,6 +77,9 @@ async def use_invitations(stage: Stage, tenant: Tenant) -> None:
         RevokeInvitationRequest(org_id=org_id, invitation_id=unwanted.id),
         metadata=tenant.metadata,
     )
+    outdate = "UPDATE tenancy.invited_addresses SET canonical_version = 1 WHERE org_id = %s"
+    await _invited(stage, tenant, f"{uuid4()}@example.com")
+    await stage.admin.execute(outdate.encode(), [tenant.org_id])  # inviting hashes it again
     await _forget(stage, tenant, await _invited(stage, tenant, f"{uuid4()}@example.com"))
 
 

@@ -1,4 +1,4 @@
-"""The migration operation that gives a service its tables of jobs."""
+"""Migration operations on a service's tables of jobs."""
 
 from alembic import op
 
@@ -9,6 +9,14 @@ def create_jobs() -> None:
     """Make the tables of jobs and of recurring work: first version, never to be edited."""
     _create_jobs()
     _create_recurring()
+
+
+def enqueue(job_type: str) -> None:
+    """Add a job without a payload or an organization, for the first worker after the migration."""
+    op.execute(
+        f"INSERT INTO {schema()}.jobs (id, type, payload, lane, run_at, priority)"  # noqa: S608 # our own names
+        f" VALUES (gen_random_uuid(), '{job_type}', '{{}}', 0, now(), 0)"
+    )
 
 
 def _create_jobs() -> None:

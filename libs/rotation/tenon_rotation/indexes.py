@@ -32,6 +32,11 @@ class Indexes(Protocol):
     async def fill(self, tx: Transaction, owner_id: UUID) -> None:
         """Add an owner's missing terms, in their transaction."""
 
+    async def has_outdated(self, tx: Transaction) -> bool:
+        """Return whether an owner has terms of a former canonical form, which `fill` replaces, in a
+        transaction for the rotation.
+        """
+
     async def needed(self, tx: Transaction, keys: Sequence[str]) -> bool:
         """Say whether something is found by these keys alone, in one for the rotation."""
 
@@ -67,6 +72,11 @@ class IndexRotation:
             await pace.rest()
         await self.retire_needless()
         return True
+
+    async def has_outdated(self) -> bool:
+        """Return whether filling replaces terms of a former canonical form."""
+        async with self._database.system(PURPOSE) as tx:
+            return await self._indexes.has_outdated(tx)
 
     async def _fill(self, rotation: Rotation, owner: Owner) -> None:
         try:

@@ -73,6 +73,8 @@ class RotationTasks:
             await self._start(Level.KEK, renew=False)
         indexes = self._rotations.levels.get(Level.INDEX)
         if isinstance(indexes, IndexRotation):
+            if await indexes.has_outdated() and not await self._left_some(Level.INDEX):
+                await self._start(Level.INDEX, renew=False)
             await indexes.retire_needless()
 
     async def _start(self, level: Level, *, renew: bool) -> None:
@@ -91,6 +93,11 @@ class RotationTasks:
         """Say whether the last rotation ended by its workers' deaths, and not by what is left."""
         last = await self._rotations.find_last(level)
         return last is not None and last.state is State.FAILED and not last.left
+
+    async def _left_some(self, level: Level) -> bool:
+        """Return whether the last rotation could not do all: another one could not either."""
+        last = await self._rotations.find_last(level)
+        return last is not None and last.left > 0
 
     async def _since(self, level: Level) -> datetime | None:
         """Return when the oldest key that is written with was made."""

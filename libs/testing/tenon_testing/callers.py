@@ -74,9 +74,9 @@ class Callers:
         self._auth = system.channel("auth")
         self._tenancy = system.channel("tenancy")
 
-    async def user(self, name: str = "Ada") -> Caller:
-        """Sign somebody new up."""
-        email = f"{uuid4()}@example.com"
+    async def user(self, name: str = "Ada", email: str = "") -> Caller:
+        """Sign a new person up, with this address or a new one."""
+        email = email or f"{uuid4()}@example.com"
         reply = await UserServiceStub(self._auth).SignUp(
             SignUpRequest(email=email, password=PASSWORD, name=name)
         )

@@ -17,12 +17,6 @@ class SignUpClosed(TenonError):
     reason = "sign_up_closed"
 
 
-class InvalidEmail(InvalidArgument):
-    """The address is not one that mail can be sent to."""
-
-    reason = "invalid_email"
-
-
 class AddressNotTheirs(TenonError):
     """The user's address is another one."""
 

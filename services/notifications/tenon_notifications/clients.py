@@ -32,6 +32,7 @@ from tenon.tenancy.v1.ownership_service_pb2 import GetOwnershipNoticeRequest
 from tenon.tenancy.v1.ownership_service_pb2_grpc import OwnershipServiceStub
 from tenon.tenancy.v1.role_pb2 import Role
 from tenon_core.coalescing import Coalescer
+from tenon_core.email_addresses import delivery_form
 from tenon_core.errors import Code
 from tenon_rpc.status import PeerError
 
@@ -196,14 +197,14 @@ class AuthPeople:
     async def find_changing_email(self, user_id: UUID, link_id: UUID) -> str | None:
         request = GetEmailChangeNoticeRequest(user_id=str(user_id), link_id=str(link_id))
         reply = await _found(self._email_changes.GetEmailChangeNotice(request))
-        return None if reply is None else _ascii_domain(reply.email)
+        return None if reply is None else delivery_form(reply.email)
 
     async def find_erased(self, erasure_id: UUID) -> Person | None:
         """Return who is told of an erasure; None if nobody."""
         reply = await self._erasure(erasure_id)
         if reply is None or not reply.email:
             return None
-        return Person(reply.name, _ascii_domain(reply.email), verified=True)
+        return Person(reply.name, delivery_form(reply.email), verified=True)
 
     async def find_erasure(self, erasure_id: UUID) -> ErasureNotice | None:
         reply = await self._erasure(erasure_id)
@@ -223,7 +224,7 @@ class AuthPeople:
         request = BatchGetUsersRequest(ids=[str(user_id) for user_id in user_ids])
         reply = await self._stub.BatchGetUsers(request)
         found = {
-            UUID(user.id): Person(user.name, _ascii_domain(user.email), user.email_verified)
+            UUID(user.id): Person(user.name, delivery_form(user.email), user.email_verified)
             for user in reply.users
         }
         return {user_id: found.get(user_id) for user_id in user_ids}
@@ -256,7 +257,7 @@ class TenancyOrganizations:
             return None
         invitation = reply.invitation
         return InvitationNotice(
-            email=_ascii_domain(invitation.email),
+            email=delivery_form(invitation.email),
             organization_name=invitation.organization_name,
             role=Role.Name(invitation.role).removeprefix("ROLE_").lower(),
             token=reply.token,
@@ -294,15 +295,6 @@ async def _found(asked: Awaitable[R]) -> R | None:
         if error.code is Code.NOT_FOUND:
             return None
         raise
-
-
-def _ascii_domain(address: str) -> str:
-    """Write an international domain as every mail server understands it."""
-    local, at, domain = address.rpartition("@")
-    try:
-        return f"{local}{at}{domain.encode('idna').decode()}"
-    except UnicodeError:
-        return address
 
 
 def _receipt(one: OrganizationErasureReceipt) -> OrganizationReceipt:

@@ -2,9 +2,12 @@
 
 from uuid import uuid4
 
+import pytest
+
 from services.notifications.tests.mail_bench import MailBench
 from services.notifications.tests.smtp_inbox import HANG_UP, smtp_inbox
 from tenon_embedded.ports import free_port
+from tenon_testing.addresses import DELIVERED
 from tenon_testing.callers import Callers
 
 
@@ -108,3 +111,17 @@ async def test_the_service_and_its_worker_run_as_processes(
 def lines(content: bytes | str | None) -> list[bytes]:
     assert isinstance(content, bytes)
     return content.splitlines()
+
+
+@pytest.mark.parametrize(("address", "recipient"), DELIVERED.items())
+async def test_a_mail_goes_to_the_domain_of_its_address(
+    bench: MailBench, address: str, recipient: str
+) -> None:
+    name = uuid4().hex
+    async with smtp_inbox() as inbox, bench.working(inbox.port):
+        user_id = await bench.sign_up(f"{name}.{address}")
+        await bench.until_row(user_id, state="sent", job="succeeded")
+    (envelope,) = [one for one in inbox.taken if name in one.rcpt_tos[0]]
+    assert envelope.rcpt_tos == [f"{name}.{recipient}"]
+    assert isinstance(envelope.content, bytes)
+    assert recipient.encode() in envelope.content

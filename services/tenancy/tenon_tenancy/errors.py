@@ -1,6 +1,6 @@
 """Everything that can go wrong in tenancy."""
 
-from tenon_core.errors import Code, InvalidArgument, NotFound, TenonError
+from tenon_core.errors import Code, NotFound, TenonError
 
 
 class SlugTaken(TenonError):
@@ -50,12 +50,6 @@ class LastOwner(TenonError):
 
     code = Code.FAILED_PRECONDITION
     reason = "last_owner"
-
-
-class InvalidEmail(InvalidArgument):
-    """The address is not one that mail can be sent to."""
-
-    reason = "invalid_email"
 
 
 class VerifiedEmailRequired(TenonError):

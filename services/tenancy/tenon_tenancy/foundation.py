@@ -59,13 +59,16 @@ class Foundation:
         self.keyring = open_keyring(self._settings.keyring_url)
         self.keys = DataKeys(NAME, self.keyring)
         self.cipher = FieldCipher(self.keys)
+        self._indexes = InvitationIndexes(
+            self.cipher, BlindIndex(self.keyring, NAME, "invited_addresses", "email_index")
+        )
         self.rotations = Rotations(
             self._database,
             self.queue,
             self.keyring,
             self.keys,
             [OwnerKind.ORGANIZATION],
-            InvitationIndexes(),
+            self._indexes,
         )
         holders = EverybodysDataKeys(self._backbone.channels)
         self.encryption = EncryptionService(self._database, holders)
@@ -81,7 +84,7 @@ class Foundation:
         self.invitations = InvitationService(
             database,
             self.cipher,
-            BlindIndex(self.keyring, NAME, "invited_addresses", "email_index"),
+            self._indexes,
             RowTokens(self.keyring, NAME, "invitations"),
             self.queue,
             self.directory,

@@ -9,7 +9,6 @@ from tenon_auth.devices.service import DeviceService
 from tenon_auth.email_changes.models import RESERVED_LONGER, EmailChange
 from tenon_auth.email_changes.repository import EmailChangeRepository
 from tenon_auth.errors import (
-    InvalidEmail,
     LinkNotFound,
     LinkSpent,
     TooManyGuesses,
@@ -24,9 +23,9 @@ from tenon_auth.passwords.guesses import Allowance, Counted, GuessLimiter
 from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.users import holding
-from tenon_auth.users.addresses import comparable, valid_address
 from tenon_auth.users.models import User
 from tenon_auth.users.service import UserService
+from tenon_core.email_addresses import InvalidEmail, canonical_form, parse_new_address
 from tenon_core.errors import FieldError
 from tenon_core.ids import uuid7
 from tenon_crypto.fields import FieldCipher
@@ -83,11 +82,11 @@ class EmailChangeService:
         Whether somebody has it is looked up when the mail is sent: neither the reply nor its time
         tells.
         """
-        email = valid_address(email)
+        email = parse_new_address(email).display
         await self._require_few_mails(email)
         async with self._database.user(call.user) as tx:
             user = await self._users.get_within(tx, call.user)
-            if comparable(user.email) == comparable(email):
+            if canonical_form(user.email) == canonical_form(email):
                 raise InvalidEmail(fields=[FieldError("/email", "is your address already")])
             link = await self._links.make(tx, user.id, CONFIRM)
             change = EmailChange(uuid7(), user.id, email, link.id, link.create_time)

@@ -28,6 +28,9 @@ class IndexService:
         await self._users.index_within(tx, owner_id)
         await self._subjects.index_within(tx, owner_id)
 
+    async def has_outdated(self, tx: Transaction) -> bool:
+        return await self._users.has_former_form(tx)
+
     async def needed(self, tx: Transaction, keys: Sequence[str]) -> bool:
         return await IndexRepository(tx).needs(keys)
 

@@ -9,11 +9,11 @@ from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.rules import require_strong
 from tenon_auth.sessions.service import SessionService
-from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.models import User
 from tenon_auth.users.names import valid_name
 from tenon_auth.users.service import UserService
 from tenon_core import clock
+from tenon_core.email_addresses import parse_address, parse_new_address
 from tenon_core.errors import NotFound
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
@@ -49,7 +49,7 @@ class OperatorService:
         """
         user = User(
             id=uuid7(),
-            email=valid_address(email),
+            email=parse_new_address(email).display,
             name=valid_name(name),
             email_verified=True,
             create_time=clock.now(),
@@ -100,7 +100,7 @@ class OperatorService:
             await tx.publish(events.operated("end_sessions", operator, "sessions", user_id))
 
     async def _find(self, email: str) -> UUID:
-        terms = await self._users.terms(valid_address(email))
+        terms = await self._users.terms(parse_address(email).display)
         user_id = await self._users.find_id([term.digest for term in terms])
         if user_id is None:
             raise NotFound("There is no account with this address.")

@@ -9,9 +9,9 @@ from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.rules import require_strong
 from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions.service import SessionService
-from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.holding import lock
 from tenon_auth.users.service import UserService
+from tenon_core.email_addresses import parse_address
 from tenon_db.database import Database
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
@@ -48,7 +48,7 @@ class PasswordService:
 
         A job looks that up: so the reply says the same, and as soon, whether anybody has it.
         """
-        terms = await self._users.terms(valid_address(email))
+        terms = await self._users.terms(parse_address(email).display)
         payload = {"terms": [term.digest.hex() for term in terms]}
         async with self._database.system("forgotten password") as tx:
             await self._queue.enqueue(tx, FORGOTTEN, payload)

@@ -15,11 +15,11 @@ from tenon_auth.sessions.models import AuthMethod, LogIn
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.sign_ups.models import Asked, PendingSignUp, SignUps
 from tenon_auth.sign_ups.repository import PendingSignUpRepository
-from tenon_auth.users.addresses import valid_address
 from tenon_auth.users.models import User
 from tenon_auth.users.names import is_name, valid_name
 from tenon_auth.users.service import UserService
 from tenon_core import clock
+from tenon_core.email_addresses import parse_new_address
 from tenon_core.ids import uuid7
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
@@ -72,7 +72,7 @@ class SignUpService:
             raise SignUpClosed
         user = User(
             id=uuid7(),
-            email=valid_address(email),
+            email=parse_new_address(email).display,
             name=valid_name(name),
             email_verified=bool(invitation),
             create_time=clock.now(),
@@ -141,7 +141,7 @@ class SignUpService:
         """
         if self._mode is SignUps.CLOSED:
             raise SignUpClosed
-        email = valid_address(email)
+        email = parse_new_address(email).display
         user = User(
             id=uuid7(),
             email=email,

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, DateTime, LargeBinary, Table, Text, Uuid
+from sqlalchemy import Boolean, Column, DateTime, LargeBinary, SmallInteger, Table, Text, Uuid
 
 from tenon_crypto.fields import SealedTable
 from tenon_db.tables import GLOBAL, USER, metadata
@@ -29,6 +29,7 @@ logins = Table(
     METADATA,
     Column("email_index", LargeBinary, primary_key=True),
     Column("index_key", Text, nullable=False),
+    Column("canonical_version", SmallInteger, nullable=False, server_default="1"),
     Column("user_id", Uuid, nullable=False),
     Column("release_time", DateTime(timezone=True)),
     info=GLOBAL,

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_auth.users.models import SEALED_USERS, User, logins, users
 from tenon_core import clock
+from tenon_core.email_addresses import CANONICAL_VERSION
 from tenon_core.errors import NotFound
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.keyring import Mac
@@ -50,6 +51,7 @@ class UserRepository:
             {
                 "email_index": term.digest,
                 "index_key": term.key,
+                "canonical_version": CANONICAL_VERSION,
                 "user_id": user_id,
                 "release_time": release_time,
             }
@@ -57,13 +59,60 @@ class UserRepository:
         ]
         statement = insert(logins).values(rows)
         free = or_(logins.c.user_id == user_id, logins.c.release_time < clock.now())
-        taken = {name: statement.excluded[name] for name in ("user_id", "release_time")}
+        replaced = ("canonical_version", "user_id", "release_time")
+        taken = {name: statement.excluded[name] for name in replaced}
         claimed = await self._tx.rows(
             statement.on_conflict_do_update(
                 index_elements=["email_index"], set_=taken, where=free
             ).returning(logins.c.user_id)
         )
         return len(claimed) == len(terms)
+
+    async def is_held_by_others(self, user_id: UUID, former_digests: Sequence[bytes]) -> bool:
+        """Return whether other accounts hold, or keep from others, hashes of the former form."""
+        row = await self._tx.row(
+            select(logins.c.user_id)
+            .where(
+                logins.c.email_index.in_(former_digests),
+                _is_of_former_form(),
+                logins.c.user_id != user_id,
+                or_(logins.c.release_time.is_(None), logins.c.release_time >= clock.now()),
+            )
+            .limit(1)
+        )
+        return row is not None
+
+    async def find_of_former_form(self, digests: Sequence[bytes]) -> list[UUID]:
+        """Return the accounts that hold these hashes of the former form, in a system one."""
+        rows = await self._tx.rows(
+            select(logins.c.user_id)
+            .where(
+                logins.c.email_index.in_(digests),
+                _is_of_former_form(),
+                logins.c.release_time.is_(None),
+            )
+            .distinct()
+        )
+        return [row.user_id for row in rows]
+
+    async def has_former_form(self) -> bool:
+        """Return whether any account is found by the former form, in a system transaction."""
+        row = await self._tx.row(
+            select(logins.c.user_id)
+            .where(_is_of_former_form(), logins.c.release_time.is_(None))
+            .limit(1)
+        )
+        return row is not None
+
+    async def remove_former_form(self, user_id: UUID) -> None:
+        """Remove an account's hashes of the former form; addresses that it left are still kept."""
+        await self._tx.execute(
+            delete(logins).where(
+                logins.c.user_id == user_id,
+                _is_of_former_form(),
+                logins.c.release_time.is_(None),
+            )
+        )
 
     async def has_any(self, user_id: UUID, digests: Sequence[bytes]) -> bool:
         """Say whether an account is found by one of these."""
@@ -129,7 +178,11 @@ class UserRepository:
         """Return whose address it is, in a system transaction."""
         found: UUID | None = await self._tx.scalar(
             select(logins.c.user_id)
-            .where(logins.c.email_index.in_(digests), logins.c.release_time.is_(None))
+            .where(
+                logins.c.email_index.in_(digests),
+                logins.c.canonical_version == CANONICAL_VERSION,
+                logins.c.release_time.is_(None),
+            )
             .distinct()
         )
         return found
@@ -140,3 +193,7 @@ class UserRepository:
             raise NotFound
         (opened,) = await self._cipher.open(self._tx, SEALED_USERS, [row])
         return User(**opened)
+
+
+def _is_of_former_form() -> ColumnElement[bool]:
+    return logins.c.canonical_version < CANONICAL_VERSION

@@ -3,17 +3,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from tenon_auth import events
 from tenon_auth.errors import AddressNotTheirs, EmailTaken, LinkSpent
 from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
-from tenon_auth.users.addresses import comparable
+from tenon_auth.users.former_addresses import former_canonical_form
 from tenon_auth.users.models import KeptAddress, User
 from tenon_auth.users.names import valid_name
 from tenon_auth.users.repository import UserRepository
+from tenon_core.email_addresses import canonical_form
 from tenon_core.errors import FieldError, InvalidArgument, NotFound
 from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.cells import OwnerKind
+from tenon_crypto.errors import Undecryptable
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
@@ -21,6 +25,7 @@ from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 
 MAX_BATCH = 1_000
+log = structlog.get_logger()
 CHANGEABLE = {"name": valid_name}
 
 
@@ -36,8 +41,18 @@ class UserService:
         self._addresses = addresses
 
     async def terms(self, email: str) -> Sequence[Mac]:
-        """Return what an address is looked up by, however it is written and whoever has it."""
-        return await self._addresses.terms(comparable(email))
+        """Return what an address is looked up by, however it is written and whoever has it.
+
+        Accounts that hold these hashes in the former form are re-hashed first. Not to be called in
+        a transaction: it opens its own.
+        """
+        terms, former = await self._terms(email), await self._former_terms(email)
+        digests = [term.digest for term in (*terms, *former)]
+        async with self._database.system("log in") as tx:
+            found = await UserRepository(tx, self._cipher).find_of_former_form(digests)
+        for user_id in found:
+            await self._rehash(user_id)
+        return terms
 
     async def find_id(self, digests: Sequence[bytes]) -> UUID | None:
         """Return whose address it is, by the digests of its terms."""
@@ -83,7 +98,7 @@ class UserService:
                 user = await users.lock(user_id)
             except NotFound:
                 raise AddressNotTheirs from None
-            if comparable(user.email) != comparable(email):
+            if canonical_form(user.email) != canonical_form(email):
                 raise AddressNotTheirs
             if user.email_verified:
                 call.had_no_effect()
@@ -120,8 +135,7 @@ class UserService:
         """Give an account the address that it was added with, which is verified; EmailTaken."""
         users = UserRepository(tx, self._cipher)
         user = await users.get(user_id)
-        if not await users.claim(user_id, await self.terms(user.email)):
-            raise EmailTaken
+        await self._claim(users, user_id, user.email, await self._terms(user.email))
         await users.set_verified(user_id)
 
     async def remove_within(self, tx: Transaction, user_id: UUID) -> None:
@@ -135,8 +149,7 @@ class UserService:
     async def add_within(self, tx: Transaction, user: User, terms: Sequence[Mac]) -> None:
         """Add an account that has its address alone; EmailTaken."""
         users = UserRepository(tx, self._cipher)
-        if not await users.claim(user.id, terms):
-            raise EmailTaken
+        await self._claim(users, user.id, user.email, terms)
         await users.add(user)
 
     async def change_address_within(
@@ -147,12 +160,11 @@ class UserService:
         """
         users = UserRepository(tx, self._cipher)
         user = dataclasses.replace(await users.lock(user_id), email=email, email_verified=True)
-        terms = list(await self.terms(email))
-        if not await users.claim(user_id, terms):
-            raise EmailTaken
+        terms = list(await self._terms(email))
+        await self._claim(users, user_id, email, terms)
         for address in kept:
-            if comparable(address.email) != comparable(email):
-                kept_terms = await self.terms(address.email)
+            if canonical_form(address.email) != canonical_form(email):
+                kept_terms = await self._terms(address.email)
                 await users.claim(user_id, kept_terms, address.release_time)
                 terms += kept_terms
         await users.release_others(user_id, [term.digest for term in terms])
@@ -160,15 +172,48 @@ class UserService:
         return user
 
     async def index_within(self, tx: Transaction, user_id: UUID) -> None:
-        """Let an account be found by its address under all index keys that there are, if it has an
-        address yet.
+        """Let an account be found by the canonical form of its address under all index keys that
+        there are, if it has an address yet.
         """
         users = UserRepository(tx, self._cipher)
         user = await users.find_locked(user_id)
-        terms = await self.terms(user.email) if user else ()
-        if await users.has_any(user_id, [term.digest for term in terms]):
-            await users.claim(user_id, terms)
+        if user is None:
+            return
+        terms, former = await self._terms(user.email), await self._former_terms(user.email)
+        if not await users.has_any(user_id, [term.digest for term in (*terms, *former)]):
+            return
+        if await users.claim(user_id, terms):
+            await users.remove_former_form(user_id)
+        else:
+            log.error("another account has the same address", user=str(user_id))
 
     async def release_within(self, tx: Transaction, user_id: UUID) -> None:
         """Let others have the addresses that were kept from them long enough."""
         await UserRepository(tx, self._cipher).release_over(user_id)
+
+    async def has_former_form(self, tx: Transaction) -> bool:
+        """Return whether any account is found by the former form, in a system transaction."""
+        return await UserRepository(tx, self._cipher).has_former_form()
+
+    async def _terms(self, email: str) -> Sequence[Mac]:
+        return await self._addresses.terms(canonical_form(email))
+
+    async def _former_terms(self, email: str) -> Sequence[Mac]:
+        return await self._addresses.terms(former_canonical_form(email))
+
+    async def _claim(
+        self, users: UserRepository, user_id: UUID, email: str, terms: Sequence[Mac]
+    ) -> None:
+        """Take an address for an account; EmailTaken, also if an account that is not re-hashed yet
+        may have it.
+        """
+        former = [term.digest for term in await self._former_terms(email)]
+        if not await users.claim(user_id, terms) or await users.is_held_by_others(user_id, former):
+            raise EmailTaken
+
+    async def _rehash(self, user_id: UUID) -> None:
+        try:
+            async with self._database.user(user_id) as tx:
+                await self.index_within(tx, user_id)
+        except Undecryptable:
+            log.warning("an address does not decrypt", user=str(user_id))

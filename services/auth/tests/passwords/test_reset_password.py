@@ -15,6 +15,7 @@ from services.auth.tests.passkeys.authenticator import Authenticator
 from services.auth.tests.passwords.test_guesses import ALLOWED, guess
 from services.auth.tests.second_factors.enrolled import log_in, register
 from services.auth.tests.sessions.test_log_out import is_refused
+from services.auth.tests.users.test_addresses import sign_up
 from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
 from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
 from tenon.auth.v1.password_service_pb2 import ForgetPasswordRequest, ResetPasswordRequest
@@ -24,6 +25,7 @@ from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon_auth.app import APP, worker
 from tenon_auth.links.service import MAILS
 from tenon_rpc.status import PeerError
+from tenon_testing.addresses import PAIRS, Pair
 from tenon_testing.callers import PASSWORD
 from tenon_testing.system import System
 from tenon_testing.waiting import eventually
@@ -258,3 +260,13 @@ async def test_a_passkey_of_the_owner_stays(
     await register(auth, metadata, Authenticator(system.url))
     assert await reset(auth, token) == ""
     assert (await log_in(auth, signed_up.user.email, NEW)).mfa_required
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+async def test_a_link_is_mailed_to_the_account_of_the_address_only(
+    auth: grpc.aio.Channel, admin: "psycopg.Connection[Any]", forget: Forget, pair: Pair
+) -> None:
+    first, second = pair.unique()
+    account = await sign_up(auth, first)
+    await forget(second)
+    assert bool(links_of(admin, account.user.id)) is pair.same

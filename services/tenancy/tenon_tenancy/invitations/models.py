@@ -43,6 +43,7 @@ invited_addresses = Table(
     Column("org_id", Uuid, primary_key=True),
     Column("email_index", LargeBinary, primary_key=True),
     Column("index_key", Text, nullable=False),
+    Column("canonical_version", SmallInteger, nullable=False, server_default="1"),
     Column("invitation_id", Uuid, nullable=False),
     info=TENANT,
 )

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from tenon_core.email_addresses import CANONICAL_VERSION
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.keyring import Mac
 from tenon_db.transaction import Transaction
@@ -42,7 +43,7 @@ class InvitationRepository:
         row = asdict(invitation)
         sealed = await self._cipher.seal(self._tx, SEALED_INVITATIONS, row)
         await self._tx.execute(insert(invitations).values(sealed))
-        return await self._add_terms(invitation.id, terms) == len(terms)
+        return await self.add_terms(invitation.id, terms) == len(terms)
 
     async def find(self, invitation_id: UUID) -> Invitation | None:
         return await self._one(
@@ -65,7 +66,7 @@ class InvitationRepository:
                 expire_time=invitation.expire_time,
             )
         )
-        await self._add_terms(invitation.id, terms)
+        await self.add_terms(invitation.id, terms)
 
     async def remove(self, invitation_id: UUID) -> bool:
         """Remove one; say whether it was there. Of many at once, one is told so."""
@@ -90,13 +91,40 @@ class InvitationRepository:
         opened = await self._cipher.open_readable(self._tx, SEALED_INVITATIONS, rows)
         return list(map(_invitation, opened))
 
-    async def _add_terms(self, invitation_id: UUID, terms: Sequence[Mac]) -> int:
+    async def find_of_former_form(self) -> Sequence[Invitation]:
+        """Return those that can be read and have hashes of the former form of an address."""
+        former = await self._tx.rows(
+            select(invited_addresses.c.invitation_id).where(
+                invited_addresses.c.org_id == self._org_id,
+                invited_addresses.c.canonical_version < CANONICAL_VERSION,
+            )
+        )
+        if not former:
+            return []
+        ids = {row.invitation_id for row in former}
+        rows = await self._tx.rows(
+            select(invitations).where(self._of_org, invitations.c.id.in_(ids))
+        )
+        opened = await self._cipher.open_readable(self._tx, SEALED_INVITATIONS, rows)
+        return list(map(_invitation, opened))
+
+    async def remove_former_form(self, invitation_ids: Sequence[UUID]) -> None:
+        await self._tx.execute(
+            delete(invited_addresses).where(
+                invited_addresses.c.org_id == self._org_id,
+                invited_addresses.c.invitation_id.in_(invitation_ids),
+                invited_addresses.c.canonical_version < CANONICAL_VERSION,
+            )
+        )
+
+    async def add_terms(self, invitation_id: UUID, terms: Sequence[Mac]) -> int:
         """Add what an address is found by; return how much of it was not there."""
         rows = [
             {
                 "org_id": self._org_id,
                 "email_index": term.digest,
                 "index_key": term.key,
+                "canonical_version": CANONICAL_VERSION,
                 "invitation_id": invitation_id,
             }
             for term in terms
@@ -139,6 +167,13 @@ class MailedAddressRepository:
 
     async def remove_free(self, at: datetime) -> None:
         await self._tx.execute(delete(mailed_addresses).where(mailed_addresses.c.free_time < at))
+
+
+async def has_former_form(tx: Transaction) -> bool:
+    """Return whether any organization has hashes of the former form, in one for the rotation."""
+    outdated = invited_addresses.c.canonical_version < CANONICAL_VERSION
+    row = await tx.row(select(invited_addresses.c.org_id).where(outdated).limit(1))
+    return row is not None
 
 
 def _invitation(row: dict[str, Any]) -> Invitation:

@@ -3,8 +3,8 @@ from dataclasses import replace
 from uuid import UUID
 
 from tenon_core import clock
+from tenon_core.email_addresses import canonical_form, parse_address, parse_new_address
 from tenon_core.ids import uuid7
-from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.fields import FieldCipher
 from tenon_crypto.keyring import Mac
 from tenon_crypto.row_tokens import OwnedRow, RowTokens
@@ -26,7 +26,7 @@ from tenon_tenancy.errors import (
     TooManyInvitations,
     VerifiedEmailRequired,
 )
-from tenon_tenancy.invitations.addresses import comparable, valid_address
+from tenon_tenancy.invitations.indexes import InvitationIndexes
 from tenon_tenancy.invitations.models import (
     KEPT,
     LIFE,
@@ -56,7 +56,7 @@ class InvitationService:
         self,
         database: Database,
         cipher: FieldCipher,
-        addresses: BlindIndex,
+        indexes: InvitationIndexes,
         tokens: RowTokens,
         queue: JobQueue,
         directory: Directory,
@@ -66,7 +66,7 @@ class InvitationService:
     ) -> None:
         self._database = database
         self._cipher = cipher
-        self._addresses = addresses
+        self._indexes = indexes
         self._tokens = tokens
         self._queue = queue
         self._directory = directory
@@ -85,13 +85,14 @@ class InvitationService:
         """Invite an address; InvalidEmail, VerifiedEmailRequired, RoleAboveOwn,
         MailDomainNotAllowed, AlreadyInvited, TooManyInvitations, TooManyInvitationMails.
         """
-        email, at = valid_address(email), clock.now()
+        email, at = parse_new_address(email).display, clock.now()
         await self._require_verified(call.user)
-        terms = await self._terms(email)
+        terms = await self._indexes.terms(email)
         invitation = Invitation(call.org, uuid7(), email, role, call.user, uuid7(), at, at + LIFE)
         async with self._database.tenant(call.org) as tx:
             require_reach(await self._members.own_role_within(tx, call), role)
             await self._policies.require_address(tx, call.org, email)
+            await self._indexes.fill(tx, call.org)
             invitations = self._invitations(tx, call.org)
             if await invitations.count() >= MAX_INVITATIONS:
                 raise TooManyInvitations
@@ -113,7 +114,8 @@ class InvitationService:
                 expire_time=clock.now() + LIFE,
             )
             await self._policies.require_address(tx, call.org, invitation.email)
-            terms = await self._terms(invitation.email)
+            await self._indexes.fill(tx, call.org)
+            terms = await self._indexes.terms(invitation.email)
             await self._invitations(tx, call.org).renew(invitation, terms)
             await self._send(tx, call, invitation, terms)
         return invitation
@@ -163,7 +165,7 @@ class InvitationService:
         link = await self._link(token)
         async with self._database.tenant(link.owner_id) as tx:
             invitation = await self._good(tx, link)
-        if comparable(invitation.email) != comparable(valid_address(email)):
+        if canonical_form(invitation.email) != parse_address(email).canonical:
             raise InvitationForAnotherAddress
 
     async def get_notice(self, org_id: UUID | None, link_id: UUID | None) -> tuple[str, Preview]:
@@ -192,9 +194,6 @@ class InvitationService:
         profile = (await self._directory.profiles([user_id])).get(user_id)
         if profile is None or not profile.is_verified:
             raise VerifiedEmailRequired
-
-    async def _terms(self, email: str) -> Sequence[Mac]:
-        return await self._addresses.terms(comparable(email))
 
     async def _lock(self, tx: Transaction, call: Call, invitation_id: UUID | None) -> Invitation:
         """Return an invitation that the caller may send, or take back, until the commit."""

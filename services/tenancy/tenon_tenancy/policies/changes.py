@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tenon_core.email_addresses import parse_domain
 from tenon_core.errors import FieldError, InvalidArgument
-from tenon_tenancy.policies.mail_domains import normal_domain
 from tenon_tenancy.policies.networks import normal_network
 
 MAX_ITEMS = 50
@@ -14,7 +14,7 @@ BOUNDS = {"session_hours": range(1, 721), "audit_retention_days": range(30, 36_5
 
 NORMAL: Mapping[str, Callable[[str], str]] = {
     "allowed_networks": normal_network,
-    "allowed_mail_domains": normal_domain,
+    "allowed_mail_domains": parse_domain,
 }
 CHANGEABLE = frozenset({"mfa_required", *BOUNDS, *NORMAL})
 

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tenon_tenancy.policies.mail_domains import domain_of
+from tenon_core.email_addresses import domain_of
 
 
 @dataclass(frozen=True, slots=True)
