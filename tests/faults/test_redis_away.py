@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
+from tenon_embedded.valkey import MAX_BYTES
 from tenon_testing.callers import PASSWORD
 from tenon_testing.service_process import ServiceProcess
 from tenon_testing.waiting import eventually
@@ -61,7 +62,7 @@ async def faulty_redis(rig: Rig, fault: str) -> AsyncIterator[None]:
     finally:
         if fault == "away":
             await asyncio.to_thread(valkey.start)
-        await redis.config_set("maxmemory", "0")
+        await redis.config_set("maxmemory", str(MAX_BYTES))
         await redis.aclose()
         rig.heal()
 

@@ -66,6 +66,9 @@ def redis_answers(subject: str, url: str) -> Finding:
     if policy != "noeviction":
         text = f"is version {version} and may throw sessions and limits away ({policy})"
         return Finding.warn(subject, text, "Set its maxmemory-policy to noeviction.")
+    if not info.get("maxmemory"):
+        text = f"is version {version} and has no maxmemory: it may use all of the machine's memory"
+        return Finding.warn(subject, text, "Set its maxmemory, to 512mb for example.")
     return Finding.ok(subject, f"is version {version}")
 
 

@@ -12,12 +12,16 @@ bind 127.0.0.1
 port {port}
 requirepass {password}
 dir "{data}"
+maxmemory {max_bytes}
 maxmemory-policy noeviction
 appendonly {append_only}
 appendfsync everysec
 save ""
 daemonize no
 """
+MAX_BYTES = 512 * 1024 * 1024
+"""Far more than the keys of a system on one machine take. Beyond it writes are refused, instead of
+the machine's memory being used up."""
 
 
 class ValkeyServer(Server):
@@ -45,6 +49,7 @@ class ValkeyServer(Server):
         configuration = CONFIGURATION.format(
             port=self.port,
             password=self.password,
+            max_bytes=MAX_BYTES,
             data=str(data).replace("\\", "\\\\").replace('"', '\\"'),
             append_only="yes" if self._durable else "no",
         )

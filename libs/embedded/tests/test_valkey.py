@@ -1,7 +1,7 @@
 import socket
 from pathlib import Path
 
-from tenon_embedded.valkey import ValkeyServer
+from tenon_embedded.valkey import MAX_BYTES, ValkeyServer
 
 
 def ask(server: ValkeyServer, *lines: str) -> list[str]:
@@ -26,6 +26,14 @@ def test_evicts_nothing(tmp_path: Path) -> None:
     with ValkeyServer(tmp_path) as server:
         answer = ask(server, f"AUTH {server.password}", "CONFIG GET maxmemory-policy")
         assert "noeviction" in answer
+
+
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    with ValkeyServer(tmp_path) as server:
+        auth = f"AUTH {server.password}"
+        assert str(MAX_BYTES) in ask(server, auth, "CONFIG GET maxmemory")
+        ask(server, auth, "CONFIG SET maxmemory 1")
+        assert "-OOM" in " ".join(ask(server, auth, "SET name tenon"))
 
 
 def test_works_in_a_directory_with_spaces_and_quotes(tmp_path: Path) -> None:

@@ -23,13 +23,13 @@ REDIS_TIMEOUT_SECONDS = 0.5
 AWAY_SECONDS = 1.0
 """How long Redis is left alone after it has failed to answer."""
 
-# ARGV: one's own mark, the new version, its seconds to live.
-# Somebody else's mark is theirs to replace.
+# ARGV: the caller's own mark. Another caller's mark is theirs to remove.
+# The next reader gives a tag without a version a new one. So tags that nobody reads take no memory.
 RENEW = f"""
 for _, key in ipairs(KEYS) do
   local found = redis.call('GET', key)
-  if not found or found == ARGV[1] or found:sub(1, 1) ~= '{MARK}' then
-    redis.call('SET', key, ARGV[2], 'EX', ARGV[3])
+  if found and (found == ARGV[1] or found:sub(1, 1) ~= '{MARK}') then
+    redis.call('DEL', key)
   end
 end
 """
@@ -50,7 +50,7 @@ def is_mark(version: bytes) -> bool:
     return version.startswith(MARK.encode())
 
 
-def expand(templates: Iterable[str], values: Mapping[str, str]) -> list[str]:
+def expand(templates: Iterable[str], values: Mapping[str, object]) -> list[str]:
     """Fill `users/{user_id}` and the like; KeyError names what is missing."""
     return [template.format_map(values) for template in templates]
 
@@ -90,11 +90,13 @@ class Tags:
         await self._do(set_marks)
 
     async def renew(self, tags: Sequence[str], mark: str) -> None:
-        """Give each tag a new version; call after the commit and before the reply."""
+        """Remove each tag's version, so that the next reader gives it a new one; call after the
+        commit and before the reply.
+        """
         keys = [tag_key(tag) for tag in tags]
 
         async def renew_all() -> None:
-            await self._redis.eval(RENEW, len(keys), *keys, mark, new_version(), TAG_SECONDS)
+            await self._redis.eval(RENEW, len(keys), *keys, mark)
 
         if not await self._do(renew_all):
             self._owe(tags, mark)

@@ -111,10 +111,16 @@ class Guard:
 
     def _stale_afterwards(self, call: Call, request: Message) -> AbstractAsyncContextManager[None]:
         """See to it that no cache answers with what the call is about to change."""
-        templates = call.policy.invalidates
-        if not templates:
+        if not call.policy.invalidates:
             return nullcontext()
-        return self._tags.written(expand(templates, _tag_values(call, request)))
+        values = _tag_values(call, request)
+        unknown = [f"{{{name}}}" for name, value in values.items() if value is None]
+        templates = [
+            template
+            for template in call.policy.invalidates
+            if not any(name in template for name in unknown)
+        ]
+        return self._tags.written(expand(templates, values))
 
     async def _admit(
         self, policy: MethodPolicy, context: grpc.aio.ServicerContext[Any, Any], request: Message
@@ -215,9 +221,11 @@ class Guard:
         await self._accesses.record(key, record)
 
 
-def _tag_values(call: Call, request: Message) -> dict[str, str]:
-    """Return what a tag's template may name: the request's fields first, else the caller's."""
-    return {
-        "user_id": str(getattr(request, "user_id", "") or call.user_id),
-        "org_id": str(getattr(request, "org_id", "") or call.org_id),
-    }
+def _tag_values(call: Call, request: Message) -> dict[str, UUID | None]:
+    """Return the ids that a tag's template may name: the request's user, or else the caller's.
+
+    None for a field that is not an id: nothing is cached for it, and a client must not choose the
+    names of keys in Redis.
+    """
+    user_id = getattr(request, "user_id", "")
+    return {"user_id": parse_id(user_id) if user_id else call.user_id, "org_id": call.org_id}

@@ -21,6 +21,8 @@ from tenon_gateway.problems import Refusal
 from tenon_gateway.transcoding.table import MethodNotAllowed, RouteTable
 
 STRICT_TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000")
+MAX_CACHED_QUERY = 512
+"""Replies to longer queries are not cached: the query is a part of the cache's key."""
 
 log = structlog.get_logger()
 
@@ -81,7 +83,7 @@ class Pipeline:
             exchange.end_with_client()
         versions = await self._admission.admit(exchange, entry)
         exchange.admission_seconds = time.perf_counter() - exchange.started_at
-        if not entry.tags or versions is None:
+        if not entry.tags or versions is None or not _has_short_query(exchange):
             return await self._run(exchange, entry)
         key = _cache_key(exchange, entry, versions)
         kept = self._cache.find(key)
@@ -124,6 +126,10 @@ def _refused(exchange: Exchange, error: Exception) -> Reply | None:
         raise error
     exchange.error = error
     return refusing(error, exchange.request_id)
+
+
+def _has_short_query(exchange: Exchange) -> bool:
+    return len(exchange.scope["query_string"]) <= MAX_CACHED_QUERY
 
 
 def _cache_key(exchange: Exchange, entry: Entry, versions: Sequence[bytes]) -> Hashable:
