@@ -24,6 +24,10 @@ ISSUER = "tenon"
 AUDIENCE = "tenon"
 CACHED_TOKENS = 50_000
 MAX_TOKEN_CHARS = 4_096
+LEEWAY_SECONDS = 10
+"""How far the clock of auth may be ahead of a verifier's: a token may be issued (`iat`), or valid
+from (`nbf`), this much later than now. `exp` has no leeway: how long a revocation must be
+remembered (`tenon_policy.grants`) is measured by it."""
 
 
 class BadToken(Unauthenticated):
@@ -127,6 +131,7 @@ class TokenVerifier:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
+                leeway=LEEWAY_SECONDS,  # of `exp`, too: `verify` is stricter about that
                 options={"require": ["exp", "iat", "iss", "aud", "sub", "sid"]},
             )
             return _identity(claims)
