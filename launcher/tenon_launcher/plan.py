@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from signal import SIGTERM
 
+from tenon_core.shared_settings import SHARED_FIELDS, SHARED_PREFIX
 from tenon_embedded.certificate import Certificate
 from tenon_embedded.command import Command, Stop
-from tenon_embedded.server import Server
+from tenon_embedded.server import Server, inherited_environment
 from tenon_launcher.data_directory import DataDirectory
 from tenon_launcher.database_roles import Role, role_url
 from tenon_launcher.readiness import Probe, answers_ready
@@ -17,6 +18,7 @@ from tenon_launcher.readiness import Probe, answers_ready
 SERVICES = ("auth", "tenancy", "reports", "notifications")
 WORKERS = tuple(f"{service}-worker" for service in SERVICES)
 ADMIN_URL = "TENON_LAUNCHER_ADMIN_URL"
+SHARED = tuple(f"{SHARED_PREFIX}{field.upper()}" for field in SHARED_FIELDS)
 SAYS_WHAT_TO_DO = 78  # the exit code of a command of ours whose last words are all there is to say
 PROCESSES = (*SERVICES, *WORKERS, "gateway")
 
@@ -73,6 +75,12 @@ def own_servers(system: System) -> Command:
     return Command(arguments, {**system.environment, **system.overrides}, system.data.path, STOPS)
 
 
+def settings_check(data: DataDirectory, settings: Mapping[str, str]) -> Command:
+    """Tests the names of what the user set; ends by itself."""
+    arguments = (sys.executable, "-P", "-m", "tenon_launcher.setting_names")
+    return Command(arguments, {**inherited_environment(), **settings}, data.path, STOPS)
+
+
 def services(system: System) -> list[Program]:
     return [program(system, service, module(system, service, "serve")) for service in SERVICES]
 
@@ -102,8 +110,22 @@ def module(system: System, package: str, verb: str, process: str = "") -> Comman
         f"{prefix}{name}": value
         for name, value in settings(system, package, process or package).items()
     }
-    chosen = {name: value for name, value in system.overrides.items() if name.startswith(prefix)}
-    return Command(arguments, {**system.environment, **named, **chosen}, system.data.path, STOPS)
+    named |= {"TENON_PUBLIC_URL": system.url}
+    return Command(
+        arguments,
+        {**system.environment, **named, **chosen(system, prefix)},
+        system.data.path,
+        STOPS,
+    )
+
+
+def chosen(system: System, prefix: str) -> dict[str, str]:
+    """What the user set for the processes with a prefix, and for all of them."""
+    return {
+        name: value
+        for name, value in system.overrides.items()
+        if name.startswith(prefix) or name in SHARED
+    }
 
 
 def process_settings(system: System, process: str) -> dict[str, str]:
@@ -117,7 +139,6 @@ def process_settings(system: System, process: str) -> dict[str, str]:
         "TLS_KEY": str(certificate.key),
         "REDIS_URL": system.redis_url,
         "PEERS": json.dumps(peers),
-        "PUBLIC_URL": system.url,
     }
 
 

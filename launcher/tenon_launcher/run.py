@@ -17,7 +17,7 @@ from tenon_launcher.data_lock import DataLock
 from tenon_launcher.ending import Ending
 from tenon_launcher.errors import AlreadyRunning, LauncherError, UnusableData
 from tenon_launcher.ports import check_port
-from tenon_launcher.preparation import prepare, public_url
+from tenon_launcher.preparation import chosen, prepare, public_url
 from tenon_launcher.progress import Screen
 from tenon_launcher.state import Phase, ProcessState, RunState
 from tenon_launcher.stopping import CLEANUP_SECONDS
@@ -92,6 +92,8 @@ class Run:
         self._enter("starting")
         self._data.rotate_logs()
         self._data.ending.unlink(missing_ok=True)
+        if settings := chosen(self._environment, "TENON_"):
+            await supervisor.run("settings", plan.settings_check(self._data, settings))
         backing = backing_for(self._data, self._environment)
         system = prepare(self._data, self._port, backing)
         if backing.own:

@@ -20,6 +20,9 @@ from tenon_embedded.valkey import ValkeyServer
 TOY = Path(__file__).with_name("toy_service.py")
 PACKAGES = ("auth", "tenancy", "reports", "notifications", "gateway")
 
+# The toys have a __main__ of their own, and all other modules of the package that they stand for.
+EXTENDED = "from pkgutil import extend_path\n\n__path__ = extend_path(__path__, __name__)\n"
+
 Eventually = Callable[[Callable[[], bool]], None]
 
 
@@ -44,7 +47,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in PACKAGES:
         package = folder / f"tenon_{name}"
         package.mkdir()
-        (package / "__init__.py").touch()
+        (package / "__init__.py").write_text(EXTENDED)
         main = f"import toy_service\ntoy_service.main('tenon_{name}')\n"
         (package / "__main__.py").write_text(main)
     return folder

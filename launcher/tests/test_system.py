@@ -139,10 +139,10 @@ def test_a_taken_port_is_named_with_the_way_out(launcher: Launcher) -> None:
 def test_a_failed_start_shows_the_log_of_what_failed_and_leaves_nothing(
     launcher: Launcher,
 ) -> None:
-    started = launcher.up(TENON_REPORTS_TOY_FAILURE="reports lacks something")
+    started = launcher.up(TENON_REPORTS_LOG_LEVEL="toy failure")
     assert started.returncode == 1
     assert "reports ended while it started" in started.stdout
-    assert "reports lacks something" in started.stdout
+    assert "toy failure" in started.stdout
     assert launcher.status()["processes"] == []
 
 

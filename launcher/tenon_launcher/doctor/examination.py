@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from tenon_core.setting_names import UnknownSettings
+from tenon_core.shared_settings import SHARED_PREFIX
 from tenon_embedded.errors import EmbeddedError
 from tenon_launcher.data_directory import DataDirectory
 from tenon_launcher.doctor import directory, machine, processes
@@ -10,7 +12,7 @@ from tenon_launcher.doctor.own_servers import own_servers
 from tenon_launcher.errors import LauncherError
 from tenon_launcher.state import RunState
 
-ELSEWHERE = ("Python", "memory", "descriptors", "port", directory.SUBJECT, "servers")
+ELSEWHERE = ("Python", "memory", "descriptors", "port", directory.SUBJECT, "settings", "servers")
 
 Looks = Callable[[], Finding | Iterable[Finding] | None]
 
@@ -29,12 +31,26 @@ def examine(data: DataDirectory, port: int, environment: Mapping[str, str]) -> I
         "secrets": lambda: directory.secrets(data),
         "certificates": lambda: directory.certificates(data),
         "processes": lambda: processes.running(data, run) if run else processes.at_rest(data),
+        "settings": lambda: setting_names(environment),
         "servers": lambda: own_servers(environment),
     }
     if not may_enter(data):  # then one complaint is enough
         looks = {name: look for name, look in looks.items() if name in ELSEWHERE}
     for subject, look in looks.items():
         yield from taken(subject, look)
+
+
+def setting_names(environment: Mapping[str, str]) -> Finding | None:
+    """None if nothing is set."""
+    if not any(name.upper().startswith(SHARED_PREFIX) for name in environment):
+        return None
+    from tenon_launcher.setting_names import require_settings  # it imports all services
+
+    try:
+        require_settings(environment)
+    except UnknownSettings as error:
+        return Finding.fail("settings", str(error), "Correct the name, or unset it.")
+    return Finding.ok("settings", "each name is one that a process reads")
 
 
 def may_enter(data: DataDirectory) -> bool:

@@ -1,16 +1,48 @@
-"""What an operator may set: environment variables with the prefix of the process."""
+"""What an operator may set: environment variables with the prefix of the process.
+
+Settings that are the same for all processes have the prefix TENON_ and are set once.
+"""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import SecretStr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from tenon_core.shared_settings import SHARED_FIELDS, SHARED_PREFIX
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class _OwnSource(EnvSettingsSource):
+    """The variables of this process."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {
+            name: value for name, value in super().__call__().items() if name not in SHARED_FIELDS
+        }
+
+
+class _SharedSource(EnvSettingsSource):
+    """The variables of all processes."""
+
+    def __init__(self, settings: type[BaseSettings]) -> None:
+        super().__init__(settings, env_prefix=SHARED_PREFIX)
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__call__().items() if name in SHARED_FIELDS}
 
 
 class ProcessSettings(BaseSettings):
     """Settings that every process has, the gateway too."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     environment: Literal["development", "production"] = "production"
     log_level: str = "info"
@@ -25,6 +57,41 @@ class ProcessSettings(BaseSettings):
     """Redis `state`: sessions, limits, cache versions, the jobs' doorbell."""
     peers: dict[str, str]
     """Where each service listens: `{"auth": "host:port", …}`."""
+    public_url: str
+    """Where browsers reach the gateway, and the front end that uses it: `TENON_PUBLIC_URL`. Mails
+    link there, passkeys are bound to it, and providers of logins lead back there. Plain http is
+    for loopback only."""
+
+    @property
+    def url(self) -> SplitResult:
+        return urlsplit(self.public_url)
+
+    @property
+    def secure(self) -> bool:
+        return self.url.scheme == "https"
+
+    @model_validator(mode="after")
+    def _check_public_url(self) -> Self:
+        if self.url.scheme not in ("http", "https") or not self.url.hostname:
+            raise ValueError(f"public_url is not an http or https URL: {self.public_url}")
+        if not self.secure and self.url.hostname not in LOOPBACK_NAMES:
+            raise ValueError(
+                f"public_url {self.public_url} is plain http, which only loopback may use; "
+                "cookies would travel in the clear. Put TLS in front and say https://"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # the name is the library's
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment, and no other source."""
+        return init_settings, _OwnSource(settings_cls), _SharedSource(settings_cls)
 
 
 class ServiceSettings(ProcessSettings):

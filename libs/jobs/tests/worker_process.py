@@ -25,6 +25,7 @@ class WorkSettings(ServiceSettings):
     tls_ca: Path = Path("none")
     tls_cert: Path = Path("none")
     tls_key: Path = Path("none")
+    public_url: str = "http://localhost"
     peers: dict[str, str] = Field(default_factory=dict)
     poll_seconds: float
 

@@ -4,6 +4,7 @@ commands of an operator that a service has.
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from tenon_core import clock, logging
 from tenon_core.background import background
 from tenon_core.errors import TenonError
 from tenon_core.operations import OperationsServer
+from tenon_core.setting_names import UnknownSettings, require_known
 from tenon_core.settings import ServiceSettings
 from tenon_db.accesses import AccessLog
 from tenon_db.catalog import UnsafeSchema, require_safe
@@ -74,11 +76,12 @@ def main(app: ServiceApp[S]) -> NoReturn:
     """Do what the command line says; exit with 2 and a clear message if that cannot be."""
     command = _command(app, *sys.argv[1:])
     try:
+        require_known(os.environ, [app.settings])
         load_policies(imported_services())
         command()
     except (ValidationError, SettingsError) as error:
         sys.exit(f"tenon_{app.name}: the settings are not valid: {error}")
-    except (BadPolicy, UnsafeSchema) as error:
+    except (UnknownSettings, BadPolicy, UnsafeSchema) as error:
         sys.exit(f"tenon_{app.name}: {error}")
     sys.exit(0)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from tenon_core.shared_settings import SHARED_FIELDS, SHARED_PREFIX
 from tenon_embedded.command import Command, Stop
 from tenon_embedded.server import Server, inherited_environment
 
@@ -53,8 +54,12 @@ class ServiceProcess(Server):
 
 def environment(service: str, values: dict[str, str]) -> dict[str, str]:
     """Return the environment of a process: nothing of ours but its own settings."""
-    named = {f"TENON_{service.upper()}_{name.upper()}": value for name, value in values.items()}
+    named = {f"{_prefix(service, name)}{name.upper()}": value for name, value in values.items()}
     return {**inherited_environment(), **named}
+
+
+def _prefix(service: str, name: str) -> str:
+    return SHARED_PREFIX if name in SHARED_FIELDS else f"{SHARED_PREFIX}{service.upper()}_"
 
 
 def port_of(address: str) -> int:

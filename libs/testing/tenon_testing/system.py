@@ -72,6 +72,7 @@ class System:
         valkey = self.servers.valkey
         return {
             "environment": "development",
+            "public_url": self.url,
             "log_level": "warning",
             "listen": f"127.0.0.1:{self.ports.get(process, 0)}",
             "operations_listen": f"127.0.0.1:{free_port()}",
@@ -221,14 +222,13 @@ class System:
         }
 
     def _own_values(self, service: str, process: str) -> dict[str, str]:
-        public_url = {"public_url": self.url}
         stored = {
             "storage_url": (self.directory / "files").as_uri(),
             "link_key_file": str(self.directory / "link.key"),
         }
         match service:
             case "auth":
-                return public_url | {
+                return {
                     "signing_keys_directory": str(self.directory / "keys"),
                     "keyring_url": (self.directory / "keyring").as_uri(),
                     "bcrypt_cost": QUICK_BCRYPT_COST,
@@ -236,21 +236,20 @@ class System:
             case "tenancy":
                 return {
                     "keyring_url": (self.directory / "tenancy-keyring").as_uri(),
-                    **public_url,
                     **stored,
                     "outbound_allow": json.dumps([f"127.0.0.1:{self.receiver_port}"]),
                     "checkpoint_keys_directory": str(self.directory / "checkpoint-keys"),
                     "checkpoint_url": (self.directory / "checkpoints").as_uri(),
                 }
             case "reports":
-                return public_url | stored
+                return stored
             case "notifications":
                 sink = self.servers.mailsink
                 smtp_url = _moved(sink.url, sink.port, self._port(process, "smtp", sink.port))
                 mail_from = "Tenon <no-reply@tenon.test>"
-                return public_url | {"smtp_url": smtp_url, "mail_from": mail_from}
+                return {"smtp_url": smtp_url, "mail_from": mail_from}
             case "gateway":
-                return public_url | {
+                return {
                     "storage_directory": str(self.directory / "files"),
                     "link_key_file": stored["link_key_file"],
                     "address_key_file": str(self.directory / "address.key"),

@@ -14,12 +14,8 @@ from tenon_core.settings import ServiceSettings
 class AuthSettings(ServiceSettings):
     """Environment variables `TENON_AUTH_…`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="TENON_AUTH_", frozen=True, extra="ignore", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="TENON_AUTH_", frozen=True, extra="ignore")
 
-    public_url: str
-    """Where browsers reach the gateway: passkeys are bound to it, and providers lead back there."""
     signing_keys_directory: Path
     """RSA keys as `<kid>.pem`; the last by name signs, all verify. They may be replaced while auth
     runs."""

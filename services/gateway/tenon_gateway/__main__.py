@@ -2,16 +2,19 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 
 import structlog
 import uvloop
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from redis.exceptions import RedisError
 
 from tenon_core import logging
 from tenon_core.operations import OperationsServer
+from tenon_core.setting_names import UnknownSettings, require_known
 from tenon_gateway.app import Readiness, build, connected, running
 from tenon_gateway.settings import BadSettings, GatewaySettings
 from tenon_gateway.transcoding.routes import BadRoute
@@ -28,12 +31,13 @@ def main() -> None:
     if command is None:
         sys.exit(USAGE)
     try:
+        require_known(os.environ, [GatewaySettings])
         settings = GatewaySettings()
         logging.configure("gateway", settings.log_level)
         uvloop.run(command(settings))
-    except ValidationError as error:
+    except (ValidationError, SettingsError) as error:
         sys.exit(f"tenon_gateway: the settings are not valid: {error}")
-    except (BadPolicy, BadRoute, BadSettings, OSError, RedisError) as error:
+    except (UnknownSettings, BadPolicy, BadRoute, BadSettings, OSError, RedisError) as error:
         sys.exit(f"tenon_gateway: {error}")
 
 

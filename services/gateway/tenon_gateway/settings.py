@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -10,7 +9,6 @@ from pydantic_settings import SettingsConfigDict
 from tenon_core.settings import ProcessSettings
 
 MIB = 1024 * 1024
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class BadSettings(Exception):
@@ -69,8 +67,6 @@ class GatewaySettings(ProcessSettings):
 
     model_config = SettingsConfigDict(env_prefix="TENON_GATEWAY_", frozen=True, extra="ignore")
 
-    public_url: str
-    """Where browsers reach the gateway. Plain http is for loopback alone."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
 
@@ -112,14 +108,6 @@ class GatewaySettings(ProcessSettings):
     """Maildir of the development mail sink, for GET /api/dev/mailbox."""
 
     @property
-    def url(self) -> SplitResult:
-        return urlsplit(self.public_url)
-
-    @property
-    def secure(self) -> bool:
-        return self.url.scheme == "https"
-
-    @property
     def public_port(self) -> int:
         return self.url.port or (443 if self.secure else 80)
 
@@ -129,17 +117,6 @@ class GatewaySettings(ProcessSettings):
         if numbers is None:
             raise BadSettings(f"rate class {name} has no numbers: add it to rate_classes")
         return numbers
-
-    @model_validator(mode="after")
-    def _check_url(self) -> Self:
-        if self.url.scheme not in ("http", "https") or not self.url.hostname:
-            raise ValueError(f"public_url is no http or https URL: {self.public_url}")
-        if not self.secure and self.url.hostname not in LOOPBACK_NAMES:
-            raise ValueError(
-                f"public_url {self.public_url} is plain http, which only loopback may use; "
-                "cookies would travel in the clear. Put TLS in front and say https://"
-            )
-        return self
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:

@@ -11,8 +11,6 @@ class NotificationsSettings(ServiceSettings):
         env_prefix="TENON_NOTIFICATIONS_", frozen=True, extra="ignore"
     )
 
-    public_url: str
-    """Where people reach the product; mails link to it."""
     smtp_url: SecretStr
     """`smtp://`, `smtp+starttls://` or `smtps://`, then `user:password@host:port`; `?ca=<file>`
     names the authority of a private server, `?timeout=<seconds>` is 10 unless said."""

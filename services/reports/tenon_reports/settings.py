@@ -18,8 +18,6 @@ class ReportsSettings(ServiceSettings):
     """`file:///directory` or `s3://bucket/prefix`."""
     link_key_file: Path
     """Holds the key that signs the links of the file storage."""
-    public_url: str
-    """Where users reach the gateway."""
     max_upload_bytes: int = 2 * GIBIBYTE
     """The largest file that is taken, as sent and decompressed."""
     query_slots: PositiveInt = max(4, 2 * (os.cpu_count() or 1))

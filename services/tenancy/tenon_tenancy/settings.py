@@ -30,8 +30,6 @@ class TenancySettings(ServiceSettings):
     `storage_directory`, or `s3://bucket/prefix`."""
     link_key_file: Path
     """Holds the key that signs the links of the file storage, the gateway's."""
-    public_url: str
-    """Where users reach the gateway."""
     deletion_days: float = Field(default=14.0, ge=0)
     """After how long an organization is deleted whose owner has asked for it."""
     personal_audit_retention_days: NonNegativeInt = 0

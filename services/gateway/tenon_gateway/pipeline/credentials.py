@@ -1,9 +1,10 @@
 """What a request carries to say who sends it, and whether a browser was led into sending it."""
 
+from tenon_core.settings import LOOPBACK_NAMES
 from tenon_gateway.cookies import CookieNames
 from tenon_gateway.errors import csrf_refused, two_credentials
 from tenon_gateway.pipeline.exchange import Exchange
-from tenon_gateway.settings import LOOPBACK_NAMES, GatewaySettings
+from tenon_gateway.settings import GatewaySettings
 
 BEARER = "bearer "
 
