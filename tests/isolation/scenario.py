@@ -23,7 +23,7 @@ from tenon_reports import app as reports_app
 from tenon_reports.personal_data import service as reports_personal_data
 from tenon_rpc.backbone import open_backbone
 from tenon_tenancy import app as tenancy_app
-from tenon_tenancy.clients import AuthDirectory
+from tenon_tenancy.clients import AuthAuditClients, AuthDirectory
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.personal_data import service as tenancy_personal_data
 from tenon_testing.callers import Tenant
@@ -93,7 +93,9 @@ async def _export_the_owner(stage: Stage, tenant: Tenant) -> None:
     ) as backbone:
         directory = AuthDirectory(backbone.channels["auth"])
         members = MemberService(backbone.database, backbone.grant_changes, directory)
-        held = tenancy_personal_data.PersonalDataService(backbone.database, members)
+        held = tenancy_personal_data.PersonalDataService(
+            backbone.database, members, AuthAuditClients(backbone.channels["auth"])
+        )
         assert (await held.export(user_id))["audit_events"]
 
 

@@ -32,6 +32,8 @@ class AccessKey:
     peer: str
     method: str
     resource: str
+    client: str
+    """What tells one client's address and user agent from another's."""
     minute: int
 
 

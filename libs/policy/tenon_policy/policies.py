@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from google.api import annotations_pb2
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
 
 from tenon.options.v1 import options_pb2
 from tenon.tenancy.v1 import role_pb2
 
 NO_AUDIT = "NONE"
+UPDATE_MASK = "update_mask"
 
 
 class Access(IntEnum):
@@ -81,6 +82,10 @@ class MethodPolicy:
     public_seconds: int
     people_only: bool
     exempt_from: frozenset[Demand]
+    updates: bool
+    """It changes fields of something that is there: its audit record must say what changed."""
+    sensitive: frozenset[str]
+    """The request's fields whose values are in no audit record."""
 
     @property
     def writes(self) -> bool:
@@ -133,7 +138,27 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         public_seconds=said.public_seconds,
         people_only=said.people_only or said.recent_auth or access is Access.USER,
         exempt_from=frozenset(map(Demand, said.exempt_from)),
+        updates=_updates(method),
+        sensitive=frozenset(
+            field.name for field in method.input_type.fields if _is_sensitive(field)
+        ),
     )
+
+
+def _updates(method: MethodDescriptor) -> bool:
+    """Say whether a method takes an update mask, or its route is a PATCH."""
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    return UPDATE_MASK in method.input_type.fields_by_name or bool(rule.patch)
+
+
+def _is_sensitive(field: FieldDescriptor) -> bool:
+    """Say whether a field is sensitive, or holds one that is."""
+    if field.GetOptions().Extensions[options_pb2.sensitive]:
+        return True
+    message = field.message_type
+    if message is None or not message.full_name.startswith("tenon."):
+        return False
+    return any(map(_is_sensitive, message.fields))
 
 
 def _require_complete(method: MethodDescriptor, said: options_pb2.Policy) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from tenon.auth.v1 import signing_key_service_pb2
 from tenon_core.errors import TenonError, Unauthenticated
 from tenon_policy.api_keys import KeyScope
+from tenon_policy.audit_clients import AuditKey
 from tenon_policy.policies import Role, read_policy
 
 ALGORITHM = "RS256"
@@ -42,7 +43,8 @@ class Identity:
 
     `auth_time` is when its holder last proved who they are, `methods` how (RFC 8176). A key has no
     user and never did; `session_id` is then the secret that was exchanged, which lives and ends as
-    a session does.
+    a session does. `audit_key` seals where its calls come from: of an API key, that of the person
+    who made it.
     """
 
     user_id: UUID | None
@@ -51,6 +53,7 @@ class Identity:
     auth_time: float
     methods: frozenset[str]
     key: KeyScope | None = None
+    audit_key: AuditKey | None = None
 
 
 _KEYS = signing_key_service_pb2.DESCRIPTOR.services_by_name["SigningKeyService"]
@@ -153,6 +156,7 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
         float(claims.get("auth_time", 0)),  # tokens of an older auth do not say
         frozenset(claims.get("amr", ())),
         key,
+        AuditKey.read(claims["audit_key"]) if "audit_key" in claims else None,
     )
 
 

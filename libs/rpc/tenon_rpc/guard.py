@@ -1,6 +1,6 @@
 """What every call passes before and after a service's own code: identity, policy, audit."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from tenon_core.events import Event
 from tenon_core.ids import parse_id, uuid7
 from tenon_db.accesses import AccessKey, AccessLog
 from tenon_policy.accounts import AccountBook
+from tenon_policy.audit_clients import MAX_USER_AGENT, Client
 from tenon_policy.authorization import (
     require_network,
     require_peer,
@@ -29,7 +30,7 @@ from tenon_policy.authorization import (
 )
 from tenon_policy.call import Call
 from tenon_policy.grants import Grants
-from tenon_policy.policies import Access, MethodPolicy
+from tenon_policy.policies import UPDATE_MASK, Access, MethodPolicy
 from tenon_policy.tags import Tags, expand
 from tenon_policy.tokens import Identity, TokenVerifier
 from tenon_rpc.resources import Resource
@@ -38,6 +39,7 @@ from tenon_rpc.tls import peer_name
 AUTHORIZATION = "authorization"
 REQUEST_ID = "x-tenon-request-id"
 CLIENT_ADDRESS = "x-tenon-client-address"
+USER_AGENT = "x-tenon-user-agent-bin"
 GATEWAY = "gateway"
 """The certificate of those who know where a client is, and are believed."""
 BEARER = "Bearer "
@@ -54,7 +56,9 @@ def current_call() -> Call:
 
 
 class NotAudited(TenonError):
-    """The method wrote without leaving an audit record. This is a defect of the service."""
+    """The method wrote without leaving an audit record, or updated without saying in it what
+    changed. This is a defect of the service.
+    """
 
     reason = "not_audited"
 
@@ -131,14 +135,14 @@ class Guard:
             policy=policy,
             peer=peer_name(context.auth_context()),
         )
+        if call.peer == GATEWAY:
+            call.client = _client(metadata)
         require_peer(policy, call.peer)
         if policy.access in (Access.USER, Access.ORG):
             identity = await self._identity(metadata.get(AUTHORIZATION))
             call.user_id, call.session_id = identity.user_id, identity.session_id
             call.auth_time, call.key = identity.auth_time, identity.key
-            call.methods = identity.methods
-            if call.peer == GATEWAY:
-                call.address = str(metadata.get(CLIENT_ADDRESS, ""))
+            call.methods, call.audit_key = identity.methods, identity.audit_key
         call.org_id = parse_id(getattr(request, "org_id", ""))
         await self._require_grants(call)
         require_recent(policy, call.auth_time)
@@ -201,6 +205,9 @@ class Guard:
         if policy.writes and policy.audit and not call.audited:
             log.error("a write left no audit record", method=policy.method)
             raise NotAudited
+        if call.is_recorded and not _has_changes(call, request):
+            log.error("the audit record of an update lacks its changes", method=policy.method)
+            raise NotAudited
         if not policy.writes and policy.audit:
             await self._record_read(call, resource(request))
 
@@ -216,9 +223,26 @@ class Guard:
             peer=call.peer,
             method=call.policy.method,
             resource=resource,
+            client=call.sealed_client.digest,
             minute=clock.minute_of(at),
         )
         await self._accesses.record(key, record)
+
+
+def _client(metadata: Mapping[str, str | bytes]) -> Client:
+    """Read who calls, as the gateway says."""
+    agent = metadata.get(USER_AGENT, b"")
+    text = agent if isinstance(agent, str) else agent.decode("utf-8", "replace")
+    return Client(str(metadata.get(CLIENT_ADDRESS, "")), text[:MAX_USER_AGENT])
+
+
+def _has_changes(call: Call, request: Message) -> bool:
+    """Say whether the record of an update compares every field that the request may change."""
+    if not call.policy.updates:
+        return True
+    mask = getattr(request, UPDATE_MASK, None)
+    wanted = mask.paths if mask is not None else ()
+    return call.compared is not None and call.compared.issuperset(wanted)
 
 
 def _tag_values(call: Call, request: Message) -> dict[str, UUID | None]:

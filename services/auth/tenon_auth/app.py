@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from tenon.auth.v1.api_key_service_pb2_grpc import add_ApiKeyServiceServicer_to_server
+from tenon.auth.v1.audit_client_service_pb2_grpc import add_AuditClientServiceServicer_to_server
 from tenon.auth.v1.email_change_service_pb2_grpc import add_EmailChangeServiceServicer_to_server
 from tenon.auth.v1.erasure_service_pb2_grpc import add_ErasureServiceServicer_to_server
 from tenon.auth.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
@@ -21,6 +22,7 @@ from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_serve
 from tenon_auth.api_keys.ending import ApiKeyEnding
 from tenon_auth.api_keys.rpc import ApiKeyServicer
 from tenon_auth.api_keys.service import ApiKeyService
+from tenon_auth.audit_keys.rpc import AuditClientServicer
 from tenon_auth.clients import TenancyInvitations
 from tenon_auth.email_changes.rpc import EmailChangeServicer
 from tenon_auth.email_changes.service import EmailChangeService
@@ -123,6 +125,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         BlindIndex(accounts.keyring, NAME, "api_key_secrets", "secret_index"),
         signing_keys,
         backbone.grant_changes,
+        accounts.audit_keys,
     )
     second_factors = SecondFactorService(
         database, users, factors.totp, factors.passkeys, factors.recovery_codes, factors.all
@@ -164,6 +167,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
             SessionServicer(sessions, log_ins.log_outs, api_keys),
         ),
         (add_ApiKeyServiceServicer_to_server, ApiKeyServicer(api_keys)),
+        (add_AuditClientServiceServicer_to_server, AuditClientServicer(accounts.audit_keys)),
         (add_LogInServiceServicer_to_server, LogInServicer(log_in_service)),
         (add_SecondFactorServiceServicer_to_server, SecondFactorServicer(second_factors)),
         (add_PasskeyServiceServicer_to_server, PasskeyServicer(passkeys)),

@@ -1,5 +1,6 @@
 """What auth's servers, its workers and the commands of its operators stand on."""
 
+from tenon_auth.audit_keys.service import AuditKeyService
 from tenon_auth.clients import EverybodysPersonalData, TenancyMemberships
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.erasures.service import ErasureService
@@ -47,6 +48,7 @@ class Accounts:
         self.keyring = open_keyring(settings.keyring_url)
         keys = DataKeys(NAME, self.keyring)
         self.cipher = FieldCipher(keys)
+        self.audit_keys = AuditKeyService(database, self.cipher)
         self.links = LinkService(database, RowTokens(self.keyring, NAME, "links"))
         addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
         self.users = UserService(database, self.cipher, addresses, self.links)
@@ -130,6 +132,7 @@ class LogIns:
             self.factors.all,
             self.signing_keys,
             backbone.grant_changes,
+            accounts.audit_keys,
             settings.session_life,
         )
         self.log_outs = LogOutService(
@@ -138,4 +141,5 @@ class LogIns:
             accounts.queue,
             TokenVerifier(KeySet(self.signing_keys.public_keys)),
             accounts.session_ending,
+            accounts.audit_keys,
         )

@@ -80,7 +80,9 @@ def servicers(backbone: Backbone[TenancySettings]) -> Sequence[Registration]:
         (add_AuditStreamServiceServicer_to_server, AuditStreamServicer(own.audit_streams)),
         (add_EncryptionServiceServicer_to_server, EncryptionServicer(own.encryption)),
         data_keys(own.rotations.org_keys),
-        personal_data(PersonalDataService(backbone.database, own.members).export),
+        personal_data(
+            PersonalDataService(backbone.database, own.members, own.audit_clients).export
+        ),
     ]
 
 

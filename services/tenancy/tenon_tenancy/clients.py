@@ -1,13 +1,15 @@
 """What tenancy asks of other services."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 import grpc
 
+from tenon.auth.v1.audit_client_service_pb2 import OpenClientsRequest
+from tenon.auth.v1.audit_client_service_pb2_grpc import AuditClientServiceStub
 from tenon.auth.v1.user_service_pb2 import BatchGetUsersRequest, ConfirmAddressRequest
 from tenon.auth.v1.user_service_pb2_grpc import UserServiceStub
 from tenon.privacy.v1.data_key_pb2 import DataKey, KeyRotation
@@ -16,6 +18,7 @@ from tenon.privacy.v1.data_key_service_pb2_grpc import DataKeyServiceStub
 from tenon.usage.v1.usage_service_pb2 import MeasureUsageRequest
 from tenon.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 from tenon_core.errors import Code, TenonError
+from tenon_policy.audit_clients import Client, OpenedClient
 from tenon_rpc.channel import seconds_left
 from tenon_rpc.status import PeerError
 from tenon_rpc.usage import Month
@@ -71,6 +74,28 @@ class AuthDirectory:
             if error.reason == NOT_THEIRS:
                 raise InvitationForAnotherAddress from error
             raise
+
+
+class AuditClients(Protocol):
+    """Opens where audited calls came from."""
+
+    async def open(self, sealed: Collection[bytes]) -> Mapping[bytes, OpenedClient]:
+        """Return each opened; empty for people who were erased. At most 1000; Unavailable."""
+
+
+class AuthAuditClients:
+    """Auth, which has people's keys."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._clients = AuditClientServiceStub(channel)
+
+    async def open(self, sealed: Collection[bytes]) -> Mapping[bytes, OpenedClient]:
+        values = list(sealed)
+        reply = await self._clients.OpenClients(OpenClientsRequest(sealed=values))
+        opened = [
+            OpenedClient(one.salt, Client(one.ip_address, one.user_agent)) for one in reply.clients
+        ]
+        return dict(zip(values, opened, strict=True))
 
 
 class Usages(Protocol):

@@ -23,7 +23,12 @@ from tenon_tenancy.audit_streams.delivering import AuditDeliveryService
 from tenon_tenancy.audit_streams.sending import Sender
 from tenon_tenancy.audit_streams.service import AuditStreamService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
-from tenon_tenancy.clients import AuthDirectory, EverybodysDataKeys, EverybodysUsages
+from tenon_tenancy.clients import (
+    AuthAuditClients,
+    AuthDirectory,
+    EverybodysDataKeys,
+    EverybodysUsages,
+)
 from tenon_tenancy.encryption.service import EncryptionService
 from tenon_tenancy.invitations.indexes import InvitationIndexes
 from tenon_tenancy.invitations.service import InvitationService
@@ -111,21 +116,26 @@ class Foundation:
     def _lay_logs(self) -> None:
         """The audit logs, and the proof of them."""
         database, settings = self._database, self._settings
-        self.audit_events = AuditEventService(database)
+        self.audit_clients = AuthAuditClients(self._backbone.channels["auth"])
+        self.audit_events = AuditEventService(database, self.audit_clients)
         self.checkpoints = AuditCheckpointService(
             database,
             open_storage(settings.checkpoint_url, b"", ""),  # nobody is given links to it
             self.audit_events,
             CheckpointKeys(settings.checkpoint_keys_directory),
         )
-        self.audit_verification = AuditVerificationService(database, self.checkpoints)
+        self.audit_verification = AuditVerificationService(
+            database, self.checkpoints, self.audit_clients
+        )
         self.audit_retention = AuditRetentionService(
             database, self.audit_events, self.checkpoints, settings.personal_audit_retention_days
         )
         self.audit_exports = AuditExportService(
             database, self.queue, self.storage, self.audit_events
         )
-        writer = AuditExportWriter(database, self.storage, self.audit_events, self.checkpoints)
+        writer = AuditExportWriter(
+            database, self.storage, self.audit_events, self.checkpoints, self.audit_clients
+        )
         self.audit_export_tasks = AuditExportTasks(self.audit_exports, writer)
 
     def _lay_streams(self) -> None:
@@ -134,5 +144,5 @@ class Foundation:
         sender = Sender(Outbound(self._settings.outbound_allow))
         self.audit_streams = AuditStreamService(database, self.cipher, sender)
         self.audit_deliveries = AuditDeliveryService(
-            database, self.cipher, self.audit_events, sender
+            database, self.cipher, self.audit_events, self.audit_clients, sender
         )

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from google.protobuf.message import Message
 
-from services.tenancy.tests.tampered_logs import COVERED, Logs, service
+from services.tenancy.tests.tampered_logs import COVERED, Logs, clients_of, service
 from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_policy.policies import Role
@@ -106,7 +106,8 @@ async def logs(
     keys = CheckpointKeys(settings.checkpoint_keys_directory)
     checkpoints = service(backbone, FileStorage(storage, b"", ""))
     key = LogKey(ORGANIZATIONS, uuid7())
-    logs = Logs(key, backbone.database, admin, storage, keys, checkpoints)
+    clients = clients_of(backbone)
+    logs = Logs(key, backbone.database, admin, storage, keys, checkpoints, clients)
     await logs.append(COVERED)
     await logs.cover()
     return logs

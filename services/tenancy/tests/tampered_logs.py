@@ -22,9 +22,14 @@ from tenon_tenancy.audit_events.repository import AuditEventRepository
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.audit_verification.verification import Finding, Report
+from tenon_tenancy.clients import AuditClients, AuthAuditClients
 from tenon_tenancy.settings import TenancySettings
 
 COVERED = 5
+
+
+def clients_of(backbone: Backbone[TenancySettings]) -> AuditClients:
+    return AuthAuditClients(backbone.channels["auth"])
 
 
 async def append(database: Database, key: LogKey, count: int = 1) -> None:
@@ -46,6 +51,11 @@ class Logs:
     storage: Path
     keys: CheckpointKeys
     checkpoints: AuditCheckpointService
+    clients: AuditClients
+
+    @property
+    def verification(self) -> AuditVerificationService:
+        return AuditVerificationService(self.database, self.checkpoints, self.clients)
 
     async def append(self, count: int) -> None:
         await append(self.database, self.key, count)
@@ -54,7 +64,7 @@ class Logs:
         return await self.checkpoints.cover(self.key)
 
     async def verify(self) -> Report:
-        return await AuditVerificationService(self.database, self.checkpoints).verify(self.key)
+        return await self.verification.verify(self.key)
 
     async def findings(self) -> list[Finding]:
         return (await self.verify()).findings
@@ -104,5 +114,5 @@ class Logs:
 def service(backbone: Backbone[TenancySettings], storage: FileStorage) -> AuditCheckpointService:
     keys = CheckpointKeys(backbone.settings.checkpoint_keys_directory)
     return AuditCheckpointService(
-        backbone.database, storage, AuditEventService(backbone.database), keys
+        backbone.database, storage, AuditEventService(backbone.database, clients_of(backbone)), keys
     )

@@ -7,6 +7,7 @@ from tenon_auth import events
 from tenon_auth.api_keys.ending import ApiKeyEnding
 from tenon_auth.api_keys.models import ApiKey, Secret, Wish, require_reach
 from tenon_auth.api_keys.repository import ApiKeyRepository, SecretRepository
+from tenon_auth.audit_keys.service import AuditKeyService
 from tenon_auth.errors import ApiKeyExpired, TooManyApiKeys
 from tenon_auth.signing_keys.service import ACCESS_TOKEN_SECONDS, KeyClaims, SigningKeyService
 from tenon_core import clock
@@ -37,11 +38,13 @@ class ApiKeyService:
         index: BlindIndex,
         signing_keys: SigningKeyService,
         grants: GrantChanges,
+        audit_keys: AuditKeyService,
     ) -> None:
         self._database = database
         self._index = index
         self._signing_keys = signing_keys
         self._ending = ApiKeyEnding(grants)
+        self._audit_keys = audit_keys
 
     async def create(self, call: Call, wish: Wish) -> tuple[ApiKey, str]:
         """Make a key; return it with its secret. InvalidArgument, RoleAboveOwn, TooManyApiKeys."""
@@ -127,7 +130,10 @@ class ApiKeyService:
             key = await self._use(tx, secret, terms, at)
             actor = f"api-keys/{key.id}"
             await tx.publish(call.access(_resource(key), org_id=key.org_id, actor=actor))
-        return self._signing_keys.sign_for_key(KeyClaims(key.scope, secret.id, secret.expire_time))
+        audit_key = await self._audit_keys.find(key.creator_id)
+        return self._signing_keys.sign_for_key(
+            KeyClaims(key.scope, secret.id, secret.expire_time, audit_key)
+        )
 
     async def find_live(self, secret_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Return which of these are ids of secrets that are good."""

@@ -143,6 +143,7 @@ class EmailChangeService:
             await self._sessions.end_all(tx, SessionEndCause.EMAIL_CHANGED)
             await self._devices.forget_others(tx, user_id, Device())
             reset = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD, limited=False)
+            await self._sessions.adopt(tx, call)
             await tx.publish(
                 events.email_change_undone(user_id, reset.id),
                 call.access(f"users/{user_id}/email", user_id=user_id),

@@ -79,6 +79,7 @@ class People:
                 raise EmailUnverified
             identity_id = await self._add(tx, user_id, person)
             await self._live_sessions.require(tx, session_id)
+            await self._sessions.adopt(tx, call)
             await tx.publish(
                 events.identity_linked(user_id, identity_id),
                 call.access(f"identities/{identity_id}", user_id=user_id),
@@ -128,7 +129,7 @@ class People:
         async with self._database.user(user.id) as tx:
             await self._users.add_within(tx, user, terms)
             await self._add(tx, user.id, person)
-            log_in = await self._sessions.start(tx, user, device, [AuthMethod.FEDERATED])
+            log_in = await self._sessions.start(tx, call, user, device, [AuthMethod.FEDERATED])
             await tx.publish(
                 events.user_signed_up(user.id), call.access(f"users/{user.id}", user_id=user.id)
             )

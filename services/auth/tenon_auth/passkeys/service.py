@@ -71,7 +71,8 @@ class PasskeyService:
                 raise PasskeyNotFound
             renamed = replace(passkey, name=valid_name(name))
             await passkeys.rename(renamed)
-            await tx.publish(call.access(f"passkeys/{passkey.id}"))
+            old, new = {"name": passkey.name}, {"name": renamed.name}
+            await tx.publish(call.update(f"passkeys/{passkey.id}", old, new))
         return renamed
 
     async def remove(self, call: Call, passkey_id: UUID | None) -> None:

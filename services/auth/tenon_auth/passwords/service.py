@@ -74,6 +74,7 @@ class PasswordService:
             await self._devices.forget_others(tx, user.id, device)
             device_token, _ = await self._devices.remember(tx, user.id, device)
             await self._users.set_verified_within(tx, user.id)  # who has the link reads the mail
+            await self._sessions.adopt(tx, call)
             await tx.publish(
                 events.password_changed(user.id),
                 call.access(f"users/{user.id}/password", user_id=user.id),

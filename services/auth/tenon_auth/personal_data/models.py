@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Table
 
+from tenon_auth.audit_keys.models import audit_keys
 from tenon_auth.devices.models import devices
 from tenon_auth.email_changes.models import SEALED_EMAIL_CHANGES, email_changes
 from tenon_auth.erasures.models import erasure_notices
@@ -79,5 +80,5 @@ SECTIONS = (
     Section("second_steps", second_steps, ("methods", "create_time", "expire_time", "use_time")),
     Section("exports", personal_exports, ("id", "state", "create_time", "expire_time")),
 )
-SECRET = (credentials, erasure_notices, recovery_codes)
+SECRET = (audit_keys, credentials, erasure_notices, recovery_codes)
 """Tables that hold nothing to be shown."""

@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from tenon_auth.audit_keys.service import AuditKeyService
 from tenon_auth.events import SessionEndCause
 from tenon_auth.sessions import refresh_tokens
 from tenon_auth.sessions.ending import SessionEnding
@@ -40,12 +41,14 @@ class LogOutService:
         queue: JobQueue,
         verifier: TokenVerifier,
         ending: SessionEnding,
+        audit_keys: AuditKeyService,
     ) -> None:
         self._database = database
         self._cipher = cipher
         self._queue = queue
         self._verifier = verifier
         self._ending = ending
+        self._audit_keys = audit_keys
 
     async def log_out(self, call: Call, refresh_token: str, access_token: str) -> None:
         """End the session of a refresh token, or else of an access token; BadToken, Unavailable.
@@ -77,6 +80,7 @@ class LogOutService:
         async with self._database.user(token.user_id) as tx:
             session = await self._lock(tx, token)
             await self._ending.end(tx, token.user_id, [session.id], SessionEndCause.LOG_OUT)
+            await self._audit_keys.adopt(tx, call)
             await tx.publish(call.access(f"sessions/{session.id}", user_id=token.user_id))
 
     async def _end_later(self, token: RefreshToken | VerifiedSession) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from tenon_auth import events
+from tenon_auth.audit_keys.service import AuditKeyService
 from tenon_auth.devices.models import Device
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.errors import SessionNotFound
@@ -36,6 +37,7 @@ from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
+from tenon_policy.audit_clients import AuditKey
 from tenon_policy.call import Call
 from tenon_policy.grants import GrantChanges
 
@@ -63,6 +65,7 @@ class SessionService:
         factors: SecondFactors,
         signing_keys: SigningKeyService,
         grants: GrantChanges,
+        audit_keys: AuditKeyService,
         life: timedelta,
     ) -> None:
         self._database = database
@@ -73,6 +76,7 @@ class SessionService:
         self._factors = factors
         self._signing_keys = signing_keys
         self._ending = SessionEnding(cipher, grants)
+        self.adopt = audit_keys.adopt
         self._life = life
 
     async def log_in(
@@ -98,6 +102,7 @@ class SessionService:
         """Start a session of somebody who has had an account before; of who has a second factor,
         only once that is proved.
         """
+        await self.adopt(tx, call)
         asked = await self._factors.ask(tx, call, user.id, device, methods)
         return asked or await self.admit(tx, call, user, device, methods)
 
@@ -105,7 +110,7 @@ class SessionService:
         self, tx: Transaction, call: Call, user: User, device: Device, methods: Sequence[str]
     ) -> LogIn:
         """Start a session of somebody who has proved all that they must, and tell of it."""
-        log_in = await self.start(tx, user, device, methods)
+        log_in = await self.start(tx, call, user, device, methods)
         session_id = log_in.session.id
         await tx.publish(
             events.session_started(user.id, session_id, new_device=log_in.new_device),
@@ -114,7 +119,7 @@ class SessionService:
         return log_in
 
     async def start(
-        self, tx: Transaction, user: User, device: Device, methods: Sequence[str]
+        self, tx: Transaction, call: Call, user: User, device: Device, methods: Sequence[str]
     ) -> LogIn:
         """Start a session in the transaction of its user, who proved by `methods` who they are,
         and who has been held since before that (`hold`).
@@ -144,7 +149,8 @@ class SessionService:
         await self._ending.end(tx, user.id, surplus, SessionEndCause.TOO_MANY)
         await repository.add(session)
         token, is_new = await self._devices.remember(tx, user.id, device)
-        tokens = dataclasses.replace(self._tokens(session), device_token=token)
+        tokens = self._tokens(session, await self.adopt(tx, call))
+        tokens = dataclasses.replace(tokens, device_token=token)
         return LogIn(user, session, tokens, new_device=is_new)
 
     async def confirm(self, tx: Transaction, call: Call, method: AuthMethod) -> LogIn:
@@ -155,19 +161,20 @@ class SessionService:
         await SessionRepository(tx, self._cipher).confirm(proved)
         await tx.publish(call.access(f"sessions/{session.id}"))
         user = await self._users.get_within(tx, call.user)
-        tokens = dataclasses.replace(self._tokens(proved), refresh_token="")
-        return LogIn(user, proved, tokens)
+        tokens = self._tokens(proved, await self.adopt(tx, call))
+        return LogIn(user, proved, dataclasses.replace(tokens, refresh_token=""))
 
     async def refresh(self, call: Call, refresh_token: str) -> LogIn:
         """Exchange a refresh token; SessionEnded. `Presented` says what becomes of it."""
         token = refresh_tokens.parse(refresh_token)
         async with self._database.user(token.user_id) as tx:
             session = await self._refresh(tx, await self._lock_of(tx, token), token.generation)
+            audit_key = await self.adopt(tx, call)
             await tx.publish(call.access(f"sessions/{session.id}", user_id=session.user_id))
             user = await self._users.get_within(tx, session.user_id)
         if session.end_time is not None:
             raise SessionEnded
-        return LogIn(user, session, self._tokens(session))
+        return LogIn(user, session, self._tokens(session, audit_key))
 
     async def _refresh(self, tx: Transaction, session: Session, generation: int) -> Session:
         """Return the session as a refresh leaves it; a replayed token ends it."""
@@ -255,12 +262,10 @@ class SessionService:
             raise SessionEnded
         return session
 
-    def _tokens(self, session: Session) -> Tokens:
-        access_token, access_expire_time = self._signing_keys.sign(
-            AccessClaims(
-                session.user_id, session.id, session.auth_time, session.methods, session.expire_time
-            )
-        )
+    def _tokens(self, session: Session, audit_key: AuditKey) -> Tokens:
+        times = session.auth_time, session.methods, session.expire_time
+        claims = AccessClaims(session.user_id, session.id, *times, audit_key)
+        access_token, access_expire_time = self._signing_keys.sign(claims)
         return Tokens(
             access_token, access_expire_time, refresh_tokens.derive(session), session.expire_time
         )

@@ -103,7 +103,7 @@ class SignUpService:
             await self._settle_password(tx, link.owner_id, password_hash, device)
             await self._users.claim_within(tx, link.owner_id)
             user = await self._users.get_within(tx, link.owner_id)
-            log_in = await self._sessions.start(tx, user, device, [AuthMethod.LINK])
+            log_in = await self._sessions.start(tx, call, user, device, [AuthMethod.LINK])
             await tx.publish(
                 events.user_signed_up(user.id),
                 call.access(f"users/{user.id}", user_id=user.id),
@@ -157,7 +157,7 @@ class SignUpService:
         async with self._database.user(user.id) as tx:
             await self._users.add_within(tx, user, terms)
             await self._credentials.add(tx, user.id, password_hash)
-            log_in = await self._sessions.start(tx, user, device, [AuthMethod.PASSWORD])
+            log_in = await self._sessions.start(tx, call, user, device, [AuthMethod.PASSWORD])
             link_id = None if user.email_verified else await self._ask_to_verify(tx, user.id)
             await tx.publish(
                 events.user_signed_up(user.id, link_id),

@@ -17,6 +17,7 @@ from tenon_auth.signing_keys.files import SigningKey
 from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_policy.api_keys import KeyScope
+from tenon_policy.audit_clients import AuditKey
 from tenon_policy.tokens import ALGORITHM, AUDIENCE, ISSUER, KEYS_SECONDS, TOKEN_TYPE
 
 ACCESS_TOKEN_SECONDS = 300
@@ -41,6 +42,7 @@ class AccessClaims:
     auth_time: datetime
     methods: Sequence[str]
     until: datetime
+    audit_key: AuditKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class KeyClaims:
     scope: KeyScope
     secret_id: UUID
     until: datetime
+    audit_key: AuditKey | None
 
 
 class SigningKeyService:
@@ -92,13 +95,14 @@ class SigningKeyService:
             "sid": str(said.session_id),
             "auth_time": int(said.auth_time.timestamp()),
             "amr": list(said.methods),
+            "audit_key": said.audit_key.claim,
         }
         return self._sign(claims, said.until)
 
     def sign_for_key(self, said: KeyClaims) -> tuple[str, datetime]:
         """Return an access token of an API key, and when it expires; nobody logged in for it."""
         scope = said.scope
-        claims = {
+        claims: dict[str, object] = {
             "sub": str(scope.key_id),
             "sid": str(said.secret_id),
             "org": str(scope.org_id),
@@ -106,6 +110,8 @@ class SigningKeyService:
             "permissions": sorted(scope.permissions),
             "auth_time": 0,
         }
+        if said.audit_key:
+            claims["audit_key"] = said.audit_key.claim
         return self._sign(claims, said.until)
 
     def _sign(self, said: Mapping[str, object], until: datetime) -> tuple[str, datetime]:

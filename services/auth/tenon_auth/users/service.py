@@ -69,9 +69,11 @@ class UserService:
         }
         async with self._database.user(call.user) as tx:
             users = UserRepository(tx, self._cipher)
-            user = dataclasses.replace(await users.lock(call.user), **valid)
+            before = await users.lock(call.user)
+            user = dataclasses.replace(before, **valid)
             await users.update(user)
-            await tx.publish(call.access(f"users/{call.user}"))
+            old = {field: getattr(before, field) for field in valid}
+            await tx.publish(call.update(f"users/{call.user}", old, valid))
         return user
 
     async def verify_email(self, call: Call, token: str) -> User:

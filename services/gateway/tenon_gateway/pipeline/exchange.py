@@ -13,6 +13,7 @@ from tenon_core.ids import uuid7
 from tenon_gateway.cookies import read_cookies
 from tenon_gateway.pipeline.budgets import ByteBudget, Hold
 from tenon_gateway.pipeline.reply import Header, Reply, with_defaults
+from tenon_policy.audit_clients import MAX_USER_AGENT
 from tenon_policy.policies import Role
 from tenon_policy.tokens import Identity
 
@@ -97,15 +98,22 @@ class Exchange:
     def cookies(self) -> Mapping[str, str]:
         return read_cookies(self.header(b"cookie"))
 
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return what goes along with a call to a service: nothing that the client chose but
-        its own verified token. Where it is, it cannot choose; organizations may care.
+    @property
+    def user_agent(self) -> str:
+        """What the client says that it is, cut to what the audit log keeps."""
+        return self.header(b"user-agent")[:MAX_USER_AGENT]
+
+    def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        """Return what goes along with a call to a service: the client's verified token, and for
+        policies and the audit log its address, which it cannot choose, and its user agent.
         """
-        sent = [("x-tenon-request-id", self.request_id)]
+        sent: list[tuple[str, str | bytes]] = [
+            ("x-tenon-request-id", self.request_id),
+            ("x-tenon-client-address", self.address),
+            ("x-tenon-user-agent-bin", self.user_agent.encode()),
+        ]
         if self.access_token is not None:
             sent.append(("authorization", f"Bearer {self.access_token}"))
-        if self.org_id is not None:
-            sent.append(("x-tenon-client-address", self.address))
         return tuple(sent)
 
     @property

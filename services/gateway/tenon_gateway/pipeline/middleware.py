@@ -135,15 +135,19 @@ def _has_short_query(exchange: Exchange) -> bool:
 def _cache_key(exchange: Exchange, entry: Entry, versions: Sequence[bytes]) -> Hashable:
     """Name a reply by all that it depends on.
 
-    The service records a read once for each session and minute, so what it audits is asked for
-    anew in each minute: no read of a kept reply goes without its record.
+    The service records a read once for each session, client and minute, so an audited reply is
+    kept for these alone: no read of a kept reply goes without its record.
     """
     assert exchange.identity is not None
     return (
         entry.name,
         exchange.identity.session_id,
-        clock.current_minute() if entry.audited else None,
+        _audited_part(exchange) if entry.audited else None,
         tuple(exchange.parameters.items()),
         exchange.scope["query_string"],
         tuple(versions),
     )
+
+
+def _audited_part(exchange: Exchange) -> Hashable:
+    return clock.current_minute(), exchange.address, exchange.user_agent

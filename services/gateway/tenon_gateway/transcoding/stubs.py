@@ -10,7 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from tenon_gateway.transcoding.routes import Route, rpc_path, service_name
 
-Headers = Sequence[tuple[str, str]]
+Headers = Sequence[tuple[str, str | bytes]]
 
 
 class Stubs:

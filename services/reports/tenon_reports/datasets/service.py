@@ -84,7 +84,10 @@ class DatasetService:
                         "measures": list(changed.measures),
                     },
                 )
-            await tx.publish(call.access(f"datasets/{present.id}"))
+            old, new = (
+                {name: getattr(one, name) for name in changes} for one in (present, changed)
+            )
+            await tx.publish(call.update(f"datasets/{present.id}", old, new))
         return changed
 
     async def delete(self, call: Call, dataset_id: UUID | None) -> None:

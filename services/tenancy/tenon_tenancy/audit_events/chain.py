@@ -3,8 +3,12 @@
 A line's hash is SHA-256 over the hash before it (32 bytes; zeros before the first line) and the
 line's canonical bytes: a JSON array in UTF-8 without spaces, of the format's name, the owner
 (`orgs/<id>` or `users/<id>`), position, id, action, actor, resource, session id or null,
-request id, count, and the time in whole microseconds since 1970 UTC, which is all that the
-database keeps. Whoever has the lines can repeat that without Tenon.
+request id, count, and the time in whole microseconds since 1970 UTC. That is all of a line of
+`tenon-audit-1`. A line that has a client or changes is of `tenon-audit-2`, which goes on with the
+client's digest or null (`tenon_policy.audit_clients` says of what) and the changes or null.
+
+Whoever has the lines can repeat that without Tenon. When a person is erased, their clients can no
+longer be opened, and the digests stay: so the chain does not change.
 """
 
 import hashlib
@@ -16,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
 
 FORMAT = "tenon-audit-1"
+FORMAT_WITH_CONTEXT = "tenon-audit-2"
 GENESIS = bytes(32)
 BEGINNING = Head(0, GENESIS)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,8 +52,9 @@ def microseconds(at: datetime) -> int:
 
 
 def _canonical(owner: str, position: int, access: Access) -> bytes:
+    has_context = access.client_digest is not None or access.changes is not None
     line = [
-        FORMAT,
+        FORMAT_WITH_CONTEXT if has_context else FORMAT,
         owner,
         position,
         str(access.id),
@@ -60,4 +66,6 @@ def _canonical(owner: str, position: int, access: Access) -> bytes:
         access.count,
         microseconds(access.event_time),
     ]
+    if has_context:
+        line += [access.client_digest, access.changes and json.loads(access.changes)]
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode()

@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
 
 from tenon_db.tables import GLOBAL, TENANT, USER
+from tenon_policy.audit_clients import OpenedClient
 from tenon_tenancy.organizations.models import METADATA
 
 
@@ -17,6 +18,9 @@ def _record() -> list[Column[object]]:
         Column("request_id", Text, nullable=False),
         Column("count", Integer, nullable=False),
         Column("event_time", DateTime(timezone=True), nullable=False),
+        Column("client", LargeBinary),
+        Column("client_digest", Text),
+        Column("changes", Text),
     ]
 
 
@@ -97,7 +101,11 @@ audit_hours = Table(
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who did what, as a service reported it; `count` equal reads within a minute are one."""
+    """Who did what, as a service reported it; `count` equal reads within a minute are one.
+
+    `client` is where the call came from, sealed (`tenon_policy.audit_clients`), and `changes` what
+    an update changed, as JSON; None if there is none.
+    """
 
     id: UUID
     action: str
@@ -107,6 +115,9 @@ class Access:
     request_id: str
     count: int
     event_time: datetime
+    client: bytes | None = None
+    client_digest: str | None = None
+    changes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +135,11 @@ class AuditEvent:
     position: int
     access: Access
     hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEvent:
+    """A line with where its call came from, as who may read the log sees it."""
+
+    event: AuditEvent
+    client: OpenedClient

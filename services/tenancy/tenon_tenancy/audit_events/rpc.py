@@ -1,3 +1,7 @@
+import json
+
+from google.protobuf.json_format import ParseDict
+
 from tenon.tenancy.v1 import audit_event_pb2
 from tenon.tenancy.v1.audit_event_service_pb2 import (
     ListAuditEventsRequest,
@@ -7,7 +11,7 @@ from tenon.tenancy.v1.audit_event_service_pb2_grpc import AuditEventServiceServi
 from tenon_rpc.guard import current_call
 from tenon_rpc.times import packed_time, unpacked_time
 from tenon_tenancy.audit_events.filters import Filters
-from tenon_tenancy.audit_events.models import AuditEvent
+from tenon_tenancy.audit_events.models import ShownEvent
 from tenon_tenancy.audit_events.service import AuditEventService
 
 
@@ -36,8 +40,8 @@ def _filters(request: ListAuditEventsRequest) -> Filters:
     )
 
 
-def _packed(event: AuditEvent) -> audit_event_pb2.AuditEvent:
-    access = event.access
+def _packed(shown: ShownEvent) -> audit_event_pb2.AuditEvent:
+    event, access = shown.event, shown.event.access
     return audit_event_pb2.AuditEvent(
         id=str(access.id),
         action=access.action,
@@ -49,4 +53,13 @@ def _packed(event: AuditEvent) -> audit_event_pb2.AuditEvent:
         position=event.position,
         session_id=str(access.session_id or ""),
         hash=event.hash.hex(),
+        changes=map(_packed_change, json.loads(access.changes or "[]")),
+        ip_address=shown.client.client.ip_address,
+        user_agent=shown.client.client.user_agent,
+        client_digest=access.client_digest or "",
+        client_salt=shown.client.salt,
     )
+
+
+def _packed_change(change: dict[str, object]) -> audit_event_pb2.AuditChange:
+    return ParseDict(change, audit_event_pb2.AuditChange())

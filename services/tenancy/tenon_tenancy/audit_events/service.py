@@ -6,16 +6,19 @@ from tenon_db.pages import Page, clamp, cut, read_position
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_tenancy.audit_events.filters import Filters
-from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
+from tenon_tenancy.audit_events.models import Access, AuditEvent, Head, ShownEvent
 from tenon_tenancy.audit_events.repository import AuditEventRepository
 from tenon_tenancy.audit_events.search_repository import AuditSearchRepository
+from tenon_tenancy.audit_events.showing import shown
+from tenon_tenancy.clients import AuditClients
 
 
 class AuditEventService:
     """The audit logs."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clients: AuditClients) -> None:
         self._database = database
+        self._clients = clients
 
     async def record(self, tx: Transaction, accesses: Sequence[Access]) -> None:
         """Append accesses to the log that the transaction's scope says."""
@@ -45,14 +48,17 @@ class AuditEventService:
 
     async def list(
         self, call: Call, filters: Filters, page_size: int, page_token: str
-    ) -> Page[AuditEvent]:
-        """List what the filters let through of an organization's log, newest first."""
+    ) -> Page[ShownEvent]:
+        """List what the filters let through of an organization's log, newest first; Unavailable
+        if auth cannot say where the calls came from.
+        """
         filters.require_valid()
         mark = filters.mark
         size, before = clamp(page_size), read_position(page_token, mark)
         async with self._database.tenant(call.org) as tx:
             rows = await AuditSearchRepository(tx, call.org).page(filters, size + 1, before)
-        return cut(rows, size, lambda event: (event.position, mark) if mark else (event.position,))
+        page = cut(rows, size, lambda event: (event.position, mark) if mark else (event.position,))
+        return Page(await shown(self._clients, page.items), page.next_page_token)
 
     async def ends(self, org_id: UUID, filters: Filters) -> tuple[int, int] | None:
         """Return the first and the last position of what the filters let through, if anything."""

@@ -31,6 +31,9 @@ def _access(event: FeedEvent) -> Access:
         request_id=_storable(recorded.request_id),
         count=recorded.count,
         event_time=recorded.access_time.ToDatetime(tzinfo=UTC),
+        client=recorded.client or None,
+        client_digest=recorded.client_digest or None,
+        changes=recorded.changes or None,
     )
 
 

@@ -20,6 +20,7 @@ from tenon_tenancy.audit_events.filters import Filters
 from tenon_tenancy.audit_events.models import ORGANIZATIONS
 from tenon_tenancy.audit_events.reading import read_log
 from tenon_tenancy.audit_events.service import AuditEventService
+from tenon_tenancy.audit_events.showing import shown_log
 from tenon_tenancy.audit_exports.documents import HEADERS, WRITTEN
 from tenon_tenancy.audit_exports.models import (
     MAX_LINES,
@@ -29,6 +30,7 @@ from tenon_tenancy.audit_exports.models import (
     Stretch,
 )
 from tenon_tenancy.audit_exports.repository import AuditExportRepository
+from tenon_tenancy.clients import AuditClients
 
 NOTE_SECONDS = 0.5
 TOO_LONG = f"There are more than {MAX_LINES:,} lines. Export a shorter time."
@@ -45,11 +47,13 @@ class AuditExportWriter:
         storage: Storage,
         audit_events: AuditEventService,
         checkpoints: AuditCheckpointService,
+        clients: AuditClients,
     ) -> None:
         self._database = database
         self._storage = storage
         self._audit_events = audit_events
         self._checkpoints = checkpoints
+        self._clients = clients
 
     async def write(self, job: Job, org_id: UUID, export_id: UUID) -> None:
         """Write an export's files and end it together with its job; keep none that nobody wants."""
@@ -102,9 +106,10 @@ class AuditExportWriter:
         size = len(header)
         async with self._storage.write(export.log_key) as file:
             await file.write(header)
-            async for line in read_log(
+            stored = read_log(
                 self._database, ORGANIZATIONS, export.org_id, stretch.first - 1, stretch.last
-            ):
+            )
+            async for line in shown_log(self._clients, stored):
                 chunk = written(str(_key(export)), line)
                 await file.write(chunk)
                 lines, size = lines + 1, size + len(chunk)

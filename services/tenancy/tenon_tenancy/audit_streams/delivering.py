@@ -1,25 +1,35 @@
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from tenon_core import clock
+from tenon_core.errors import TenonError
 from tenon_core.ids import uuid7
 from tenon_crypto.errors import Undecryptable
 from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_jobs import backoff
+from tenon_tenancy.audit_events.models import AuditEvent
 from tenon_tenancy.audit_events.service import AuditEventService
-from tenon_tenancy.audit_streams.models import AuditStream, Delivery, DeliveryState
+from tenon_tenancy.audit_events.showing import shown
+from tenon_tenancy.audit_streams.models import AuditStream, Delivery, DeliveryState, Webhook
 from tenon_tenancy.audit_streams.repository import (
     AuditStreamRepository,
     DeliveryRepository,
     DueStreamRepository,
 )
-from tenon_tenancy.audit_streams.sending import NotTaken, Parcel, Sender
+from tenon_tenancy.audit_streams.sending import (
+    AUDIT_EVENTS,
+    NotTaken,
+    Parcel,
+    Sender,
+    webhook_parcel,
+)
 from tenon_tenancy.audit_verification import documents
+from tenon_tenancy.clients import AuditClients
 
 BATCH = 500
 """Lines of one delivery, some 200 KB."""
@@ -33,11 +43,11 @@ PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One attempt: what is sent of a stream, and where."""
+    """One attempt: which lines are sent of a stream, and where."""
 
     stream: AuditStream
     delivery: Delivery
-    parcel: Parcel
+    lines: Sequence[AuditEvent]
 
 
 class AuditDeliveryService:
@@ -52,11 +62,13 @@ class AuditDeliveryService:
         database: Database,
         cipher: FieldCipher,
         audit_events: AuditEventService,
+        clients: AuditClients,
         sender: Sender,
     ) -> None:
         self._database = database
         self._cipher = cipher
         self._audit_events = audit_events
+        self._clients = clients
         self._sender = sender
 
     async def due(self) -> AsyncIterator[tuple[UUID, UUID]]:
@@ -81,7 +93,7 @@ class AuditDeliveryService:
         end = time.monotonic() + TURN_SECONDS
         while sending := await self._begin(org_id, stream_id):
             try:
-                await self._sender.send(sending.stream, sending.parcel)
+                await self._sender.send(sending.stream, await self._parcel(sending))
             except NotTaken as error:
                 await self._fail(sending, str(error))
                 return
@@ -133,9 +145,21 @@ class AuditDeliveryService:
         )
         if not pending:
             await deliveries.add(delivery)
+        return Sending(stream, delivery, lines)
+
+    async def _parcel(self, sending: Sending) -> Parcel:
+        """Write down what is sent; NotTaken if auth cannot say where the calls came from."""
+        stream, delivery = sending.stream, sending.delivery
+        try:
+            lines = await shown(self._clients, sending.lines)
+        except TenonError as error:
+            raise NotTaken(f"Tenon could not read the lines: {error.detail}") from error
         owner = f"orgs/{stream.org_id}"
+        if isinstance(stream.target, Webhook):
+            events = [documents.as_said(owner, line) for line in lines]
+            return webhook_parcel(delivery.id, delivery.create_time, AUDIT_EVENTS, events)
         body = b"".join(documents.written(owner, line) for line in lines)
-        return Sending(stream, delivery, Parcel(delivery.id, _name(delivery), body))
+        return Parcel(delivery.id, body, _name(delivery))
 
     async def _succeed(self, sending: Sending) -> None:
         """Record it: the stream first, as whoever deletes it locks it and its deliveries."""

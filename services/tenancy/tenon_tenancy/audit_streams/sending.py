@@ -5,10 +5,12 @@ Both are requests of ours to addresses that were judged: a driver of S3 would co
 
 import base64
 import hmac
+import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from tenon_core import clock
@@ -18,7 +20,10 @@ from tenon_tenancy.audit_streams.models import AuditStream, Bucket, Target, Webh
 
 SECONDS = 15.0
 """For one attempt; a lease is longer."""
+JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
+AUDIT_EVENTS, TEST = "audit_events", "test"
+"""Types of what webhooks get."""
 SECRET_PREFIX = "whsec_"  # noqa: S105 # how Standard Webhooks' secrets begin
 SECRET_BYTES = 32
 
@@ -29,11 +34,13 @@ class NotTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """JSON Lines to be sent. The id is the same each time, and `name` that of an object."""
+    """What is sent together: to a webhook a JSON document, to a bucket JSON Lines as an object of
+    this name. The id is the same each time.
+    """
 
     id: UUID
-    name: str
     body: bytes
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,14 @@ class Sender:
             raise NotTaken(f"it answered with status {reply.status}")
 
 
+def webhook_parcel(
+    parcel_id: UUID, at: datetime, kind: str, events: Sequence[Mapping[str, Any]]
+) -> Parcel:
+    """Write a webhook's document, in the form that Standard Webhooks recommends."""
+    said = {"type": kind, "timestamp": at.isoformat(), "data": {"events": events}}
+    return Parcel(parcel_id, json.dumps(said, ensure_ascii=False).encode())
+
+
 def new_secret() -> str:
     """Return a secret for a webhook, as Standard Webhooks writes it."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
@@ -88,7 +103,7 @@ def _signed(secret: str, parcel: Parcel, at: datetime) -> dict[str, str]:
     said = f"{parcel.id}.{time}.".encode() + parcel.body
     signature = base64.b64encode(hmac.digest(key, said, "sha256")).decode()
     return {
-        "content-type": JSON_LINES,
+        "content-type": JSON,
         "webhook-id": str(parcel.id),
         "webhook-timestamp": time,
         "webhook-signature": f"v1,{signature}",

@@ -23,7 +23,14 @@ from tenon_tenancy.audit_streams.models import (
     Webhook,
 )
 from tenon_tenancy.audit_streams.repository import AuditStreamRepository, DeliveryRepository
-from tenon_tenancy.audit_streams.sending import NotTaken, Parcel, Sender, new_secret
+from tenon_tenancy.audit_streams.sending import (
+    TEST,
+    NotTaken,
+    Parcel,
+    Sender,
+    new_secret,
+    webhook_parcel,
+)
 from tenon_tenancy.errors import TooManyAuditStreams
 
 MAX_STREAMS = 10
@@ -77,10 +84,13 @@ class AuditStreamService:
         """
         async with self._database.tenant(call.org) as tx:
             streams = AuditStreamRepository(tx, self._cipher)
-            stream = _changed(await streams.get(stream_id, lock=True), changes)
+            before = await streams.get(stream_id, lock=True)
+            stream = _changed(before, changes)
             self._require(stream.description, stream.target, stream.secret)
             await streams.change(stream)
-            await tx.publish(call.access(_resource(stream.id)))
+            old, new = _fields(before), _fields(stream)
+            after = {name: new[name] for name in changes}
+            await tx.publish(call.update(_resource(stream.id), old, after))
         return stream
 
     async def delete(self, call: Call, stream_id: UUID | None) -> None:
@@ -106,10 +116,8 @@ class AuditStreamService:
         async with self._database.tenant(call.org) as tx:
             stream = await AuditStreamRepository(tx, self._cipher).get(stream_id)
             await tx.publish(call.access(_resource(stream.id)))
-        said = {"owner": f"orgs/{call.org}", "test": True, "time_us": microseconds(clock.now())}
-        body = json.dumps(said).encode() + b"\n"
         try:
-            await self._sender.send(stream, Parcel(uuid7(), "test.jsonl", body))
+            await self._sender.send(stream, _test_parcel(stream))
         except NotTaken as error:
             return str(error)
         return ""
@@ -131,6 +139,15 @@ class AuditStreamService:
             raise InvalidArgument(fields=problems)
 
 
+def _test_parcel(stream: AuditStream) -> Parcel:
+    """Return what has the form of a delivery, and no line of a log."""
+    at = clock.now()
+    if isinstance(stream.target, Webhook):
+        return webhook_parcel(uuid7(), at, TEST, [])
+    said = {"owner": f"orgs/{stream.org_id}", "test": True, "time_us": microseconds(at)}
+    return Parcel(uuid7(), json.dumps(said).encode() + b"\n", "test.jsonl")
+
+
 def _changed(stream: AuditStream, changes: Mapping[str, Any]) -> AuditStream:
     """Return a stream with what shall be another; InvalidArgument."""
     unknown = [name for name in changes if name not in CHANGEABLE]
@@ -150,6 +167,16 @@ def _changed(stream: AuditStream, changes: Mapping[str, Any]) -> AuditStream:
         target=changes.get(own, stream.target),
         secret=changes.get(SECRET, stream.secret),
     )
+
+
+def _fields(stream: AuditStream) -> Mapping[str, object]:
+    """Return what can be changed of a stream, by the names of a request's fields."""
+    return {
+        "description": stream.description,
+        "enabled": stream.enabled,
+        stream.target.kind: stream.target,
+        SECRET: stream.secret,
+    }
 
 
 def _resource(stream_id: UUID | None) -> str:

@@ -8,15 +8,20 @@ from tenon_tenancy.audit_checkpoints.signing import is_genuine, public_jwks
 from tenon_tenancy.audit_events.chain import BEGINNING
 from tenon_tenancy.audit_events.models import Head
 from tenon_tenancy.audit_events.reading import read_log
+from tenon_tenancy.audit_events.showing import shown_log
 from tenon_tenancy.audit_verification import documents
 from tenon_tenancy.audit_verification.verification import Problem, Report, Verifier, expect_signed
+from tenon_tenancy.clients import AuditClients
 
 
 class AuditVerificationService:
     """Checks the logs of the database against the checkpoints of the storage."""
 
-    def __init__(self, database: Database, checkpoints: AuditCheckpointService) -> None:
+    def __init__(
+        self, database: Database, checkpoints: AuditCheckpointService, clients: AuditClients
+    ) -> None:
         self._database = database
+        self._clients = clients
         self._checkpoints = checkpoints
 
     def public_key_set(self) -> str:
@@ -67,7 +72,8 @@ class AuditVerificationService:
         """Yield a log as JSON Lines, oldest line first, without what is about to be removed."""
         beginning = await self._checkpoints.beginning(key)
         after = beginning.position if beginning else 0
-        async for line in read_log(self._database, key.log, key.owner_id, after):
+        lines = read_log(self._database, key.log, key.owner_id, after)
+        async for line in shown_log(self._clients, lines):
             yield documents.written(str(key), line)
 
     async def _take(self, verifier: Verifier, key: LogKey, to: int | None = None) -> None:

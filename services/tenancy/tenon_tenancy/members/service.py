@@ -94,7 +94,11 @@ class MemberService:
                 await MemberRepository(tx, call.org).set_role(member.user_id, role)
                 await tx.publish(
                     events.member_updated(call.org, member.user_id, role),
-                    call.access(f"members/{member.user_id}"),
+                    call.update(
+                        f"members/{member.user_id}",
+                        {"role": member.role},
+                        {"role": role},
+                    ),
                 )
                 await self._grant(tx, call.org, {member.user_id: role})
         return await self._named_if_possible(Member(member.user_id, role, member.create_time))

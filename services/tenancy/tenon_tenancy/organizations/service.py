@@ -76,11 +76,12 @@ class OrganizationService:
         async with AsyncExitStack() as written, self._database.tenant(call.org) as tx:
             role = await self._members.own_role_within(tx, call)
             organizations = OrganizationRepository(tx)
+            before = await organizations.get(call.org, role)
             if "name" in changes:
                 await organizations.rename(call.org, changes["name"])
             if "slug" in changes:
                 await _replace_slug(organizations, call.org, changes["slug"])
-            await tx.publish(call.access(f"organizations/{call.org}"))
+            await tx.publish(call.update(f"organizations/{call.org}", _named(before), changes))
             people = await self._members.user_ids(tx, call.org)
             tags = [f"users/{user_id}" for user_id in people]
             await written.enter_async_context(self._tags.written(tags))
@@ -94,6 +95,11 @@ class OrganizationService:
                 found = await OrganizationRepository(tx).find_ids(after, BATCH)
             for after in found:
                 yield after
+
+
+def _named(organization: Organization) -> Mapping[str, str]:
+    """Return what can be changed of an organization."""
+    return {"name": organization.name, "slug": organization.slug}
 
 
 def _valid(changes: Mapping[str, str]) -> Mapping[str, str]:

@@ -6,7 +6,17 @@ from sqlalchemy import select
 from tenon_db.transaction import Transaction
 from tenon_tenancy.audit_events.models import ORGANIZATIONS, PERSONS
 
-SHOWN = ("position", "action", "resource", "session_id", "request_id", "count", "event_time")
+SHOWN = (
+    "position",
+    "action",
+    "resource",
+    "session_id",
+    "request_id",
+    "count",
+    "event_time",
+    "client",
+    "changes",
+)
 
 
 class PersonalDataRepository:

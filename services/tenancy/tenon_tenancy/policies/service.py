@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
@@ -37,8 +38,10 @@ class PolicyService:
             raise WouldLockYouOut(fields=reasons)
         async with self._database.tenant(call.org) as tx:
             await self._members.own_role_within(tx, call)
-            policies = await PolicyRepository(tx, call.org).update({**changes})
-            await tx.publish(call.access("policies"))
+            repository = PolicyRepository(tx, call.org)
+            before = await repository.get()
+            policies = await repository.update({**changes})
+            await tx.publish(call.update("policies", asdict(before), changes))
             await self._tell(tx, call.org, policies.version)
         return policies
 

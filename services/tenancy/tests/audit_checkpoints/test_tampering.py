@@ -24,7 +24,6 @@ from tenon_tenancy.audit_checkpoints.writing import BROKEN, CheckpointWriter
 from tenon_tenancy.audit_events.models import ORGANIZATIONS, PERSONS, Head
 from tenon_tenancy.audit_events.reading import scope
 from tenon_tenancy.audit_events.repository import AuditEventRepository
-from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.audit_verification.verification import Finding, Problem
 from tenon_tenancy.errors import AuditLogBroken
 from tenon_tenancy.settings import TenancySettings
@@ -227,8 +226,7 @@ async def test_a_whole_log_that_is_gone_is_known_all_the_same(
 ) -> None:
     for table in {"audit_events", "audit_heads", "audit_checkpoints"} - set(left):
         await logs.run(f"DELETE FROM tenancy.{table} WHERE org_id = %s")  # noqa: S608 # our own name
-    verification = AuditVerificationService(logs.database, logs.checkpoints)
-    assert logs.key in [key async for key in verification.every()]
+    assert logs.key in [key async for key in logs.verification.every()]
     assert await logs.findings() == [Finding(Problem.CUT, COVERED)]
 
 

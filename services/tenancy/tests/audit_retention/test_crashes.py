@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from services.tenancy.tests.audit_streams.receiver import Receiver, receiving
-from services.tenancy.tests.tampered_logs import append, service
+from services.tenancy.tests.tampered_logs import append, clients_of, service
 from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_rpc.backbone import Backbone, open_backbone
@@ -87,7 +87,9 @@ class Bench:
         self.worker.start()
 
     async def verify(self, key: LogKey) -> Report:
-        verification = AuditVerificationService(self.backbone.database, self.checkpoints)
+        verification = AuditVerificationService(
+            self.backbone.database, self.checkpoints, clients_of(self.backbone)
+        )
         return await verification.verify(key)
 
 

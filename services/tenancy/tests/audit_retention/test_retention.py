@@ -23,7 +23,6 @@ from tenon_tenancy.audit_events.reading import read_log
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_retention.service import ACTION, AuditRetentionService
 from tenon_tenancy.audit_verification.offline import verify_files
-from tenon_tenancy.audit_verification.service import AuditVerificationService
 from tenon_tenancy.audit_verification.verification import Finding, Problem
 from tenon_tenancy.errors import AuditLogBroken
 from tenon_testing.callers import Callers
@@ -37,7 +36,10 @@ Clock: TypeAlias = Callable[[timedelta], None]
 @pytest.fixture
 def retention(logs: Logs) -> AuditRetentionService:
     return AuditRetentionService(
-        logs.database, AuditEventService(logs.database), logs.checkpoints, personal_days=1
+        logs.database,
+        AuditEventService(logs.database, logs.clients),
+        logs.checkpoints,
+        personal_days=1,
     )
 
 
@@ -273,7 +275,7 @@ async def test_who_may_read_the_log_gets_its_signed_beginning(
 
 
 async def exported(logs: Logs, folder: Path) -> Path:
-    verification = AuditVerificationService(logs.database, logs.checkpoints)
+    verification = logs.verification
     lines = [line async for line in verification.export(logs.key)]
     signed = [documents.written(one) async for one in verification.checkpoints(logs.key)]
     return written(folder, lines, signed)

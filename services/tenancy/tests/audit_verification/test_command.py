@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from services.tenancy.tests.tampered_logs import clients_of
 from tenon_core import clock
 from tenon_rpc.backbone import Backbone
 from tenon_storage.opening import open_storage
@@ -71,7 +72,7 @@ async def command(
     service = AuditCheckpointService(
         backbone.database,
         open_storage(settings.checkpoint_url, b"", ""),
-        AuditEventService(backbone.database),
+        AuditEventService(backbone.database, clients_of(backbone)),
         CheckpointKeys(settings.checkpoint_keys_directory),
     )
     await append(backbone, org_id, COVERED)

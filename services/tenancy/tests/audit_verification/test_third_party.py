@@ -20,18 +20,27 @@ from services.tenancy.tests.audit_verification.test_verification import (
     OWNER,
     Log,
     Tampering,
+    client,
     log,
 )
 from tenon_core import clock
 from tenon_crypto.pem_keys import add_pem_key
+from tenon_policy.audit_clients import OpenedClient
 from tenon_tenancy.audit_checkpoints import documents as checkpoint_documents
 from tenon_tenancy.audit_checkpoints.models import Checkpoint
 from tenon_tenancy.audit_checkpoints.signing import CheckpointKeys, public_jwks
-from tenon_tenancy.audit_events.models import AuditEvent, Head
+from tenon_tenancy.audit_events.chain import GENESIS, chained
+from tenon_tenancy.audit_events.models import AuditEvent, Head, ShownEvent
 from tenon_tenancy.audit_verification import documents
 
 SCRIPT = Path(__file__).parents[4] / "docs" / "verify_audit_log.py"
 TRIES, MANY_TRIES = 2, 100
+
+
+def as_shown(line: AuditEvent) -> ShownEvent:
+    """Return a line as an export has it; of a digest that is not its own, as after an erasure."""
+    own = client(line.access.id.int)
+    return ShownEvent(line, own if own.digest == line.access.client_digest else OpenedClient())
 
 
 @dataclass(frozen=True)
@@ -52,12 +61,17 @@ class ThirdParty:
     ) -> subprocess.CompletedProcess[str]:
         paths = [self.folder / name for name in ("log.jsonl", "checkpoints.jsonl", "keys.json")]
         contents = [
-            b"".join(documents.written(OWNER, line) for line in lines),
+            b"".join(documents.written(OWNER, as_shown(line)) for line in lines),
             b"".join(map(checkpoint_documents.written, signed)),
             json.dumps({"keys": public_jwks(self.keys.public_keys)}).encode(),
         ]
         for path, content in zip(paths, contents, strict=True):
             path.write_bytes(content)
+        return self.run()
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        """Run the script on the files of the folder."""
+        paths = [self.folder / name for name in ("log.jsonl", "checkpoints.jsonl", "keys.json")]
         return subprocess.run(  # noqa: S603 # our own script
             [sys.executable, "-I", SCRIPT, *paths],
             env={},
@@ -158,3 +172,38 @@ def test_a_member_that_no_hash_covers_is_refused(third_party: ThirdParty) -> Non
         [sys.executable, "-I", SCRIPT, *paths], capture_output=True, text=True, check=False
     )
     assert "line 1: altered" in verified.stderr
+
+
+@pytest.mark.parametrize("name", ["client_salt", "ip_address", "user_agent"])
+def test_a_client_that_its_digest_does_not_cover_is_refused(
+    third_party: ThirdParty, name: str
+) -> None:
+    third_party.verify(log(), [])
+    path = third_party.folder / "log.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[2][name] = "192.0.2.8"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert "line 3: altered" in third_party.run().stderr
+
+
+def test_a_client_that_was_erased_leaves_the_log_whole(third_party: ThirdParty) -> None:
+    third_party.verify(log(), [])
+    path = third_party.folder / "log.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    erased = dict.fromkeys(("client_salt", "ip_address", "user_agent"))
+    path.write_text("\n".join(json.dumps(line | erased) for line in lines))
+    assert third_party.run().returncode == 0
+
+
+def test_a_log_of_an_older_version_verifies(third_party: ThirdParty) -> None:
+    """Its lines have no clients and no changes, and are hashed as `tenon-audit-1`."""
+    old = [replace(line.access, client_digest=None, changes=None) for line in log()]
+    lines = list(chained(OWNER, 0, GENESIS, old))
+    third_party.verify(lines, third_party.signed(lines))
+    path = third_party.folder / "log.jsonl"
+    new = ("client_digest", "changes", "client_salt", "ip_address", "user_agent")
+    said = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text(
+        "\n".join(json.dumps({k: v for k, v in one.items() if k not in new}) for one in said)
+    )
+    assert third_party.run().returncode == 0

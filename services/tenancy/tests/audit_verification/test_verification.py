@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from tenon_policy.audit_clients import Client, OpenedClient
 from tenon_tenancy.audit_events.chain import GENESIS, chained, line_hash
 from tenon_tenancy.audit_events.models import Access, AuditEvent, Head
 from tenon_tenancy.audit_verification.verification import Finding, Problem, Report, Verifier
@@ -19,12 +20,21 @@ COVERED = 50
 CHECKPOINTS = (20, 40, COVERED)
 TRIES = 1_000
 
+CLIENT = Client("192.0.2.7", "Firefox ✓")
+CHANGES = '[{"field": "role", "before": "member", "after": "admin"}]'
+
 Log: TypeAlias = list[AuditEvent]
 Tampering: TypeAlias = Callable[[Log, random.Random], int]
 """Changes a log; returns the first position that is not what it was."""
 
 
+def client(number: int) -> OpenedClient:
+    """Return where a line's call came from: every third line has it, and changes."""
+    return OpenedClient(f"{number:032x}", CLIENT) if number % 3 == 0 else OpenedClient()
+
+
 def access(number: int) -> Access:
+    has_context = number % 3 == 0
     return Access(
         id=UUID(int=number),
         action="reports.runs.start",
@@ -34,6 +44,8 @@ def access(number: int) -> Access:
         request_id=f"request {number}",
         count=1,
         event_time=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=number),
+        client_digest=client(number).digest if has_context else None,
+        changes=CHANGES if has_context else None,
     )
 
 
@@ -66,6 +78,8 @@ def edit(lines: Log, rng: random.Random) -> int:
         ("request_id", ""),
         ("count", 2),
         ("event_time", line.access.event_time + timedelta(microseconds=1)),
+        ("client_digest", client(rng.getrandbits(30) * 3).digest),
+        ("changes", CHANGES.replace("admin", "owner")),
     ]
     changed = dataclasses.replace(line.access, **dict([rng.choice(changes)]))  # type: ignore[arg-type]
     lines[at] = dataclasses.replace(line, access=changed)

@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.tenancy.tests.tampered_logs import clients_of
 from tenon_core import clock
 from tenon_policy.policies import Role
 from tenon_rpc.backbone import Backbone
@@ -53,6 +54,6 @@ async def test_all_logs_together_are_bounded_and_it_says_so(
     monkeypatch.setattr(service_module, "MAX_LINES", bound)
     directory = AuthDirectory(backbone.channels["auth"])
     members = MemberService(backbone.database, backbone.grant_changes, directory)
-    held = await PersonalDataService(backbone.database, members).export(ada)
+    held = await PersonalDataService(backbone.database, members, clients_of(backbone)).export(ada)
     assert [line["action"] for line in held["audit_events"]] == told
     assert held["truncated"] is (bound < 6)
