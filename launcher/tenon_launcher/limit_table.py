@@ -12,7 +12,9 @@ from tenon_launcher.errors import LauncherError
 MODULES = (
     "tenon_db.shares",
     "tenon_gateway.pipeline.budgets",
+    "tenon_notifications.limits",
     "tenon_reports.limits",
+    "tenon_tenancy.limits",
 )
 """Where limits are defined. They import the services' settings, too."""
 EVERY_SERVICE = "TENON_<SERVICE>_"
@@ -44,7 +46,7 @@ def _row(limit: Limit) -> str:
     status = http_status(limit.error.code, limit.error.reason)
     setting = f"`{limit.setting}`" if limit.setting else "fixed"
     default = limit.default or _default_of(limit)
-    reply = f"{status} `{limit.error.reason}`"
+    reply = "none: it waits" if limit.delays else f"{status} `{limit.error.reason}`"
     cells = (f"`{limit.name}`", limit.what, str(limit.per), default, setting, reply)
     return f"| {' | '.join(cells)} |"
 

@@ -112,6 +112,7 @@ def fleet(own_servers: Servers) -> Iterator[Fleet]:
     system.choose("gateway", public_url=fleet.url)
     for process in (*SERVICES, "gateway"):
         system.choose(process, notice_seconds=str(NOTICE_SECONDS))
+    system.choose("notifications-worker", run_mails_per_user="100000")  # each of them is counted
     system.start_all()
     for service in SERVICES:
         fleet.running[service, "serve"] = system.start(service)

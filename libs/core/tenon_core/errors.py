@@ -183,6 +183,15 @@ class QuotaExceeded(LimitError):
     advice = "Delete data, or ask the operator for a larger quota."
 
 
+class TooManyMails(LimitError):
+    """Too many emails were sent; `limit` names the limit. Wait as long as Retry-After says. The
+    emails that were sent before are still valid.
+    """
+
+    reason = "too_many_mails"
+    advice = "Wait as long as Retry-After says. The emails that were sent before are still valid."
+
+
 class Unavailable(TenonError):
     """A part of the system that this needs does not answer. Try again soon."""
 

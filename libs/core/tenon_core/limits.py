@@ -28,6 +28,7 @@ class Per(StrEnum):
     PROCESS = "process"
     UPLOAD = "upload"
     ADDRESS = "address"
+    USER = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Limit:
     setting: str = ""
     default: str = ""
     error: type[LimitError] = LimitExceeded
+    delays: bool = False
+    """Nothing is refused: what is above the limit waits."""
 
     def exceeded(self, retry_after: float | None = None, detail: str | None = None) -> LimitError:
         """Count a refusal and return the error to raise; `retry_after` is in seconds."""

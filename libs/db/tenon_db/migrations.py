@@ -125,6 +125,16 @@ def create_cursors() -> None:
     global_table("cursors")
 
 
+def create_mail_counters() -> None:
+    """Make the table of how many mails were caused lately (`tenon_db.mail_limits`)."""
+    op.execute(
+        f"CREATE TABLE {schema()}.mail_counters (key bytea PRIMARY KEY,"
+        " free_time timestamptz NOT NULL)"
+    )
+    op.execute(f"CREATE INDEX mail_counters_free ON {schema()}.mail_counters (free_time)")
+    global_table("mail_counters")
+
+
 def create_deleted_organizations(*, but: Sequence[str] = ()) -> None:
     """Make the table of organizations that are no more, and let no tenant's table that is there
     take rows of theirs, `but` those that need not: who writes there is held off by something else.

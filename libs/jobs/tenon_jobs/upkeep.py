@@ -1,4 +1,6 @@
-"""What each service clears away by itself: finished jobs, and events that all have consumed."""
+"""What each service clears away by itself: finished jobs, events that all have consumed, and
+counters of mails that count nothing any longer.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,6 +10,7 @@ import structlog
 from tenon_core import clock
 from tenon_core.settings import ServiceSettings
 from tenon_db.database import Database
+from tenon_db.mail_limits import MailCounters
 from tenon_db.retention import delete_old_events
 from tenon_jobs.job import Job, JobType
 from tenon_jobs.queue import JobQueue
@@ -43,10 +46,13 @@ class Keep:
 class Upkeep:
     """Deletes in small transactions, none of which looks at more than a batch of rows."""
 
-    def __init__(self, database: Database, queue: JobQueue, keep: Keep) -> None:
+    def __init__(
+        self, database: Database, queue: JobQueue, keep: Keep, *, counts_mails: bool = False
+    ) -> None:
         self._database = database
         self._table = queue.table
         self._keep = keep
+        self._counts_mails = counts_mails
 
     def types(self) -> list[JobType]:
         return [JobType(UPKEEP, self.run, timeout_seconds=LONGEST_SECONDS)]
@@ -56,8 +62,16 @@ class Upkeep:
 
     async def run(self, _: Job) -> None:
         events, jobs = await self._delete_events(), await self._delete_jobs()
+        if self._counts_mails:
+            await self._delete_counters()
         if events or jobs:
             log.info("old rows deleted", events=events, jobs=jobs)
+
+    async def _delete_counters(self) -> None:
+        deleted = 1
+        while deleted:
+            async with self._database.system("jobs") as tx:
+                deleted = await MailCounters(tx, self._database.schema).delete_free()
 
     async def _delete_events(self) -> int:
         total = 0

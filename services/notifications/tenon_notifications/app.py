@@ -11,6 +11,7 @@ from tenon_notifications.emails.postman import Postman, SmtpServer
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.service import EmailService
 from tenon_notifications.emails.tasks import job_types
+from tenon_notifications.limits import rates
 from tenon_notifications.organization_data.service import OrganizationDataService
 from tenon_notifications.organization_data.tasks import OrganizationDataTasks
 from tenon_notifications.personal_data.service import PersonalDataService
@@ -48,13 +49,14 @@ async def worker(settings: NotificationsSettings) -> AsyncIterator[Worker]:
             Renderer(settings.public_url),
             Envelope(settings.mail_from),
             postman,
+            rates(settings),
         )
         organization_data = OrganizationDataService(backbone.database, queue, emails)
         consumers = [
             Consumer(backbone.database, PeerFeed(peer, backbone.channels[peer]), handlers)
             for peer, handlers in subscriptions(emails, organization_data).items()
         ]
-        upkeep = Upkeep(backbone.database, queue, Keep.of(settings))
+        upkeep = Upkeep(backbone.database, queue, Keep.of(settings), counts_mails=True)
         yield Worker(
             backbone.database,
             queue,

@@ -1,4 +1,4 @@
-from pydantic import SecretStr
+from pydantic import PositiveInt, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from tenon_core.settings import ServiceSettings
@@ -16,5 +16,7 @@ class NotificationsSettings(ServiceSettings):
     names the authority of a private server, `?timeout=<seconds>` is 10 unless said."""
     mail_from: str
     """The sender, as `Name <address>`."""
+    run_mails_per_user: PositiveInt = 60
+    """How many mails about exports that have ended a user gets in an hour; more come later."""
     mail_concurrency: int = 16
     """Mails that one worker hands over at once, each on a connection of its own."""

@@ -44,6 +44,7 @@ from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.service import EmailService
 from tenon_notifications.organization_data.service import OrganizationDataService
 from tenon_rpc.organization_data import deletion_handlers
+from tenon_rpc.times import unpacked_time
 
 Link: TypeAlias = (
     SignUpRequested
@@ -202,6 +203,7 @@ def _invitation_sent(event: FeedEvent) -> Email:
         UUID(sent.invitation_id),
         org_id=UUID(sent.org_id),
         subject_id=UUID(sent.link_id),
+        send_time=unpacked_time(sent, "send_time"),
     )
 
 

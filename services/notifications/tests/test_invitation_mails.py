@@ -28,9 +28,9 @@ async def tenancy(system: System) -> AsyncIterator[grpc.aio.Channel]:
     await channel.close(None)
 
 
-async def invited(tenancy: grpc.aio.Channel, tenant: Tenant) -> Invitation:
+async def invited(tenancy: grpc.aio.Channel, tenant: Tenant, email: str = "") -> Invitation:
     request = CreateInvitationRequest(
-        org_id=str(tenant.org_id), email=f"{uuid4()}@example.com", role=ROLE_ADMIN
+        org_id=str(tenant.org_id), email=email or f"{uuid4()}@example.com", role=ROLE_ADMIN
     )
     reply = await InvitationServiceStub(tenancy).CreateInvitation(request, metadata=tenant.metadata)
     return reply.invitation

@@ -112,7 +112,7 @@ async def worker(settings: TenancySettings) -> AsyncIterator[Worker]:
         retention = AuditRetentionTasks(database, own.queue, own.audit_retention)
         streams = AuditStreamTasks(database, own.queue, own.audit_deliveries)
         encryption = own.rotations.tasks(settings.encryption_key_days)
-        upkeep = Upkeep(database, own.queue, Keep.of(settings))
+        upkeep = Upkeep(database, own.queue, Keep.of(settings), counts_mails=True)
         yield Worker(
             database,
             own.queue,

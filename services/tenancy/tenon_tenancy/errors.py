@@ -81,13 +81,6 @@ class TooManyInvitations(TenonError):
     reason = "too_many_invitations"
 
 
-class TooManyInvitationMails(TenonError):
-    """This address was sent several invitations within the hour. Wait before the next."""
-
-    code = Code.RESOURCE_EXHAUSTED
-    reason = "too_many_invitation_mails"
-
-
 class InvitationSpent(TenonError):
     """This link is good for nothing any more. Look for a newer mail, or ask to be invited again."""
 

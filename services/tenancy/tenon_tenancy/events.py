@@ -1,6 +1,7 @@
 """What tenancy tells the others."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from tenon.events.v1.events_pb2 import AccessRecorded
@@ -25,6 +26,7 @@ from tenon_core.events import Event
 from tenon_core.ids import uuid7
 from tenon_policy.policies import Role
 from tenon_rpc.times import packed_time
+from tenon_tenancy.invitations.models import Invitation
 from tenon_tenancy.organization_deletions.models import OrganizationDeletion, Receipt
 
 
@@ -45,11 +47,15 @@ def member_removed(org_id: UUID, user_id: UUID) -> Event:
     return Event.of(payload, org_id=org_id)
 
 
-def invitation_sent(org_id: UUID, invitation_id: UUID, link_id: UUID) -> Event:
+def invitation_sent(invitation: Invitation, send_time: datetime) -> Event:
+    """Have an invitation mailed, not before a time."""
     payload = InvitationSent(
-        org_id=str(org_id), invitation_id=str(invitation_id), link_id=str(link_id)
+        org_id=str(invitation.org_id),
+        invitation_id=str(invitation.id),
+        link_id=str(invitation.link_id),
+        send_time=packed_time(send_time),
     )
-    return Event.of(payload, org_id=org_id)
+    return Event.of(payload, org_id=invitation.org_id)
 
 
 def invitation_accepted(org_id: UUID, invitation_id: UUID, user_id: UUID, role: Role) -> Event:

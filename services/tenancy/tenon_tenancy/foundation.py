@@ -31,7 +31,9 @@ from tenon_tenancy.clients import (
 )
 from tenon_tenancy.encryption.service import EncryptionService
 from tenon_tenancy.invitations.indexes import InvitationIndexes
+from tenon_tenancy.invitations.mails import InvitationMails
 from tenon_tenancy.invitations.service import InvitationService
+from tenon_tenancy.limits import InvitationRates
 from tenon_tenancy.members.ending import MembershipEnding
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organization_deletions.erasing import OrganizationErasing
@@ -92,6 +94,11 @@ class Foundation:
             self._indexes,
             RowTokens(self.keyring, NAME, "invitations"),
             self.queue,
+            InvitationMails(
+                NAME,
+                BlindIndex(self.keyring, NAME, "mail_counters", "mailbox"),
+                InvitationRates.of(self._settings),
+            ),
             self.directory,
             self.members,
             self.organizations,

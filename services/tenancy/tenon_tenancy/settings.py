@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from tenon_core.settings import ServiceSettings
@@ -32,6 +32,10 @@ class TenancySettings(ServiceSettings):
     """Holds the key that signs the links of the file storage, the gateway's."""
     deletion_days: float = Field(default=14.0, ge=0)
     """After how long an organization is deleted whose owner has asked for it."""
+    invitations_per_user: PositiveInt = 100
+    """How many invitations a user can send in a day, in all organizations together."""
+    invitations_per_organization: PositiveInt = 300
+    """How many invitations an organization can send in a day."""
     personal_audit_retention_days: NonNegativeInt = 0
     """For how many days the logs of what people do outside any organization are kept; 0 for ever.
     Each organization says that of its own log."""

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID, uuid5
@@ -85,7 +86,7 @@ class State(StrEnum):
 class Email:
     """A mail to a user, known by ids only: address, name and content are asked for when it is
     sent, and forgotten. `subject_id` is what it is about: a run, a session. An invitation has its
-    own id for that of a user, who may not exist.
+    own id for that of a user, who may not exist. It is not sent before `send_time`.
     """
 
     id: UUID
@@ -93,6 +94,7 @@ class Email:
     kind: Kind
     org_id: UUID | None = None
     subject_id: UUID | None = None
+    send_time: datetime | None = None
 
     @classmethod
     def because_of(
@@ -103,9 +105,10 @@ class Email:
         *,
         org_id: UUID | None = None,
         subject_id: UUID | None = None,
+        send_time: datetime | None = None,
     ) -> Self:
         """Make the mail of this kind about an event: the same event gives the same id."""
-        return cls(uuid5(event_id, kind), user_id, kind, org_id, subject_id)
+        return cls(uuid5(event_id, kind), user_id, kind, org_id, subject_id, send_time)
 
     @property
     def in_organization(self) -> tuple[UUID, UUID]:

@@ -1,5 +1,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from prometheus_client import Counter
 from tenon_core import clock
 from tenon_db.database import Database
 from tenon_db.deleted_organizations import DeletedOrganizations
+from tenon_db.mail_limits import MailCounters, MailRate
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_notifications import events
@@ -80,6 +82,7 @@ class EmailService:
         renderer: Renderer,
         envelope: Envelope,
         postman: Postman,
+        rates: Mapping[Kind, MailRate],
     ) -> None:
         self._database = database
         self._jobs = jobs
@@ -89,11 +92,19 @@ class EmailService:
         self._renderer = renderer
         self._envelope = envelope
         self._postman = postman
+        self._rates = rates
 
     async def request(self, tx: Transaction, email: Email) -> None:
-        """Have the mail sent once the transaction, of whatever kind, has committed."""
+        """Have the mail sent once the transaction, of whatever kind, has committed: later, if the
+        user got many mails of its kind within the hour.
+        """
         await self._jobs.enqueue(
-            tx, SEND, email.to_payload(), org_id=email.org_id, user_id=email.user_id
+            tx,
+            SEND,
+            email.to_payload(),
+            org_id=email.org_id,
+            user_id=email.user_id,
+            run_at=email.send_time or await self._free_time(tx, email),
         )
 
     async def erase(self, tx: Transaction, user_id: UUID) -> None:
@@ -135,6 +146,15 @@ class EmailService:
         """Forget what the transaction's user was mailed about an organization; return how much."""
         assert tx.user_id is not None
         return await EmailRepository(tx).remove_of_organization(tx.user_id, org_id)
+
+    async def _free_time(self, tx: Transaction, email: Email) -> datetime | None:
+        """Count the mail, and return when it may be sent; None for at once."""
+        rate = self._rates.get(email.kind)
+        if rate is None:
+            return None
+        counters = MailCounters(tx, self._database.schema)
+        delay = await counters.reserve(rate, email.user_id.bytes)
+        return clock.now() + delay if delay else None
 
     async def _is_needless(self, tx: Transaction, email: Email) -> bool:
         """Say whether a mail is about an organization that is no more."""

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import Column, DateTime, LargeBinary, SmallInteger, Table, Text, Uuid
 
 from tenon_crypto.fields import SealedTable
-from tenon_db.tables import GLOBAL, TENANT
+from tenon_db.tables import TENANT
 from tenon_policy.policies import Role
 from tenon_tenancy.organizations.models import METADATA
 
@@ -14,9 +14,6 @@ KEPT = timedelta(days=7)
 """How long an invitation that is over can still be seen, and sent again."""
 MAX_INVITATIONS = 1_000
 """Of one organization, that nobody has accepted."""
-MAILS = 5
-MAILS_IN = timedelta(hours=1)
-"""To one address, whoever invites it."""
 LEAST_INVITER = Role.ADMIN
 """As the policies of the RPCs say that send invitations."""
 
@@ -46,16 +43,6 @@ invited_addresses = Table(
     Column("canonical_version", SmallInteger, nullable=False, server_default="1"),
     Column("invitation_id", Uuid, nullable=False),
     info=TENANT,
-)
-
-# So that nobody's mailbox is filled, by however many organizations: keyed hashes, and when all the
-# mails that were sent there will be forgotten.
-mailed_addresses = Table(
-    "mailed_addresses",
-    METADATA,
-    Column("email_index", LargeBinary, primary_key=True),
-    Column("free_time", DateTime(timezone=True), nullable=False),
-    info=GLOBAL,
 )
 
 

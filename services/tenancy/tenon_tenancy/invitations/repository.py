@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, literal, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tenon_core.email_addresses import CANONICAL_VERSION
@@ -13,13 +13,10 @@ from tenon_crypto.keyring import Mac
 from tenon_db.transaction import Transaction
 from tenon_policy.policies import Role
 from tenon_tenancy.invitations.models import (
-    MAILS,
-    MAILS_IN,
     SEALED_INVITATIONS,
     Invitation,
     invitations,
     invited_addresses,
-    mailed_addresses,
 )
 
 
@@ -141,32 +138,6 @@ class InvitationRepository:
         rows = await self._tx.rows(statement)
         opened = await self._cipher.open(self._tx, SEALED_INVITATIONS, rows)
         return next(map(_invitation, opened), None)
-
-
-class MailedAddressRepository:
-    """How many invitations were mailed where, of late."""
-
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
-
-    async def charge(self, digest: bytes, at: datetime) -> bool:
-        """Count a mail to an address; say whether it may be sent."""
-        interval = MAILS_IN / MAILS
-        latest = func.greatest(mailed_addresses.c.free_time, literal(at)) + interval
-        charged = await self._tx.scalar(
-            insert(mailed_addresses)
-            .values(email_index=digest, free_time=at + interval)
-            .on_conflict_do_update(
-                index_elements=["email_index"],
-                set_={"free_time": latest},
-                where=latest <= at + MAILS_IN,
-            )
-            .returning(mailed_addresses.c.email_index)
-        )
-        return charged is not None
-
-    async def remove_free(self, at: datetime) -> None:
-        await self._tx.execute(delete(mailed_addresses).where(mailed_addresses.c.free_time < at))
 
 
 async def has_former_form(tx: Transaction) -> bool:

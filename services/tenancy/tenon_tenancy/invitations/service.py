@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -6,7 +5,6 @@ from tenon_core import clock
 from tenon_core.email_addresses import canonical_form, parse_address, parse_new_address
 from tenon_core.ids import uuid7
 from tenon_crypto.fields import FieldCipher
-from tenon_crypto.keyring import Mac
 from tenon_crypto.row_tokens import OwnedRow, RowTokens
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
@@ -22,21 +20,19 @@ from tenon_tenancy.errors import (
     InvitationForAnotherAddress,
     InvitationNotFound,
     InvitationSpent,
-    TooManyInvitationMails,
     TooManyInvitations,
     VerifiedEmailRequired,
 )
 from tenon_tenancy.invitations.indexes import InvitationIndexes
+from tenon_tenancy.invitations.mails import InvitationMails
 from tenon_tenancy.invitations.models import (
     KEPT,
     LIFE,
-    MAILS,
-    MAILS_IN,
     MAX_INVITATIONS,
     Invitation,
     Preview,
 )
-from tenon_tenancy.invitations.repository import InvitationRepository, MailedAddressRepository
+from tenon_tenancy.invitations.repository import InvitationRepository
 from tenon_tenancy.members.models import require_reach
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.service import OrganizationService
@@ -59,6 +55,7 @@ class InvitationService:
         indexes: InvitationIndexes,
         tokens: RowTokens,
         queue: JobQueue,
+        mails: InvitationMails,
         directory: Directory,
         members: MemberService,
         organizations: OrganizationService,
@@ -69,6 +66,7 @@ class InvitationService:
         self._indexes = indexes
         self._tokens = tokens
         self._queue = queue
+        self._mails = mails
         self._directory = directory
         self._members = members
         self._organizations = organizations
@@ -83,7 +81,7 @@ class InvitationService:
 
     async def create(self, call: Call, email: str, role: Role) -> Invitation:
         """Invite an address; InvalidEmail, VerifiedEmailRequired, RoleAboveOwn,
-        MailDomainNotAllowed, AlreadyInvited, TooManyInvitations, TooManyInvitationMails.
+        MailDomainNotAllowed, AlreadyInvited, TooManyInvitations, TooManyMails.
         """
         email, at = parse_new_address(email).display, clock.now()
         await self._require_verified(call.user)
@@ -98,12 +96,12 @@ class InvitationService:
                 raise TooManyInvitations
             if not await invitations.add(invitation, terms):
                 raise AlreadyInvited
-            await self._send(tx, call, invitation, terms)
+            await self._send(tx, call, invitation)
         return invitation
 
     async def resend(self, call: Call, invitation_id: UUID | None) -> Invitation:
         """Send an invitation under a new link, in the caller's name; VerifiedEmailRequired,
-        InvitationNotFound, RoleAboveOwn, MailDomainNotAllowed, TooManyInvitationMails.
+        InvitationNotFound, RoleAboveOwn, MailDomainNotAllowed, TooManyMails.
         """
         await self._require_verified(call.user)
         async with self._database.tenant(call.org) as tx:
@@ -117,7 +115,7 @@ class InvitationService:
             await self._indexes.fill(tx, call.org)
             terms = await self._indexes.terms(invitation.email)
             await self._invitations(tx, call.org).renew(invitation, terms)
-            await self._send(tx, call, invitation, terms)
+            await self._send(tx, call, invitation)
         return invitation
 
     async def revoke(self, call: Call, invitation_id: UUID | None) -> None:
@@ -182,9 +180,7 @@ class InvitationService:
 
     async def forget(self, tx: Transaction, org_id: UUID) -> None:
         """Remove the invitations that have been over long enough, in a tenant's transaction."""
-        at = clock.now()
-        await self._invitations(tx, org_id).remove_over(at - KEPT)
-        await MailedAddressRepository(tx).remove_free(at)
+        await self._invitations(tx, org_id).remove_over(clock.now() - KEPT)
 
     def _invitations(self, tx: Transaction, org_id: UUID) -> InvitationRepository:
         return InvitationRepository(tx, self._cipher, org_id)
@@ -205,16 +201,13 @@ class InvitationService:
         require_reach(own, invitation.role)
         return invitation
 
-    async def _send(
-        self, tx: Transaction, call: Call, invitation: Invitation, terms: Sequence[Mac]
-    ) -> None:
-        """Have it mailed, and forgotten when it is long over."""
-        if not await MailedAddressRepository(tx).charge(terms[0].digest, clock.now()):
-            raise TooManyInvitationMails(retry_after=MAILS_IN.total_seconds() / MAILS)
+    async def _send(self, tx: Transaction, call: Call, invitation: Invitation) -> None:
+        """Have it mailed, and forgotten when it is long over; TooManyMails."""
+        send_time = await self._mails.charge(tx, call.org, call.user, invitation.email)
         over = invitation.expire_time + KEPT
         await self._queue.enqueue(tx, FORGET, {}, org_id=invitation.org_id, run_at=over)
         await tx.publish(
-            events.invitation_sent(invitation.org_id, invitation.id, invitation.link_id),
+            events.invitation_sent(invitation, send_time),
             call.access(f"invitations/{invitation.id}"),
         )
 

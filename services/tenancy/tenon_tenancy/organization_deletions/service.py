@@ -5,11 +5,13 @@ from uuid import UUID
 from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
+from tenon_db.mail_limits import MailCounters
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 from tenon_tenancy import events
 from tenon_tenancy.errors import OrganizationDeletionNotFound
+from tenon_tenancy.limits import DELETIONS_PER_ORGANIZATION
 from tenon_tenancy.members.ending import MembershipEnding
 from tenon_tenancy.organization_deletions.models import SERVICES, OrganizationDeletion, Receipt
 from tenon_tenancy.organization_deletions.repository import (
@@ -34,7 +36,7 @@ class OrganizationDeletionService:
         self._delay = timedelta(days=days)
 
     async def schedule(self, call: Call) -> OrganizationDeletion:
-        """Have the organization deleted later; again, it is the same deletion."""
+        """Have the organization deleted later; again, it is the same deletion. TooManyMails."""
         async with self._database.tenant(call.org) as tx:
             await self._ending.lock(tx, call)
             deletions = OrganizationDeletionRepository(tx)
@@ -42,6 +44,8 @@ class OrganizationDeletionService:
             if deletion:
                 call.had_no_effect()
                 return deletion
+            mails = MailCounters(tx, self._database.schema)
+            await mails.charge([(DELETIONS_PER_ORGANIZATION, call.org.bytes)])
             at = clock.now()
             deletion = OrganizationDeletion(call.org, uuid7(), call.user, at, at + self._delay)
             await deletions.add(deletion)

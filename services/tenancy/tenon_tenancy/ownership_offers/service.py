@@ -3,6 +3,7 @@ from uuid import UUID
 from tenon_core import clock
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
+from tenon_db.mail_limits import MailCounters
 from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_policy.policies import Role
@@ -14,6 +15,7 @@ from tenon_tenancy.errors import (
     OwnershipOffered,
     OwnershipOfferNotFound,
 )
+from tenon_tenancy.limits import OFFERS_PER_ORGANIZATION, OFFERS_PER_USER
 from tenon_tenancy.members.service import MemberService
 from tenon_tenancy.organizations.service import OrganizationService
 from tenon_tenancy.ownership_offers.models import LIFE, OwnershipOffer
@@ -41,13 +43,20 @@ class OwnershipService:
             return await self._get(tx, call.org)
 
     async def transfer(self, call: Call, user_id: UUID | None) -> OwnershipOffer:
-        """Offer a member the caller's ownership; MemberNotFound, AlreadyOwner, OwnershipOffered."""
+        """Offer a member the caller's ownership; MemberNotFound, AlreadyOwner, OwnershipOffered,
+        TooManyMails.
+        """
         at = clock.now()
         async with self._database.tenant(call.org) as tx:
             await self._members.own_role_within(tx, call)
             user_id = await self._require_candidate(tx, call.org, user_id)
             if await self._find_open(tx, call.org):
                 raise OwnershipOffered
+            charges = [
+                (OFFERS_PER_USER, call.user.bytes),
+                (OFFERS_PER_ORGANIZATION, call.org.bytes),
+            ]
+            await MailCounters(tx, self._database.schema).charge(charges)
             offer = OwnershipOffer(call.org, uuid7(), call.user, user_id, at, at + LIFE)
             await OwnershipOfferRepository(tx, call.org).put(offer)
             await tx.publish(

@@ -23,8 +23,9 @@ INSERT = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def tenant(callers: Callers) -> Tenant:
+    """An organization for each pair: its owner can send only so many invitations."""
     return await callers.tenant()
 
 

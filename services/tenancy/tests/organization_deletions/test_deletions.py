@@ -343,3 +343,18 @@ async def test_nobody_joins_afterwards(
     member = Member(tenant.owner.user_id, Role.OWNER, clock.now())
     with pytest.raises(NotFound):
         await add(backbone, tenant.org_id, member)
+
+
+async def test_a_deletion_is_scheduled_and_undone_only_so_often(
+    tenancy: grpc.aio.Channel, callers: Callers
+) -> None:
+    """Each time its owners get a mail."""
+    tenant = await callers.tenant()
+    for _ in range(3):
+        await delete(tenancy, tenant)
+        await undelete(tenancy, tenant)
+    with pytest.raises(PeerError) as refused:
+        await delete(tenancy, tenant)
+    assert refused.value.reason == "too_many_mails"
+    assert refused.value.limit == "deletion_mails_per_organization"
+    await delete(tenancy, await callers.tenant())  # the control: another organization

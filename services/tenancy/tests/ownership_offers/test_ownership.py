@@ -185,3 +185,21 @@ async def test_an_offer_is_void_when(
     assert await refusal(ownership.accept(member)) in (GONE, "not_found")
     heir = await join(tenant, Role.VIEWER)
     assert (await ownership.offer(heir.user_id, by=other)).user_id == str(heir.user_id)
+
+
+async def test_an_organization_is_offered_only_so_often(
+    tenancy: grpc.aio.Channel, callers: Callers, join: Join
+) -> None:
+    """Each offer is a mail to the member."""
+    tenant = await callers.tenant()
+    ownership, member = Ownership(tenancy, tenant), await join(tenant, Role.MEMBER)
+    for _ in range(5):
+        await ownership.offer(member.user_id)
+        await ownership.decline(tenant.owner)
+    with pytest.raises(PeerError) as refused:
+        await ownership.offer(member.user_id)
+    assert refused.value.reason == "too_many_mails"
+    assert refused.value.limit == "ownership_offer_mails_per_organization"
+    other = await callers.tenant()
+    heir = await join(other, Role.MEMBER)
+    await Ownership(tenancy, other).offer(heir.user_id)  # the control: another organization
