@@ -36,7 +36,11 @@ class RowTokens:
         return base64.urlsafe_b64encode(body + current).rstrip(b"=").decode()
 
     async def read(self, token: str, purpose: str = "") -> OwnedRow | None:
-        """Return what a token is of; None for what was not derived here, for this purpose."""
+        """Return what a token is of; None for what was not derived here, for this purpose.
+
+        White space is ignored: mail programs break long links.
+        """
+        token = "".join(token.split())
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):

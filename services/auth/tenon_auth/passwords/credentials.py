@@ -9,7 +9,7 @@ from tenon_auth.errors import InvalidCredentials, TooManyLogIns
 from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.guesses import Charge, GuessLimiter
-from tenon_auth.passwords.hashing import PasswordHasher
+from tenon_auth.passwords.hashing import Match, PasswordHasher
 from tenon_auth.passwords.models import Credential
 from tenon_auth.passwords.repository import CredentialRepository
 from tenon_auth.second_steps.service import SecondStepService
@@ -56,10 +56,12 @@ class Credentials:
             credential = await CredentialRepository(tx).find()
         counters = await self._guesses.counters(terms[0].digest, device.ip_address, known_device)
         charge = await self._guesses.charge(counters)
-        if not await self._matches(password, credential, charge) or credential is None:
+        match = await self._match(password, credential, charge)
+        if match is Match.NO or credential is None:
             raise InvalidCredentials
         await self._guesses.refund(charge)
-        await self._rehash(credential, password)
+        if match is Match.OUTDATED:
+            await self._rehash(credential, password)
         return credential
 
     async def confirm(self, tx: Transaction, credential: Credential) -> None:
@@ -97,7 +99,7 @@ class Credentials:
         await self._links.use_up(tx, user_id, Purpose.RESET_PASSWORD)
         await self._second_steps.use_up(tx, user_id)
 
-    async def _matches(self, password: str, credential: Credential | None, charge: Charge) -> bool:
+    async def _match(self, password: str, credential: Credential | None, charge: Charge) -> Match:
         try:
             against = credential.password_hash if credential else None
             return await self._hasher.matches(password, against)
@@ -106,9 +108,7 @@ class Credentials:
             raise
 
     async def _rehash(self, credential: Credential, password: str) -> None:
-        """Keep the password at the cost of today, while it is here and there is time for it."""
-        if not self._hasher.is_outdated(credential.password_hash):
-            return
+        """Hash the password in its normal form and at today's cost, if there is time for it."""
         with suppress(TooManyLogIns):
             password_hash = await self._hasher.hash(password)
             async with self._database.user(credential.user_id) as tx:

@@ -6,13 +6,15 @@ import hashlib
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 from typing import TypeVar
 
 import bcrypt
 
 from tenon_auth.errors import TooManyLogIns
+from tenon_auth.passwords.normal_form import normal_form
 
 T = TypeVar("T")
 
@@ -20,6 +22,17 @@ WAITING_PER_THREAD = 8
 RETRY_SECONDS = 2.0
 NICENESS = 5
 """Of the threads: whatever else wants a core has it first, for it is done so much sooner."""
+
+
+class Match(Enum):
+    """Whether a password is the one that was hashed.
+
+    OUTDATED: it is, but it was hashed at a lower cost than today's, or not in its normal form.
+    """
+
+    NO = "no"
+    YES = "yes"
+    OUTDATED = "outdated"
 
 
 def cores() -> int:
@@ -51,30 +64,32 @@ class PasswordHasher:
     async def hash(self, password: str) -> str:
         return await self._run(lambda: self._hash(password))
 
-    async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Check a password; without a hash it takes the same time and says no."""
+    async def matches(self, password: str, password_hash: str | None) -> Match:
+        """Check a password; without a hash it takes the same time and does not match.
+
+        A password that is typed in another form than the normal one is checked in both: hashes
+        of before are of what was typed.
+        """
         against = (password_hash or self._dummy_hash).encode()
-        digest = _digest(password)
+        digests = list(dict.fromkeys((_digest(normal_form(password)), _digest(password))))
+        found = await self._run(lambda: self._check(digests, against))
+        return Match.NO if password_hash is None else found
 
-        def check() -> bool:
-            same = bcrypt.checkpw(digest, against)
-            if not same:
-                self._make_up_for(against, digest)
-            return same
-
-        return await self._run(check) and password_hash is not None
+    def _check(self, digests: Sequence[bytes], against: bytes) -> Match:
+        for digest in digests:
+            if bcrypt.checkpw(digest, against):
+                is_outdated = digest != digests[0] or _cost_of(against.decode()) < self._cost
+                return Match.OUTDATED if is_outdated else Match.YES
+            self._make_up_for(against, digest)
+        return Match.NO
 
     def _make_up_for(self, password_hash: bytes, digest: bytes) -> None:
         """Spend what checking an older hash has saved: 2^old + 2^old + … + 2^(new-1) = 2^new."""
         for cost in range(_cost_of(password_hash.decode()), self._cost):
             bcrypt.hashpw(digest, bcrypt.gensalt(cost))
 
-    def is_outdated(self, password_hash: str) -> bool:
-        """Say whether it was made at a lower cost than hashes are made now."""
-        return _cost_of(password_hash) < self._cost
-
     def _hash(self, password: str) -> str:
-        return bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode()
+        return bcrypt.hashpw(_digest(normal_form(password)), bcrypt.gensalt(self._cost)).decode()
 
     async def _run(self, work: Callable[[], T]) -> T:
         self.require_room()

@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 
 from tenon_auth.errors import WeakPassword
+from tenon_auth.passwords.normal_form import MAX_CHARS, normal_form
 from tenon_core.errors import FieldError
 
 MIN_CHARS = 8
-MAX_CHARS = 1_024
 MIN_GUESSES = 10**6
 """What our limits allow in about three years, on one account; below it is what is guessed first."""
 JUDGED_CHARS = 100
@@ -28,13 +28,14 @@ WORD = re.compile(r"[^\W_]+")
 
 def require_strong(password: str, known: Sequence[str], field: str = "/password") -> None:
     """Refuse what is too short, too long or too easy to guess for whoever knows these texts about
-    its owner: name, address; WeakPassword.
+    its owner: name, address; WeakPassword. The normal form is judged, for it is what is hashed.
     """
-    if len(password) < MIN_CHARS:
+    normal = normal_form(password)
+    if min(len(password), len(normal)) < MIN_CHARS:
         raise _weak(field, f"must have {MIN_CHARS} characters")
     if len(password) > MAX_CHARS:
         raise _weak(field, f"must have at most {MAX_CHARS} characters")
-    if _guesses(_judged(password), _words(known)) < MIN_GUESSES:
+    if _guesses(_judged(normal), _words([normal_form(text) for text in known])) < MIN_GUESSES:
         raise _weak(
             field,
             "is too easy to guess: it is much like a password that many have, or like your name or"

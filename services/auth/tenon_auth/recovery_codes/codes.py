@@ -2,11 +2,13 @@
 
 import secrets
 
+from tenon_auth.second_factors.typed_codes import typed_code
+
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32."""
 GROUPS = 2
 GROUP_CHARS = 5
-MISREAD = str.maketrans({"o": "0", "i": "1", "l": "1", "-": None, " ": None})
+MISREAD = str.maketrans({"o": "0", "i": "1", "l": "1"})
 
 
 def new_code() -> str:
@@ -18,4 +20,4 @@ def new_code() -> str:
 
 def comparable(code: str) -> bytes:
     """Return what is the same however a code is typed."""
-    return code.lower().translate(MISREAD).encode("utf-8", "surrogatepass")
+    return typed_code(code).lower().translate(MISREAD).encode("utf-8", "surrogatepass")

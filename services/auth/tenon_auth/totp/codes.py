@@ -5,6 +5,8 @@ is what every authenticator app knows.
 import hmac
 from datetime import datetime
 
+from tenon_auth.second_factors.typed_codes import typed_code
+
 DIGITS = 6
 STEP_SECONDS = 30
 DRIFT = 1
@@ -31,7 +33,7 @@ def matching_step(secret: str, code: str, at: datetime, last_step: int) -> int |
     import pyotp
 
     totp, now = pyotp.TOTP(secret, digits=DIGITS, interval=STEP_SECONDS), int(at.timestamp())
-    current, given, found = now // STEP_SECONDS, code.encode(), None
+    current, given, found = now // STEP_SECONDS, typed_code(code).encode(), None
     for step in range(current - DRIFT, current + DRIFT + 1):
         same = hmac.compare_digest(totp.generate_otp(step).encode(), given)
         if same and step > last_step:

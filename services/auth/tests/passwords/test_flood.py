@@ -17,7 +17,7 @@ from services.auth.tests.passwords.test_guesses import guess
 from tenon.auth.v1.session_service_pb2 import GetSessionRequest, LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.auth.v1.user_service_pb2 import SignUpResponse
-from tenon_auth.passwords.hashing import NICENESS, WAITING_PER_THREAD, PasswordHasher, cores
+from tenon_auth.passwords.hashing import NICENESS, WAITING_PER_THREAD, Match, PasswordHasher, cores
 from tenon_auth.users.service import UserService
 from tenon_rpc.status import PeerError
 from tenon_testing.waiting import eventually
@@ -55,7 +55,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     matches = PasswordHasher.matches
 
-    async def counted(hasher: PasswordHasher, password: str, against: str | None) -> bool:
+    async def counted(hasher: PasswordHasher, password: str, against: str | None) -> Match:
         seen.append(password)
         return await matches(hasher, password, against)
 

@@ -15,7 +15,7 @@ from tenon.auth.v1.session_service_pb2 import LogInRequest
 from tenon.auth.v1.session_service_pb2_grpc import SessionServiceStub
 from tenon.auth.v1.user_service_pb2 import SignUpResponse
 from tenon_auth.app import APP
-from tenon_auth.passwords.hashing import PasswordHasher
+from tenon_auth.passwords.hashing import Match, PasswordHasher
 from tenon_embedded.ports import free_port
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import PASSWORD, Callers
@@ -45,7 +45,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     matches = PasswordHasher.matches
 
-    async def counted(hasher: PasswordHasher, password: str, against: str | None) -> bool:
+    async def counted(hasher: PasswordHasher, password: str, against: str | None) -> Match:
         seen.append(password)
         return await matches(hasher, password, against)
 

@@ -89,7 +89,19 @@ async def test_anothers_code_is_no_code(
     assert await refusal(auth, step, recovery_code=eve.recovery_codes[0]) == ""
 
 
-@pytest.mark.parametrize("typed", ["7K2P9-X0HFM", "7k2p9x0hfm", " 7k2p9 xohfm ", "7k2p9-xOhfm"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "7K2P9-X0HFM",
+        "7k2p9x0hfm",
+        " 7k2p9 xohfm ",
+        "7k2p9-xOhfm",
+        "7k2p9\u2013x0hfm",
+        "7k2p9\u2011x0hfm\n",
+        "7k2p9\u00a0x0hfm",
+        "".join(chr(ord(letter) + 0xFEE0) for letter in "7k2p9-x0hfm"),
+    ],
+)
 def test_a_code_may_be_typed_in_many_ways(typed: str) -> None:
     assert comparable(typed) == comparable("7k2p9-x0hfm")
 

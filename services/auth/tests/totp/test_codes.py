@@ -45,7 +45,30 @@ def test_a_step_at_or_before_the_last_one_does_not_match(last: int, matches: boo
     assert (found is not None) == matches
 
 
-@pytest.mark.parametrize("code", ["", "5924", "89005924", "005925", FULL_WIDTH, " 005924"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        FULL_WIDTH,
+        " 005924\n",
+        "005 924",
+        "005-924",
+        "005\u2013924",
+        "005\u2011924",
+        "005\u2212924",
+        "005\u00a0924",
+        "0 0 5 9 2 4",
+        "\u200b005924",
+        "\u0660\u0660\u0665\u0669\u0662\u0664",
+    ],
+)
+def test_a_code_may_be_typed_in_many_ways(typed: str) -> None:
+    seconds, _ = VECTORS[3]
+    assert matching_step(SECRET, typed, at(seconds), 0) == seconds // STEP_SECONDS
+
+
+@pytest.mark.parametrize(
+    "code", ["", "5924", "89005924", "005925", "00592 ", "0059240", "٠٠٥٩٢٥", "0" * 1_000_000]
+)
 def test_what_is_no_such_code_does_not_match(code: str) -> None:
     assert matching_step(SECRET, code, at(VECTORS[3][0]), 0) is None
 

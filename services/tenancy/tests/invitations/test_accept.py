@@ -186,3 +186,12 @@ async def test_who_may_be_invited_goes_by_the_policy_also_for_links_that_are_out
     await policies.update(allowed_mail_domains=[])
     await invitations.accept(ada, token)
     assert await invitations.roles(tenant, ada) == [Role.MEMBER]
+
+
+async def test_a_link_that_a_mail_program_has_broken_is_read(
+    invitations: InvitationsClient, callers: Callers
+) -> None:
+    tenant = await callers.tenant()
+    made = await invitations.create(tenant, f"{uuid4()}@example.com")
+    token = await invitations.token(tenant, made.id)
+    assert (await invitations.preview(f" {token[:40]}\r\n {token[40:]}\n")).email == made.email
