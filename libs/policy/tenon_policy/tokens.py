@@ -87,6 +87,20 @@ class KeySet:
         except KeyError:
             raise BadToken from None
 
+    async def get_newer(self, kid: str, than: RSAPublicKey) -> RSAPublicKey:
+        """Return the key that replaced `than` under the same id; BadToken if none did.
+
+        Keys are fetched again at most every `RETRY_SECONDS`.
+        """
+        async with self._lock:
+            due = time.monotonic() - self._fetched_at > self.RETRY_SECONDS
+            if self._keys.get(kid) == than and due:
+                await self._look_again()
+        key = self._keys.get(kid)
+        if key is None or key == than:
+            raise BadToken
+        return key
+
     async def _refresh(self, kid: str) -> None:
         async with self._lock:
             due = time.monotonic() - self._fetched_at > self.RETRY_SECONDS
@@ -127,17 +141,12 @@ class TokenVerifier:
 
     async def _check(self, token: str) -> Identity:
         try:
-            key = await self._keys.get(_key_id(token))
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                leeway=LEEWAY_SECONDS,  # of `exp`, too: `verify` is stricter about that
-                options={"require": ["exp", "iat", "iss", "aud", "sub", "sid"]},
-            )
-            return _identity(claims)
+            kid = _key_id(token)
+            key = await self._keys.get(kid)
+            try:
+                return _identity(_decode(token, key))
+            except jwt.InvalidSignatureError:
+                return _identity(_decode(token, await self._keys.get_newer(kid, key)))
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
             raise BadToken from None
 
@@ -145,6 +154,19 @@ class TokenVerifier:
         self._known[digest] = identity
         if len(self._known) > CACHED_TOKENS:
             self._known.popitem(last=False)
+
+
+def _decode(token: str, key: RSAPublicKey) -> Mapping[str, Any]:
+    claims: Mapping[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=[ALGORITHM],
+        audience=AUDIENCE,
+        issuer=ISSUER,
+        leeway=LEEWAY_SECONDS,  # of `exp`, too: `verify` is stricter about that
+        options={"require": ["exp", "iat", "iss", "aud", "sub", "sid"]},
+    )
+    return claims
 
 
 def _identity(claims: Mapping[str, Any]) -> Identity:

@@ -79,6 +79,7 @@ class Kept(Generic[T]):
         self._lock = asyncio.Lock()
         self._value: T | None = None
         self._fetched_at = float("-inf")
+        self._forced_at = float("-inf")
 
     async def get(self) -> T:
         async with self._lock:
@@ -87,10 +88,14 @@ class Kept(Generic[T]):
             assert self._value is not None
             return self._value
 
-    async def get_newer(self, than: T) -> T:
-        """Fetch it anew, unless somebody has done so since `than` was returned."""
+    async def get_newer(self, than: T, pause_seconds: float = 0.0) -> T:
+        """Fetch it again unless it was fetched since `than` was returned, or by such a call within
+        the pause; returns `than` then.
+        """
         async with self._lock:
-            if self._value is than:
+            due = time.monotonic() - self._forced_at >= pause_seconds
+            if self._value is than and due:
+                self._forced_at = time.monotonic()
                 await self._renew()
             assert self._value is not None
             return self._value

@@ -23,6 +23,8 @@ KEY_TYPES = {
 """The algorithms that are believed, where the provider says that it signs by them."""
 REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 LEEWAY_SECONDS = 60
+SIGNATURE_PAUSE_SECONDS = 5.0
+"""How often the keys are fetched again for bad signatures."""
 MAX_SUBJECT_CHARS = 255
 UNUSABLE = (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 """What the library raises for tokens, keys and numbers that make no sense."""
@@ -38,17 +40,7 @@ async def verified(
 ) -> Claims:
     """Return what a token says; IdTokenInvalid, ProviderUnavailable."""
     try:
-        header = jwt.get_unverified_header(token)
-        key = await _key(header, documents)
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=[header["alg"]],
-            audience=provider.client_id,
-            issuer=provider.issuer,
-            leeway=LEEWAY_SECONDS,
-            options={"require": list(REQUIRED)},
-        )
+        claims = await _claims(token, provider, documents)
     except UNUSABLE as error:
         raise _invalid(provider, type(error).__name__) from None
     for claim, holds in _checks(claims, provider, nonce).items():
@@ -68,16 +60,45 @@ def _checks(claims: Claims, provider: ProviderSettings, nonce: str) -> Mapping[s
     }
 
 
-async def _key(header: Mapping[str, Any], documents: Documents) -> jwt.PyJWK:
-    """Return the one key that may have signed; keys are fetched anew for one that is not known."""
+async def _claims(token: str, provider: ProviderSettings, documents: Documents) -> Claims:
+    """Return the claims of a token that the provider's key has signed.
+
+    The keys are fetched again for a key that is not known, and once for a signature that does not
+    fit: some providers replace a key and keep its id.
+    """
+    header = jwt.get_unverified_header(token)
     algorithm = header.get("alg")
     if algorithm not in KEY_TYPES or algorithm not in (await documents.metadata()).algorithms:
         raise jwt.InvalidAlgorithmError
     known = await documents.keys.get()
-    fitting = _fitting(known, header) or _fitting(await documents.keys.get_newer(known), header)
+    try:
+        return _decode(token, header, known, provider)
+    except (jwt.InvalidKeyError, jwt.InvalidSignatureError) as error:
+        is_signature = isinstance(error, jwt.InvalidSignatureError)
+        pause = SIGNATURE_PAUSE_SECONDS if is_signature else 0.0
+        newer = await documents.keys.get_newer(known, pause)
+        if newer is known:
+            raise
+        return _decode(token, header, newer, provider)
+
+
+def _decode(
+    token: str, header: Mapping[str, Any], keys: Sequence[Jwk], provider: ProviderSettings
+) -> Claims:
+    """Return the claims of a token that the one fitting key has signed."""
+    fitting = _fitting(keys, header)
     if len(fitting) != 1:
         raise jwt.InvalidKeyError
-    return jwt.PyJWK(dict(fitting[0]), algorithm)
+    claims: Claims = jwt.decode(
+        token,
+        jwt.PyJWK(dict(fitting[0]), header["alg"]),
+        algorithms=[header["alg"]],
+        audience=provider.client_id,
+        issuer=provider.issuer,
+        leeway=LEEWAY_SECONDS,
+        options={"require": list(REQUIRED)},
+    )
+    return claims
 
 
 def _fitting(keys: Sequence[Jwk], header: Mapping[str, Any]) -> list[Jwk]:

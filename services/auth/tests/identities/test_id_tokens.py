@@ -197,6 +197,25 @@ async def test_any_signature_that_the_provider_says_it_makes_is_taken(system: Sy
         assert await told(visitor, signing(curve, "ES256", "edwards")) == "id_token_invalid"
 
 
+async def test_a_key_that_was_replaced_under_its_id_is_fetched(
+    visitor: Visitor, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(id_tokens, "SIGNATURE_PAUSE_SECONDS", 0.0)
+    assert await told(visitor, lambda h, claims: h.sign(claims)) == ""
+    hostile.key = new_key()
+    hostile.keys = [jwk_of(hostile.key, hostile.kid)]
+    assert await told(visitor, lambda h, claims: h.sign(claims)) == ""
+
+
+async def test_bad_signatures_fetch_the_keys_once_in_a_while(
+    visitor: Visitor, hostile: Hostile
+) -> None:
+    hostile.fetched.clear()
+    for _ in range(5):
+        assert await told(visitor, by_another_key) == "id_token_invalid"
+    assert hostile.fetched.count("/keys") <= 2  # the first log-in fetches them, too
+
+
 async def test_a_new_key_is_fetched_once_and_then_known(visitor: Visitor, hostile: Hostile) -> None:
     assert await told(visitor, Hostile.sign) == ""
     key, kid = new_key(), uuid4().hex
