@@ -1,7 +1,8 @@
-"""The two cookies that hold a browser's session, the one by which it is known again, and the one
-that ties it to a log-in by a provider.
+"""The two cookies that hold a browser's session, the one by which it is known again, and those
+that tie it to its log-ins by a provider, one each.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,9 @@ from tenon_gateway.settings import GatewaySettings
 DEVICE_SECONDS = 400 * 24 * 3_600
 """The longest that browsers keep a cookie."""
 NAMES = ("access", "refresh", "device", "oidc")
+MAX_FLOWS = 5
+"""Log-ins by a provider that one browser may have begun and not finished."""
+FLOW_CHARS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class CookieNames:
     access: str
     refresh: str
     device: str
-    flow: str
+    flow_prefix: str
     secure: bool
 
     @classmethod
@@ -33,7 +37,12 @@ class CookieNames:
         else:
             port = settings.public_port
             access, refresh, device, flow = (f"tenon_{name}_{port}" for name in NAMES)
-        return cls(access, refresh, device, flow, secure=settings.secure)
+        return cls(access, refresh, device, f"{flow}_", secure=settings.secure)
+
+    def flow(self, state: str) -> str:
+        """Return the name of the cookie of the flow that has this state."""
+        digest = hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
+        return self.flow_prefix + digest[:FLOW_CHARS]
 
     def keep(self, name: str, value: str, expires: datetime) -> tuple[bytes, bytes]:
         """Return the header that sets a cookie until it expires."""
@@ -48,9 +57,16 @@ class CookieNames:
         """Return the headers that clear the session's cookies."""
         return [self._header(self.access, "", 0), self._header(self.refresh, "", 0)]
 
-    def drop_flow(self) -> tuple[bytes, bytes]:
-        """Return the header that clears the cookie of a log-in by a provider."""
-        return self._header(self.flow, "", 0)
+    def drop_flow(self, state: str) -> tuple[bytes, bytes]:
+        """Return the header that clears the cookie of one log-in by a provider."""
+        return self._header(self.flow(state), "", 0)
+
+    def drop_surplus_flows(self, cookies: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        """Return the headers that make room for another flow: browsers send the oldest cookie
+        first (RFC 6265, 5.4).
+        """
+        running = [name for name in cookies if name.startswith(self.flow_prefix)]
+        return [self._header(name, "", 0) for name in running[: -(MAX_FLOWS - 1)]]
 
     def _header(self, name: str, value: str, seconds: int) -> tuple[bytes, bytes]:
         secure = "; Secure" if self.secure else ""

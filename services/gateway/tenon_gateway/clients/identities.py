@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 from tenon.auth.v1.identity_service_pb2 import (
     ConnectIdentityRequest,
@@ -34,6 +35,11 @@ class Begun:
     url: str
     flow_token: str
     expires: datetime
+
+    @property
+    def state(self) -> str:
+        """What the provider hands back, which names the flow."""
+        return parse_qs(urlsplit(self.url).query)["state"][0]
 
     @classmethod
     def of(cls, reply: StartProviderLogInResponse | ConnectIdentityResponse) -> "Begun":

@@ -100,9 +100,11 @@ class OidcRouter:
         """Lead a browser on that a provider has led here, whatever came of it."""
         exchange = exchange_of(request)
         said = _said(exchange)
-        flow_token = exchange.cookies.get(self._cookies.flow, "")
+        state = said.get("state", "")
+        flow_token = exchange.cookies.get(self._cookies.flow(state), "")
         device = self._browsers.device(exchange)
-        exchange.notes.append(self._cookies.drop_flow())
+        if flow_token:
+            exchange.notes.append(self._cookies.drop_flow(state))
         try:
             finished = await self._identities.finish(said, flow_token, device, exchange.metadata())
         except TenonError as error:
@@ -116,9 +118,12 @@ class OidcRouter:
         return _redirect(finished.return_to)
 
     def _tie(self, exchange: Exchange, begun: Begun) -> None:
-        """Tie this browser to the flow: nobody finishes it in another one."""
-        cookie = self._cookies.keep(self._cookies.flow, begun.flow_token, begun.expires)
-        exchange.notes.append(cookie)
+        """Tie this browser to the flow: nobody finishes it in another one. Each flow has a cookie
+        of its own, so several tabs may log in.
+        """
+        name = self._cookies.flow(begun.state)
+        exchange.notes += self._cookies.drop_surplus_flows(exchange.cookies)
+        exchange.notes.append(self._cookies.keep(name, begun.flow_token, begun.expires))
 
 
 def _said(exchange: Exchange) -> Mapping[str, str]:
