@@ -269,7 +269,7 @@ class PasskeyNotFound(NotFound):
 
 
 class PasskeyExists(TenonError):
-    """This passkey is registered already."""
+    """This passkey is registered already, for your account or another one. Use another one."""
 
     code = Code.ALREADY_EXISTS
     reason = "passkey_exists"

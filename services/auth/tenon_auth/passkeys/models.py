@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,16 @@ passkeys = Table(
 )
 SEALED_PASSKEYS = SealedTable(passkeys, owner="user_id", text=("name",))
 
+# Hashes of the credential ids of all users' passkeys: no credential is registered twice (Web
+# Authentication, 7.1), and a transaction of one user sees no passkeys of another.
+passkey_credentials = Table(
+    "passkey_credentials",
+    METADATA,
+    Column("credential_hash", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    info=GLOBAL,
+)
+
 # Hashes of challenges that were answered; they name nobody.
 spent_challenges = Table(
     "spent_challenges",
@@ -35,6 +46,10 @@ spent_challenges = Table(
     Column("expire_time", DateTime(timezone=True), nullable=False),
     info=GLOBAL,
 )
+
+
+def credential_hash(credential_id: bytes) -> bytes:
+    return hashlib.sha256(credential_id).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from tenon_auth.passkeys.models import SEALED_PASSKEYS, Passkey, passkeys, spent_challenges
+from tenon_auth.passkeys.models import (
+    SEALED_PASSKEYS,
+    Passkey,
+    credential_hash,
+    passkey_credentials,
+    passkeys,
+    spent_challenges,
+)
 from tenon_crypto.fields import FieldCipher
 from tenon_db.transaction import Transaction
 
@@ -22,10 +29,19 @@ class PasskeyRepository:
         self._cipher = cipher
 
     async def add(self, passkey: Passkey) -> bool:
-        """Add a passkey; False if it is there already."""
+        """Add a passkey; False if its credential is registered already, whoever's it is."""
+        claim = {
+            "credential_hash": credential_hash(passkey.credential_id),
+            "user_id": passkey.user_id,
+        }
+        claimed = await self._tx.execute(
+            insert(passkey_credentials).values(claim).on_conflict_do_nothing()
+        )
+        if claimed.rowcount != 1:
+            return False
         row = await self._cipher.seal(self._tx, SEALED_PASSKEYS, asdict(passkey))
-        added = await self._tx.execute(insert(passkeys).values(row).on_conflict_do_nothing())
-        return added.rowcount == 1
+        await self._tx.execute(insert(passkeys).values(row))
+        return True
 
     async def find(self, passkey_id: UUID) -> Passkey | None:
         found = await self._opened(self._own().where(passkeys.c.id == passkey_id))
@@ -72,21 +88,25 @@ class PasskeyRepository:
         )
 
     async def remove(self, passkey_id: UUID) -> bool:
-        removed = await self._tx.execute(
-            delete(passkeys).where(
-                passkeys.c.user_id == self._tx.user_id, passkeys.c.id == passkey_id
-            )
-        )
-        return removed.rowcount == 1
+        return await self._remove(passkeys.c.id == passkey_id) == 1
 
     async def remove_since(self, at: datetime) -> int:
         """Remove those that were registered since then; return how many."""
-        removed = await self._tx.execute(
-            delete(passkeys).where(
-                passkeys.c.user_id == self._tx.user_id, passkeys.c.create_time >= at
+        return await self._remove(passkeys.c.create_time >= at)
+
+    async def _remove(self, which: ColumnElement[bool]) -> int:
+        own = passkeys.c.user_id == self._tx.user_id
+        removed = await self._tx.rows(
+            delete(passkeys).where(own, which).returning(passkeys.c.credential_id)
+        )
+        hashes = [credential_hash(row.credential_id) for row in removed]
+        await self._tx.execute(
+            delete(passkey_credentials).where(
+                passkey_credentials.c.credential_hash.in_(hashes),
+                passkey_credentials.c.user_id == self._tx.user_id,
             )
         )
-        return removed.rowcount
+        return len(hashes)
 
     def _own(self) -> Select[Any]:
         return select(passkeys).where(passkeys.c.user_id == self._tx.user_id)

@@ -64,6 +64,21 @@ async def add(auth: grpc.aio.Channel, metadata: Metadata, made: Json, name: str 
     return ""
 
 
+async def test_a_credential_is_registered_for_one_user_only(
+    auth: grpc.aio.Channel, metadata: Metadata, passkey: Authenticator
+) -> None:
+    """Web Authentication, 7.1, step 26; removing the passkey frees it."""
+    first = await register(auth, metadata, passkey, "Laptop")
+    other = metadata_of((await sign_up(auth, "Grace")).tokens.access_token)
+    copy = Authenticator(passkey.origin, credential_id=passkey.credential_id)
+    made = copy.make(await creation_options(auth, other))
+    assert await add(auth, other, made) == "passkey_exists"
+    request = RemovePasskeyRequest(passkey_id=first.passkey.id)
+    await PasskeyServiceStub(auth).RemovePasskey(request, metadata=metadata)
+    made = copy.make(await creation_options(auth, other))
+    assert await add(auth, other, made) == ""
+
+
 async def test_the_first_second_factor_brings_recovery_codes(
     auth: grpc.aio.Channel, metadata: Metadata, passkey: Authenticator, system: System
 ) -> None:
