@@ -62,8 +62,9 @@ data_option = click.option(
 
 
 @click.group(cls=Commands)
+@click.version_option(package_name="tenon", prog_name="tenon", message="%(prog)s %(version)s")
 def main() -> None:
-    """Run the whole of Tenon on this machine: `up` starts it, `doctor` looks for what is amiss."""
+    """Run the whole of Tenon on this machine: `up` starts it, `doctor` finds problems."""
     survive_any_encoding()
 
 

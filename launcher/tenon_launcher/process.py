@@ -18,7 +18,10 @@ HANGING_SECONDS = 20.0  # who is alive and not ready for so long does not work
 CRASHES = 5  # who ends so often within CRASH_SECONDS, never ready between, is given up
 CRASH_SECONDS = 120.0
 
-ADVICE = "Mend what they name and run `./tenon up` again; `./tenon doctor` looks for causes."
+ADVICE = (
+    "Fix what they name and run the same command again. `./tenon doctor`, with the same --data-dir,"
+    " looks for causes."
+)
 
 
 class Process:

@@ -122,7 +122,7 @@ class Run:
             await asyncio.sleep(WATCH_SECONDS)
         raise UnusableData(
             f"{self._data.path} was deleted or replaced while the system ran, so everything was "
-            "stopped. `./tenon up` makes a new one."
+            f"stopped. `./tenon up{self._data.option()}` makes a new one."
         )
 
     def _stop_on_signals(self) -> None:

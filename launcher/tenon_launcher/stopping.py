@@ -48,7 +48,8 @@ def end(data: DataDirectory, lock: DataLock, seconds: float) -> Stop:
     if not stopped:
         raise StillRunning(
             f"Something of the system on {data.path} does not end, not even by force: it waits for "
-            "a disk or is being debugged. Try `./tenon down` again, or restart the machine."
+            f"a disk or is being debugged. Try `./tenon down{data.option()}` again, or restart the "
+            "machine."
         )
     data.state.unlink(missing_ok=True)
     while running is not None and running.is_alive():  # it has only itself left to end

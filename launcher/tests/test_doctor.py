@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -180,3 +181,18 @@ def test_a_process_that_hangs_is_found(
     assert seen.returncode == 1
     assert "./tenon logs" in seen.stdout
     eventually(lambda: running.processes()["reports"]["ready"])
+
+
+def test_a_taken_port_is_a_failure(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        findings = list(examine(DataDirectory(tmp_path / "data"), server.getsockname()[1], {}))
+    (port,) = (one for one in findings if one.subject == "port")
+    assert (port.level, "--port" in port.advice) == ("fail", True)
+
+
+def test_advice_names_the_data_directory(data: DataDirectory) -> None:
+    killed_run(data, 2**22 + 1)
+    Ending("2026-01-01", "reports ended 5 times", ()).save(data.ending)
+    advices = [one.advice for one in examine(data, 0, {}) if "./tenon up" in one.advice]
+    assert advices
+    assert all(f"--data-dir {data.path}" in advice for advice in advices)

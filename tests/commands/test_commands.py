@@ -1,6 +1,7 @@
 """Every command of `./tenon` works on a live system; a new command needs a check here."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import click
 import pytest
@@ -42,3 +43,7 @@ def test_without_a_system_the_advice_names_its_data_directory(
     refused = run(*command.split(), "--data-dir", str(data))
     assert refused.returncode == 1
     assert f"Start it with `./tenon up --data-dir {data}`" in refused.stderr
+
+
+def test_the_version_is_shown() -> None:
+    assert run("--version").stdout == f"tenon {version('tenon')}\n"

@@ -18,7 +18,7 @@ PRIVATE = 0o077  # what others may not do
 def directory(data: DataDirectory) -> Finding:
     path = data.path
     if not path.exists():
-        return Finding.ok(SUBJECT, f"{path} is not there yet; `./tenon up` makes it")
+        return Finding.ok(SUBJECT, f"{path} is not there yet; `./tenon up{data.option()}` makes it")
     if not data.exists() and not data.version.exists():
         if not any(path.iterdir()):
             return Finding.ok(SUBJECT, f"{path} is empty")
@@ -74,13 +74,13 @@ def certificates(data: DataDirectory) -> Finding | None:
     try:
         ends = min(expiry(data.certificates / f"{name}.pem") for name in ("ca", *PROCESSES))
     except (FileNotFoundError, ValueError):
-        advice = "The next `./tenon up` makes it again."
+        advice = f"The next `./tenon up{data.option()}` makes it again."
         return Finding.warn("certificates", "one is gone or damaged", advice)
-    return judged(ends - datetime.now(UTC), f"valid until {ends:%Y-%m-%d}")
+    return judged(ends - datetime.now(UTC), f"valid until {ends:%Y-%m-%d}", data.option())
 
 
-def judged(left: timedelta, text: str) -> Finding:
-    advice = "Restart the system, `./tenon down` and `./tenon up`: it renews them."
+def judged(left: timedelta, text: str, option: str) -> Finding:
+    advice = f"Restart the system to renew them: `./tenon down{option}`, `./tenon up{option}`."
     if left < timedelta():
         return Finding.fail("certificates", text, advice)
     if left < RENEWAL:

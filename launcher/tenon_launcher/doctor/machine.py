@@ -73,5 +73,5 @@ def port(number: int) -> Finding:
         check_port(number)
     except UnusablePort as error:
         text, _, advice = str(error).partition(". ")
-        return Finding.warn("port", text, advice)
+        return Finding.fail("port", text, advice)
     return Finding.ok("port", f"{number} is free")

@@ -43,7 +43,7 @@ def at_rest(data: DataDirectory) -> Iterator[Finding]:
         text = "some outlived their launcher and its guard"
         yield Finding.fail("processes", text, f"End them: kill {pids}")
     elif data.state.exists():
-        advice = "Nothing is left of it; `./tenon up` starts anew."
+        advice = f"None of its processes is left. `./tenon up{data.option()}` starts again."
         yield Finding.warn("processes", "the last launcher was killed", advice)
     else:
         yield Finding.ok("processes", "nothing runs")
@@ -56,7 +56,7 @@ def at_rest(data: DataDirectory) -> Iterator[Finding]:
 
 
 def advice_of(data: DataDirectory) -> str:
-    return f"`./tenon logs{data.option()}` has more; `./tenon up` tries again."
+    return f"`./tenon logs{data.option()}` has more; `./tenon up{data.option()}` tries again."
 
 
 def is_held(data: DataDirectory) -> bool:

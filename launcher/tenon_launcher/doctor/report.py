@@ -7,9 +7,9 @@ from tenon_launcher.progress import Screen
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 VERDICTS = {
-    "ok": "All is well.",
-    "warn": "It works; some things want attention.",
-    "fail": "Something must be mended.",
+    "ok": "No problems found.",
+    "warn": "Nothing prevents it from working; see the warnings.",
+    "fail": "Fix what is marked fail.",
 }
 
 
