@@ -4,8 +4,8 @@ from alembic import op
 
 from tenon_db import migrations as m
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 
 
 def upgrade() -> None:
