@@ -199,6 +199,14 @@ class Unavailable(TenonError):
     reason = "unavailable"
 
 
+class StorageFull(Unavailable):
+    """A disk of the system is full, so this was not stored. Try again later; the operator has to
+    free space.
+    """
+
+    reason = "storage_full"
+
+
 class DeadlineExceeded(TenonError):
     """It took longer than the caller was ready to wait."""
 

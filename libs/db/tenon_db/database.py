@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import psycopg
+import structlog
 from psycopg.pq import TransactionStatus
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -17,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tenon_core import deadlines
-from tenon_core.errors import DeadlineExceeded, NotFound, Overloaded, Unavailable
+from tenon_core.errors import DeadlineExceeded, NotFound, Overloaded, StorageFull, Unavailable
 from tenon_db.deleted_organizations import REFUSED
 from tenon_db.doorbell import Doorbell
 from tenon_db.patience import Patience
@@ -38,9 +39,20 @@ NOTICING = {
 }
 """For waits that have no bound of their own: a COPY whose server's machine is gone."""
 
+SHORTAGES = (
+    psycopg.errors.InsufficientResources,
+    psycopg.errors.OutOfMemory,
+    psycopg.errors.TooManyConnections,
+    psycopg.errors.IoError,
+)
+"""The server lacks something that may be there again soon."""
 CONFLICTS = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 """The server has undone one of two transactions that could not both go on."""
+FULL_SECONDS = 60.0
+"""When to try again after a disk was full; somebody has to free space first."""
 CONFLICT = "Somebody changed the same at the same time. Try again."
+
+log = structlog.get_logger()
 
 Driver: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -234,11 +246,19 @@ def _told(error: psycopg.Error) -> Exception:
     """
     if isinstance(error, psycopg.errors.QueryCanceled):
         return DeadlineExceeded()
-    if isinstance(error, CONFLICTS):
-        return Unavailable(CONFLICT, retry_after=RETRY_SECONDS)
+    if isinstance(error, psycopg.errors.DiskFull):
+        log.error("the disk of PostgreSQL is full", error=str(error))
+        return StorageFull(retry_after=FULL_SECONDS)
     if error.sqlstate == REFUSED:
         return NotFound()
-    lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    if lost and (error.sqlstate is None or isinstance(error, psycopg.errors.AdminShutdown)):
+    if isinstance(error, CONFLICTS):
+        return Unavailable(CONFLICT, retry_after=RETRY_SECONDS)
+    if isinstance(error, SHORTAGES) or _is_lost(error):
         return Unavailable(retry_after=RETRY_SECONDS)
     return error
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    """Return whether the server, or the connection to it, is gone."""
+    lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return lost and (error.sqlstate is None or isinstance(error, psycopg.errors.AdminShutdown))

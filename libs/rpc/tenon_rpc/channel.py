@@ -17,12 +17,15 @@ DEFAULT_SECONDS = 5.0
 MARGIN_SECONDS = 0.05
 """What the caller keeps of its own deadline, to answer in time itself."""
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+MAX_METADATA_BYTES = 64 * 1024
+"""Of a reply. Errors travel in it (`tenon_rpc.status`)."""
 KEEPALIVE_MS = 4_000
 KEEPALIVE_TIMEOUT_MS = 3_000
 
 OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     # A connection that has gone dead without a word is found within 7 s, idle or not. Servers must
     # allow as many pings (`tenon_rpc.server`), or they end the connection for too many.
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),

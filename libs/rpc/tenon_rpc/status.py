@@ -1,5 +1,6 @@
 """Errors on the wire: google.rpc.Status with ErrorInfo, BadRequest and RetryInfo, both ways."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -17,6 +18,11 @@ OLDER = "The service is of an older version, which cannot do this yet."
 DETAILS_KEY = "grpc-status-details-bin"
 LIMIT_KEY = "limit"
 """In ErrorInfo's metadata: the name of the limit that was reached."""
+MAX_FIELDS_BYTES = 16 * 1024
+"""Of the fields that an error names, as they travel in metadata. Channels accept more
+(`tenon_rpc.channel.MAX_METADATA_BYTES`), base64 included."""
+MAX_TEXT_CHARS = 1_000
+MORE = "{} more errors are not listed; correct these first"
 
 M = TypeVar("M", bound=Message)
 
@@ -44,22 +50,18 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: TenonError) 
     """End the call with this error."""
     await context.abort(
         _STATUS_CODES[error.code.value],
-        error.detail,
+        shortened(error.detail),
         ((DETAILS_KEY, packed(error).SerializeToString()),),
     )
 
 
 def packed(error: TenonError) -> Status:
     """Write an error as it travels."""
-    status = Status(code=error.code.value, message=error.detail)
+    status = Status(code=error.code.value, message=shortened(error.detail))
     metadata = {LIMIT_KEY: error.limit} if error.limit else {}
     details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if error.fields:
-        violations = [
-            BadRequest.FieldViolation(field=field.pointer, description=field.message)
-            for field in error.fields
-        ]
-        details.append(BadRequest(field_violations=violations))
+        details.append(BadRequest(field_violations=_violations(error.fields)))
     if error.retry_after is not None:
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after * 1000))
@@ -67,6 +69,24 @@ def packed(error: TenonError) -> Status:
     for detail in details:
         status.details.add().Pack(detail)
     return status
+
+
+def _violations(fields: Sequence[FieldError]) -> Iterator[BadRequest.FieldViolation]:
+    """Yield as many of the fields as metadata can carry, and then how many are left out."""
+    size = 0
+    for number, field in enumerate(fields):
+        violation = BadRequest.FieldViolation(
+            field=shortened(field.pointer), description=shortened(field.message)
+        )
+        size += violation.ByteSize()
+        if size > MAX_FIELDS_BYTES:
+            yield BadRequest.FieldViolation(description=MORE.format(len(fields) - number))
+            return
+        yield violation
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_CHARS else f"{text[: MAX_TEXT_CHARS - 1]}…"
 
 
 def unpacked(error: grpc.aio.AioRpcError) -> TenonError:

@@ -1,11 +1,12 @@
 """What goes wrong with files."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tenon_core.errors import Code, TenonError
+from tenon_core.errors import Code, StorageFull, TenonError
 
 
 class ObjectNotFound(TenonError):
@@ -16,7 +17,7 @@ class ObjectNotFound(TenonError):
 
 
 class StorageUnavailable(TenonError):
-    """The file storage does not answer, or is full. Try again later."""
+    """The file storage does not answer. Try again later."""
 
     code = Code.UNAVAILABLE
     reason = "storage_unavailable"
@@ -36,6 +37,9 @@ class LinkRefused(TenonError):
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 PARTS_MISSING = frozenset({"NoSuchUpload", "InvalidPart", "InvalidPartOrder"})
 
+FULL = frozenset({"XMinioStorageFull", "InsufficientStorage", "507"})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 
 @contextmanager
 def told() -> Iterator[None]:
@@ -50,6 +54,8 @@ def told() -> Iterator[None]:
             raise ObjectNotFound from error
         if code in PARTS_MISSING:
             raise PartsLost from error
-        raise StorageUnavailable from error
-    except (OSError, BotoCoreError) as error:
+        raise (StorageFull if code in FULL else StorageUnavailable) from error
+    except OSError as error:
+        raise (StorageFull if error.errno in NO_SPACE else StorageUnavailable) from error
+    except BotoCoreError as error:
         raise StorageUnavailable from error

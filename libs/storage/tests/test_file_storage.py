@@ -1,9 +1,12 @@
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tenon_core.errors import StorageFull
+from tenon_storage import file_storage
 from tenon_storage.errors import StorageUnavailable
 from tenon_storage.file_storage import INCOMING, STALE_SECONDS, FileStorage
 
@@ -35,6 +38,18 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     os.utime(left, (long_ago, long_ago))
     FileStorage(tmp_path, b"k", "http://localhost")
     assert stored(tmp_path) == [f"{INCOMING}/growing"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a full disk of Linux")
+async def test_a_full_disk_is_reported_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = FileStorage(tmp_path, b"k", "http://localhost")
+    monkeypatch.setattr(file_storage, "_create", lambda _: Path("/dev/full").open("wb"))  # noqa: SIM115 # the writer closes it
+    with pytest.raises(StorageFull):
+        async with storage.write("a.csv") as writer:
+            await writer.write(b"x")
+    assert stored(tmp_path) == []
 
 
 async def test_a_failing_disk_is_told_as_unavailable(tmp_path: Path) -> None:

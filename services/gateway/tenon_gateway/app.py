@@ -121,7 +121,7 @@ def build(
     document = to_json(compile_document(routes, OPERATIONS))
     endpoints = [
         *_service_endpoints(settings, stubs, encoders, policies),
-        *MailboxRouter(_mailbox(settings)).endpoints(),
+        *MailboxRouter(_mailbox(settings), settings).endpoints(),
         *DocsRouter(document).endpoints(),
         *HealthRouter(ready).endpoints(),
     ]

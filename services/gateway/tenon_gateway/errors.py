@@ -82,6 +82,12 @@ def csrf_refused() -> Refusal:
     )
 
 
+def wrong_host(public_url: str) -> Refusal:
+    return Refusal(
+        421, "wrong_host", f"This page is not available at this host name. Open {public_url}."
+    )
+
+
 def two_credentials() -> Refusal:
     return Refusal(
         400, "two_credentials", "Send the session's cookie or an Authorization header, not both."

@@ -31,7 +31,7 @@ _RETRY_LATER = {429, 503}
 
 class Refusal(Exception):
     """A request that HTTP itself refuses, with no gRPC code to say so: 400, 403, 404, 405, 408,
-    415 and 431.
+    415, 421 and 431.
     """
 
     def __init__(

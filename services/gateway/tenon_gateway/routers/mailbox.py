@@ -1,4 +1,8 @@
-"""The development mailbox: what the system has mailed, for people who try it out."""
+"""The development mailbox: what the system has mailed, for people who try it out.
+
+It needs no login, so it is served at our own host names only. Otherwise any site could read it from
+the browser of a developer, by a DNS record that points to 127.0.0.1 (DNS rebinding).
+"""
 
 import asyncio
 from datetime import UTC, datetime
@@ -7,11 +11,15 @@ from email.parser import BytesParser
 from email.policy import default
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
 from tenon_core.errors import NotFound
-from tenon_gateway.routers.endpoints import GATEWAY_TAG, READ, Endpoint
+from tenon_gateway.errors import wrong_host
+from tenon_gateway.pipeline.credentials import allowed_origins
+from tenon_gateway.routers.endpoints import GATEWAY_TAG, READ, Endpoint, exchange_of
+from tenon_gateway.settings import GatewaySettings
 from tenon_gateway.transcoding.encoders import to_json
 from tenon_gateway.transcoding.manual import JSON, Content, ManualOperation
 
@@ -42,16 +50,20 @@ OPERATIONS = (LIST_MAILS_OPERATION,)
 
 
 class MailboxRouter:
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Path | None, settings: GatewaySettings) -> None:
         """Show the Maildir at `directory`; None outside development."""
         self._directory = directory
+        self._public_url = settings.public_url
+        self._hosts = frozenset(urlsplit(origin).netloc for origin in allowed_origins(settings))
 
     def endpoints(self) -> list[Endpoint]:
         return [Endpoint(LIST_MAILS_OPERATION, self.list_mails, rate=READ)]
 
-    async def list_mails(self, request: Request) -> Response:  # noqa: ARG002 # a handler's form
+    async def list_mails(self, request: Request) -> Response:
         if self._directory is None:
             raise NotFound
+        if exchange_of(request).header(b"host").lower() not in self._hosts:
+            raise wrong_host(self._public_url)
         mails = await asyncio.to_thread(read_mails, self._directory)
         return Response(to_json({"items": mails}), media_type=JSON)
 

@@ -9,6 +9,7 @@ Convert = Callable[[Any], Any]
 
 # A body of junk should not be answered by a reply that is larger still.
 MAX_FAULTS = 100
+MORE = "has more errors, which are not listed; correct these first"
 NUL = "must not contain NUL characters"
 
 
@@ -17,7 +18,10 @@ class Mismatch(Exception):
 
     def __init__(self, faults: Iterable[FieldError]) -> None:
         super().__init__()
-        self.faults = list(faults)[:MAX_FAULTS]
+        found = list(faults)
+        self.faults = found[:MAX_FAULTS]
+        if len(found) > MAX_FAULTS:
+            self.faults[-1] = FieldError("", MORE)
 
     @classmethod
     def of(cls, message: str) -> "Mismatch":

@@ -80,6 +80,21 @@ async def test_the_mailbox_shows_the_newest_first(serve: Serve, tmp_path: Path) 
     assert items[0]["time"].endswith("Z")
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1:1", ""])
+async def test_the_mailbox_answers_no_other_host(serve: Serve, tmp_path: Path, host: str) -> None:
+    """As a page has it whose name was made to point here (DNS rebinding)."""
+    async with serve(mailbox_directory=tmp_path) as gateway:
+        headers = {"host": host.format(port=gateway.port)}
+        response = await gateway.client.get("/api/dev/mailbox", headers=headers)
+        told = await problem(response)
+        assert (response.status, told["code"]) == (421, "wrong_host")
+        assert f"http://127.0.0.1:{gateway.port}" in told["detail"]
+        for name in ("localhost", "LOCALHOST", "127.0.0.1", "[::1]"):
+            own = {"host": f"{name}:{gateway.port}"}
+            response = await gateway.client.get("/api/dev/mailbox", headers=own)
+            assert response.status == 200
+
+
 async def test_a_mailbox_without_mails_is_empty(serve: Serve, tmp_path: Path) -> None:
     async with serve(mailbox_directory=tmp_path / "not yet") as gateway:
         assert await (await gateway.client.get("/api/dev/mailbox")).json() == {"items": []}
