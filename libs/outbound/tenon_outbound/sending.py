@@ -31,10 +31,11 @@ Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What was answered; of the body no more than MAX_BYTES."""
+    """What was answered; of the body no more than MAX_BYTES. Names of headers are in lower case."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str]
 
 
 class Outbound:
@@ -88,7 +89,8 @@ class Outbound:
                     allow_redirects=False,
                 ) as response,
             ):
-                return Reply(response.status, await _bounded(response))
+                answered = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, await _bounded(response), answered)
         except TimeoutError:
             raise NotAnswered(f"it did not answer within {seconds:.0f} s") from None
         except (ClientError, OSError, ValueError) as error:

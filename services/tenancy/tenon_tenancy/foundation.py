@@ -151,5 +151,5 @@ class Foundation:
         sender = Sender(Outbound(self._settings.outbound_allow))
         self.audit_streams = AuditStreamService(database, self.cipher, sender)
         self.audit_deliveries = AuditDeliveryService(
-            database, self.cipher, self.audit_events, self.audit_clients, sender
+            database, self.cipher, self.audit_events, self.audit_clients, self.members, sender
         )

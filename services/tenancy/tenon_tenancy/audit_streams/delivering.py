@@ -1,7 +1,7 @@
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from tenon_core import clock
@@ -15,7 +15,13 @@ from tenon_jobs import backoff
 from tenon_tenancy.audit_events.models import AuditEvent
 from tenon_tenancy.audit_events.service import AuditEventService
 from tenon_tenancy.audit_events.showing import shown
-from tenon_tenancy.audit_streams.models import AuditStream, Delivery, DeliveryState, Webhook
+from tenon_tenancy.audit_streams.models import (
+    AuditStream,
+    Delivery,
+    DeliveryState,
+    DueStream,
+    Webhook,
+)
 from tenon_tenancy.audit_streams.repository import (
     AuditStreamRepository,
     DeliveryRepository,
@@ -30,11 +36,18 @@ from tenon_tenancy.audit_streams.sending import (
 )
 from tenon_tenancy.audit_verification import documents
 from tenon_tenancy.clients import AuditClients
+from tenon_tenancy.members.service import MemberService
 
 BATCH = 500
 """Lines of one delivery, some 200 KB."""
 TURN_SECONDS = 20.0
 """After which a stream that has more to send lets others have their turn."""
+SLOW_SECONDS = 3.0
+"""An endpoint that takes longer is slow, …"""
+SLOW_FOR = timedelta(hours=1)
+"""… and counts as slow for so long."""
+FAST_ATTEMPT_SECONDS, SLOW_ATTEMPT_SECONDS = 5.0, 15.0
+"""For one attempt, by lane; a lease is longer."""
 LEASE = timedelta(seconds=60)
 FIRST_DELAY, LONGEST_DELAY = 5.0, 3_600.0
 KEPT = timedelta(days=30)
@@ -63,42 +76,50 @@ class AuditDeliveryService:
         cipher: FieldCipher,
         audit_events: AuditEventService,
         clients: AuditClients,
+        members: MemberService,
         sender: Sender,
     ) -> None:
         self._database = database
         self._cipher = cipher
         self._audit_events = audit_events
         self._clients = clients
+        self._members = members
         self._sender = sender
 
-    async def due(self) -> AsyncIterator[tuple[UUID, UUID]]:
-        """Yield organization and id of the streams that have something to send now."""
+    async def due(self) -> AsyncIterator[DueStream]:
+        """Yield the streams that have something to send now."""
         after = UUID(int=0), UUID(int=0)
         while True:
             async with self._database.system("audit streams") as tx:
                 streams = DueStreamRepository(tx)
                 found = await streams.find(after, PAGE)
                 heads = await streams.heads([row.org_id for row in found]) if found else {}
-            for row in found:
-                if row.position < heads.get(row.org_id, 0):
-                    yield row.org_id, row.id
+            ready = [row for row in found if row.position < heads.get(row.org_id, 0)]
+            org_ids = list(dict.fromkeys(row.org_id for row in ready))
+            accounts = dict(zip(org_ids, await self._members.accounts(org_ids), strict=True))
+            for row in ready:
+                account_id = accounts[row.org_id] or row.org_id
+                yield DueStream(row.org_id, row.id, account_id, row.is_slow)
             if len(found) < PAGE:
                 return
             after = found[-1].org_id, found[-1].id
 
-    async def deliver(self, org_id: UUID, stream_id: UUID) -> None:
-        """Send what a stream has not sent yet, until nothing is left, it fails, or its turn is
-        over.
+    async def deliver(self, org_id: UUID, stream_id: UUID, attempt_seconds: float) -> None:
+        """Send what a stream has not sent yet, until nothing is left, it fails, its endpoint is
+        slow, or its turn is over.
         """
         end = time.monotonic() + TURN_SECONDS
         while sending := await self._begin(org_id, stream_id):
+            began = time.monotonic()
             try:
-                await self._sender.send(sending.stream, await self._parcel(sending))
+                parcel = await self._parcel(sending)
+                await self._sender.send(sending.stream, parcel, attempt_seconds)
             except NotTaken as error:
-                await self._fail(sending, str(error))
+                await self._fail(sending, error, _slow_until(began))
                 return
-            await self._succeed(sending)
-            if time.monotonic() > end:
+            slow_until = _slow_until(began)
+            await self._succeed(sending, slow_until)
+            if slow_until or time.monotonic() > end:
                 return
 
     async def _begin(self, org_id: UUID, stream_id: UUID) -> Sending | None:
@@ -161,23 +182,30 @@ class AuditDeliveryService:
         body = b"".join(documents.written(owner, line) for line in lines)
         return Parcel(delivery.id, body, _name(delivery))
 
-    async def _succeed(self, sending: Sending) -> None:
+    async def _succeed(self, sending: Sending, slow_until: datetime | None) -> None:
         """Record it: the stream first, as whoever deletes it locks it and its deliveries."""
         stream, delivery, at = sending.stream, sending.delivery, clock.now()
         async with self._database.tenant(stream.org_id) as tx:
-            await AuditStreamRepository(tx, self._cipher).succeed(stream.id, delivery.last)
+            streams = AuditStreamRepository(tx, self._cipher)
+            await streams.succeed(stream.id, delivery.last, slow_until)
             deliveries = DeliveryRepository(tx, stream.id)
             await deliveries.finish(delivery.id, DeliveryState.DELIVERED, at)
             await deliveries.remove_old(at - KEPT)
 
-    async def _fail(self, sending: Sending, error: str) -> None:
+    async def _fail(self, sending: Sending, error: NotTaken, slow_until: datetime | None) -> None:
         """Record it, in the same order."""
         stream, delivery, at = sending.stream, sending.delivery, clock.now()
         wait = backoff.delay(delivery.attempts, first=FIRST_DELAY, longest=LONGEST_DELAY)
-        again = at + timedelta(seconds=wait)
+        again = at + timedelta(seconds=max(wait, error.retry_after))
         async with self._database.tenant(stream.org_id) as tx:
-            await AuditStreamRepository(tx, self._cipher).fail(stream.id, error, at, again)
-            await DeliveryRepository(tx, stream.id).fail(delivery.id, error)
+            streams = AuditStreamRepository(tx, self._cipher)
+            await streams.fail(stream.id, str(error), at, again, slow_until)
+            await DeliveryRepository(tx, stream.id).fail(delivery.id, str(error))
+
+
+def _slow_until(began: float) -> datetime | None:
+    """Return until when the endpoint of an attempt is slow; None if it is not."""
+    return clock.now() + SLOW_FOR if time.monotonic() - began > SLOW_SECONDS else None
 
 
 def _name(delivery: Delivery) -> str:

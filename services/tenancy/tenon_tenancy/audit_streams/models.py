@@ -1,7 +1,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
@@ -41,9 +41,12 @@ audit_streams = Table(
     Column("last_error", Text, nullable=False, server_default=""),
     Column("due_time", DateTime(timezone=True), nullable=False),
     Column("lease_until", DateTime(timezone=True), nullable=False),
+    Column("old_secret", LargeBinary),
+    Column("old_secret_expire_time", DateTime(timezone=True)),
+    Column("slow_until", DateTime(timezone=True)),
     info=TENANT,
 )
-SEALED_STREAMS = SealedTable(audit_streams, owner="org_id", text=("target", "secret"))
+SEALED_STREAMS = SealedTable(audit_streams, owner="org_id", text=("target", "secret", "old_secret"))
 """URLs, too, may hold secrets."""
 
 audit_deliveries = Table(
@@ -63,6 +66,8 @@ audit_deliveries = Table(
 )
 
 FAILING_AFTER = timedelta(days=3)
+OVERLAP = timedelta(hours=24)
+"""For how long a secret that was replaced still signs."""
 MAX_DESCRIPTION = 200
 REGION = re.compile(r"[a-z0-9-]{1,40}")
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -143,6 +148,20 @@ class AuditStream:
     failing_since: datetime | None = None
     last_error: str = ""
     due_time: datetime | None = None
+    old_secret: str | None = None
+    old_secret_expire_time: datetime | None = None
+
+    def secrets(self, at: datetime) -> list[str]:
+        """Return what a webhook's requests are signed with, the newest first."""
+        expires = self.old_secret_expire_time
+        old = [self.old_secret] if self.old_secret and expires and at < expires else []
+        return [self.secret, *old]
+
+    def rotated(self, secret: str, at: datetime) -> "AuditStream":
+        """Return the stream with a new secret; the one before it is good for `OVERLAP`."""
+        return replace(
+            self, secret=secret, old_secret=self.secret, old_secret_expire_time=at + OVERLAP
+        )
 
     def state(self, at: datetime) -> StreamState:
         if not self.enabled:
@@ -165,6 +184,19 @@ class Delivery:
     last_error: str
     create_time: datetime
     finish_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueStream:
+    """A stream that has something to send now, and by whose share it is sent.
+
+    One whose endpoint fails, or took long within the last hour, has a lane of its own.
+    """
+
+    org_id: UUID
+    id: UUID
+    account_id: UUID
+    is_slow: bool
 
 
 def written_target(target: Target) -> str:

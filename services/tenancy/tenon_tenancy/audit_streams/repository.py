@@ -4,7 +4,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from tenon_core.ids import first_id
 from tenon_crypto.fields import FieldCipher
@@ -75,7 +86,8 @@ class AuditStreamRepository:
 
     async def change(self, stream: AuditStream) -> None:
         """Write what its owners may change, and let it go on at once."""
-        row = {"org_id": stream.org_id, "id": stream.id, **_target(stream), "secret": stream.secret}
+        secrets = {"secret": stream.secret, "old_secret": stream.old_secret}
+        row = {"org_id": stream.org_id, "id": stream.id, **_target(stream), **secrets}
         sealed = await self._cipher.seal(self._tx, SEALED_STREAMS, row)
         await self._tx.execute(
             update(audit_streams)
@@ -85,6 +97,8 @@ class AuditStreamRepository:
                 enabled=stream.enabled,
                 target=sealed["target"],
                 secret=sealed["secret"],
+                old_secret=sealed["old_secret"],
+                old_secret_expire_time=stream.old_secret_expire_time,
                 due_time=func.now(),
             )
         )
@@ -113,20 +127,29 @@ class AuditStreamRepository:
         """Let the next one send."""
         await self._set(stream_id, lease_until=func.now())
 
-    async def succeed(self, stream_id: UUID, position: int) -> None:
+    async def succeed(self, stream_id: UUID, position: int, slow_until: datetime | None) -> None:
         """Say how far a stream has come, and let the next one send."""
         await self._set(
             stream_id,
+            slow_until=func.greatest(audit_streams.c.slow_until, slow_until),
             position=func.greatest(audit_streams.c.position, position),
             failing_since=None,
             last_error="",
             lease_until=func.now(),
         )
 
-    async def fail(self, stream_id: UUID, error: str, at: datetime, again: datetime) -> None:
+    async def fail(
+        self,
+        stream_id: UUID,
+        error: str,
+        at: datetime,
+        again: datetime,
+        slow_until: datetime | None = None,
+    ) -> None:
         """Say why nothing was taken, and when to try again."""
         await self._set(
             stream_id,
+            slow_until=func.greatest(audit_streams.c.slow_until, slow_until),
             failing_since=func.coalesce(audit_streams.c.failing_since, at),
             last_error=error,
             due_time=again,
@@ -209,10 +232,14 @@ class DueStreamRepository:
         self._tx = tx
 
     async def find(self, after: tuple[UUID, UUID], limit: int) -> Sequence[Row[Any]]:
-        """Return organization, id and position of streams that follow and may send now."""
+        """Return organization, id, position and lane of streams that follow and may send now."""
         own = (audit_streams.c.org_id, audit_streams.c.id)
+        is_slow = or_(
+            audit_streams.c.failing_since.is_not(None),
+            func.coalesce(audit_streams.c.slow_until > func.now(), false()),
+        )
         return await self._tx.rows(
-            select(*own, audit_streams.c.position)
+            select(*own, audit_streams.c.position, is_slow.label("is_slow"))
             .where(audit_streams.c.enabled, audit_streams.c.due_time <= func.now())
             .where(audit_streams.c.lease_until <= func.now(), tuple_(*own) > after)
             .order_by(*own)

@@ -10,6 +10,8 @@ from tenon.tenancy.v1.audit_stream_service_pb2 import (
     ListAuditDeliveriesResponse,
     ListAuditStreamsRequest,
     ListAuditStreamsResponse,
+    RotateAuditStreamSecretRequest,
+    RotateAuditStreamSecretResponse,
     TestAuditStreamRequest,
     TestAuditStreamResponse,
     UpdateAuditStreamRequest,
@@ -57,10 +59,7 @@ class AuditStreamServicer(AuditStreamServiceServicer):
             _target(request) if one_of else None,
             request.secret_access_key,
         )
-        made = _packed(stream)
-        if isinstance(stream.target, Webhook):
-            made.secret = stream.secret
-        return CreateAuditStreamResponse(stream=made)
+        return CreateAuditStreamResponse(stream=_packed_with_secret(stream))
 
     async def ListAuditStreams(
         self, request: ListAuditStreamsRequest, context: object
@@ -83,6 +82,13 @@ class AuditStreamServicer(AuditStreamServiceServicer):
         changes = {path: given.get(path) for path in request.update_mask.paths}
         stream = await self._streams.update(current_call(), parse_id(request.stream_id), changes)
         return UpdateAuditStreamResponse(stream=_packed(stream))
+
+    async def RotateAuditStreamSecret(
+        self, request: RotateAuditStreamSecretRequest, context: object
+    ) -> RotateAuditStreamSecretResponse:
+        stream_id = parse_id(request.stream_id)
+        stream = await self._streams.rotate_secret(current_call(), stream_id)
+        return RotateAuditStreamSecretResponse(stream=_packed_with_secret(stream))
 
     async def DeleteAuditStream(
         self, request: DeleteAuditStreamRequest, context: object
@@ -121,6 +127,14 @@ def _bucket(request: CreateAuditStreamRequest | UpdateAuditStreamRequest) -> Buc
     return Bucket(said.endpoint, said.region, said.bucket, said.prefix, said.access_key)
 
 
+def _packed_with_secret(stream: AuditStream) -> packed.AuditStream:
+    """Show a webhook's secret, too: where it was made just now."""
+    made = _packed(stream)
+    if isinstance(stream.target, Webhook):
+        made.secret = stream.secret
+    return made
+
+
 def _packed(stream: AuditStream) -> packed.AuditStream:
     webhook, bucket = None, None
     match stream.target:
@@ -131,6 +145,7 @@ def _packed(stream: AuditStream) -> packed.AuditStream:
                 endpoint=endpoint, region=region, bucket=name, prefix=prefix, access_key=access_key
             )
     failed = stream.last_error and stream.enabled
+    expires = stream.old_secret_expire_time
     return packed.AuditStream(
         id=str(stream.id),
         description=stream.description,
@@ -141,6 +156,7 @@ def _packed(stream: AuditStream) -> packed.AuditStream:
         next_attempt_time=packed_time(stream.due_time) if failed and stream.due_time else None,
         creator_id=str(stream.creator_id),
         create_time=packed_time(stream.create_time),
+        old_secret_expire_time=packed_time(expires) if expires and expires > clock.now() else None,
         webhook=webhook,
         bucket=bucket,
     )

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +19,8 @@ from tenon_outbound.errors import OutboundError
 from tenon_outbound.sending import Outbound
 from tenon_tenancy.audit_streams.models import AuditStream, Bucket, Target, Webhook
 
-SECONDS = 15.0
-"""For one attempt; a lease is longer."""
+MAX_RETRY_AFTER = 24 * 3_600.0
+MAX_DIGITS = 9
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 AUDIT_EVENTS, TEST = "audit_events", "test"
@@ -29,7 +30,14 @@ SECRET_BYTES = 32
 
 
 class NotTaken(Exception):
-    """Lines were not delivered; the message says why, to whoever chose the address."""
+    """Lines were not delivered; the message says why, to whoever chose the address.
+
+    `retry_after` is the time in seconds that the receiver asked to wait, at most a day.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,8 @@ class Sender:
         """Refuse an address that nothing would be sent to; OutboundError."""
         self._outbound.require(target.address)
 
-    async def send(self, stream: AuditStream, parcel: Parcel) -> None:
-        """Send a parcel to where a stream leads, once; NotTaken."""
+    async def send(self, stream: AuditStream, parcel: Parcel, seconds: float) -> None:
+        """Send a parcel to where a stream leads, once, within so many seconds; NotTaken."""
         request = _request(stream, parcel, clock.now())
         try:
             reply = await self._outbound.send(
@@ -67,12 +75,13 @@ class Sender:
                 request.url,
                 headers=request.headers,
                 body=parcel.body,
-                seconds=SECONDS,
+                seconds=seconds,
             )
         except OutboundError as error:
             raise NotTaken(str(error)) from error
         if not 200 <= reply.status < 300:  # noqa: PLR2004 # HTTP's successes
-            raise NotTaken(f"it answered with status {reply.status}")
+            wait = read_retry_after(reply.headers.get("retry-after", ""), clock.now())
+            raise NotTaken(f"it answered with status {reply.status}", wait)
 
 
 def webhook_parcel(
@@ -91,23 +100,39 @@ def new_secret() -> str:
 def _request(stream: AuditStream, parcel: Parcel, at: datetime) -> Request:
     match stream.target:
         case Webhook(url):
-            return Request("POST", url, _signed(stream.secret, parcel, at))
+            return Request("POST", url, _signed(stream.secrets(at), parcel, at))
         case Bucket() as bucket:
             return _signed_put(bucket, stream.secret, f"{stream.org_id}/{parcel.name}", parcel.body)
 
 
-def _signed(secret: str, parcel: Parcel, at: datetime) -> dict[str, str]:
-    """Return the headers that Standard Webhooks asks for."""
+def read_retry_after(header: str, at: datetime) -> float:
+    """Return for how many seconds a Retry-After header asks, at most a day; 0 if for none."""
+    text = header.strip()
+    if text.isdecimal():
+        seconds = float(text[:MAX_DIGITS])
+    else:
+        try:
+            seconds = (parsedate_to_datetime(text) - at).total_seconds()
+        except (ValueError, TypeError):
+            return 0.0
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _signed(secrets: Sequence[str], parcel: Parcel, at: datetime) -> dict[str, str]:
+    """Return the headers that Standard Webhooks asks for, with a signature for each secret."""
     time = str(int(at.timestamp()))
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     said = f"{parcel.id}.{time}.".encode() + parcel.body
-    signature = base64.b64encode(hmac.digest(key, said, "sha256")).decode()
     return {
         "content-type": JSON,
         "webhook-id": str(parcel.id),
         "webhook-timestamp": time,
-        "webhook-signature": f"v1,{signature}",
+        "webhook-signature": " ".join(_signature(secret, said) for secret in secrets),
     }
+
+
+def _signature(secret: str, said: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    return f"v1,{base64.b64encode(hmac.digest(key, said, 'sha256')).decode()}"
 
 
 def _signed_put(bucket: Bucket, secret: str, key: str, body: bytes) -> Request:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from tenon_core import clock
+from tenon_core import clock, deadlines
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_crypto.fields import FieldCipher
@@ -34,6 +34,9 @@ from tenon_tenancy.audit_streams.sending import (
 from tenon_tenancy.errors import TooManyAuditStreams
 
 MAX_STREAMS = 10
+TEST_SECONDS = 8.0
+ANSWER_SECONDS = 3.0
+"""What is left of a call's time to say what became of a test."""
 SECRET = "secret_access_key"  # noqa: S105 # a field's name
 CHANGEABLE = ("description", "enabled", "webhook", "bucket", SECRET)
 
@@ -93,6 +96,22 @@ class AuditStreamService:
             await tx.publish(call.update(_resource(stream.id), old, after))
         return stream
 
+    async def rotate_secret(self, call: Call, stream_id: UUID | None) -> AuditStream:
+        """Give a webhook's stream a new secret, and return the stream with it; InvalidArgument,
+        AuditStreamNotFound.
+        """
+        async with self._database.tenant(call.org) as tx:
+            streams = AuditStreamRepository(tx, self._cipher)
+            stream = await streams.get(stream_id, lock=True)
+            if not isinstance(stream.target, Webhook):
+                raise InvalidArgument(
+                    fields=[FieldError("/stream_id", "must be a stream to a webhook")]
+                )
+            stream = stream.rotated(new_secret(), clock.now())
+            await streams.change(stream)
+            await tx.publish(call.access(_resource(stream.id)))
+        return stream
+
     async def delete(self, call: Call, stream_id: UUID | None) -> None:
         """Delete a stream; AuditStreamNotFound."""
         async with self._database.tenant(call.org) as tx:
@@ -117,7 +136,7 @@ class AuditStreamService:
             stream = await AuditStreamRepository(tx, self._cipher).get(stream_id)
             await tx.publish(call.access(_resource(stream.id)))
         try:
-            await self._sender.send(stream, _test_parcel(stream))
+            await self._sender.send(stream, _test_parcel(stream), _test_seconds())
         except NotTaken as error:
             return str(error)
         return ""
@@ -137,6 +156,12 @@ class AuditStreamService:
             problems.append(FieldError(field, str(error)))
         if problems:
             raise InvalidArgument(fields=problems)
+
+
+def _test_seconds() -> float:
+    """Return how long an endpoint may take for a test: its caller must still get the answer."""
+    left = deadlines.remaining()
+    return TEST_SECONDS if left is None else max(1.0, min(TEST_SECONDS, left - ANSWER_SECONDS))
 
 
 def _test_parcel(stream: AuditStream) -> Parcel:

@@ -14,6 +14,7 @@ from tenon.tenancy.v1.audit_stream_service_pb2 import (
     DeleteAuditStreamRequest,
     ListAuditDeliveriesRequest,
     ListAuditStreamsRequest,
+    RotateAuditStreamSecretRequest,
     TestAuditStreamRequest,
     UpdateAuditStreamRequest,
 )
@@ -56,8 +57,17 @@ class Streams:
     async def delete(self, stream: AuditStream) -> None:
         await self._call("Delete", DeleteAuditStreamRequest, stream_id=stream.id)
 
-    async def test(self, stream: AuditStream) -> Any:
-        return await self._call("Test", TestAuditStreamRequest, stream_id=stream.id)
+    async def rotate_secret(self, stream: AuditStream) -> AuditStream:
+        stub = AuditStreamServiceStub(self.channel)
+        request = RotateAuditStreamSecretRequest(org_id=str(self.org_id), stream_id=stream.id)
+        reply = await stub.RotateAuditStreamSecret(request, metadata=self.tenant.metadata)
+        rotated: AuditStream = reply.stream
+        return rotated
+
+    async def test(self, stream: AuditStream, seconds: float | None = None) -> Any:
+        stub = AuditStreamServiceStub(self.channel)
+        request = TestAuditStreamRequest(org_id=str(self.org_id), stream_id=stream.id)
+        return await stub.TestAuditStream(request, metadata=self.tenant.metadata, timeout=seconds)
 
     async def get(self, stream: AuditStream) -> AuditStream:
         return next(one for one in await self.list() if one.id == stream.id)

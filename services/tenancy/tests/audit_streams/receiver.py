@@ -51,6 +51,7 @@ class Receiver:
     port: int
     received: list[Received] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def url(self, path: str) -> str:
@@ -68,12 +69,13 @@ class Receiver:
         return found
 
     async def _answer(self, request: web.Request) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        self.received.append(Received(request.path, headers, await request.read()))
+        sent = {name.lower(): value for name, value in request.headers.items()}
+        self.received.append(Received(request.path, sent, await request.read()))
         if request.path.startswith("/hang"):
             await self.released.wait()
         status = self.statuses.get(request.path, 204)
-        return web.Response(status=status, headers={"location": self.url("/elsewhere")})
+        headers = {"location": self.url("/elsewhere"), **self.headers}
+        return web.Response(status=status, headers=headers)
 
 
 @asynccontextmanager

@@ -1,12 +1,18 @@
 """Logs on their way to organizations' endpoints."""
 
 import json
+from datetime import UTC, timedelta
 from pathlib import Path
+
+import pytest
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from services.tenancy.tests.audit_streams.conftest import Streams
 from services.tenancy.tests.audit_streams.receiver import Receiver
 from tenon.tenancy.v1 import audit_stream_pb2 as packed
+from tenon_core import clock
 from tenon_tenancy.audit_streams.delivering import BATCH
+from tenon_tenancy.audit_streams.tasks import DELIVER_SLOW
 from tenon_tenancy.audit_verification.offline import verify_files
 from tenon_testing.callers import Callers
 from tenon_testing.waiting import eventually
@@ -151,3 +157,97 @@ async def test_lines_that_retention_removed_are_given_up(
     states = {one.id: one.state for one in await streams.deliveries(made)}
     assert states[pending.id] == packed.AUDIT_DELIVERY_STATE_EXPIRED
     assert receiver.at("/log")[-1].positions[0] > pending.last_position
+
+
+async def test_a_test_of_a_silent_endpoint_says_so_before_its_caller_gives_up(
+    streams: Streams, receiver: Receiver
+) -> None:
+    made = await streams.create(webhook={"url": receiver.url("/hang")})
+    reply = await streams.test(made, seconds=6)
+    assert not reply.delivered
+    assert "did not answer within" in reply.error
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        ("600", 590, 600),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 86_000, 86_400),
+        ("9" * 40, 86_000, 86_400),
+        ("soon", 0, 60),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 60),
+    ],
+)
+async def test_a_receiver_says_when_to_come_again(
+    streams: Streams, receiver: Receiver, asked: str, least: float, most: float
+) -> None:
+    receiver.statuses["/log"] = 503
+    receiver.headers["retry-after"] = asked
+    made = await streams.create(webhook={"url": receiver.url("/log")})
+    await failed(streams, made, "status 503")
+    again = (await streams.get(made)).next_attempt_time.ToDatetime(UTC)
+    assert least - 60 <= (again - clock.now()).total_seconds() <= most
+
+
+async def test_both_secrets_sign_while_one_replaces_the_other(
+    streams: Streams, receiver: Receiver
+) -> None:
+    made = await streams.create(webhook={"url": receiver.url("/log")})
+    rotated = await streams.rotate_secret(made)
+    assert rotated.secret not in ("", made.secret)
+    left = rotated.old_secret_expire_time.ToDatetime(UTC) - clock.now()
+    assert timedelta(hours=23) < left <= timedelta(hours=24)
+    assert not (await streams.get(made)).HasField("secret")
+    await streams.test(made)
+    sent = receiver.at("/log")[-1]
+    assert sent.verified(made.secret) == sent.verified(rotated.secret)
+    await streams.admin.execute("UPDATE tenancy.audit_streams SET old_secret_expire_time = now()")
+    await streams.test(made)
+    sent = receiver.at("/log")[-1]
+    assert sent.verified(rotated.secret)
+    with pytest.raises(WebhookVerificationError):
+        sent.verified(made.secret)
+
+
+async def hanging(streams: Streams, receiver: Receiver, count: int) -> None:
+    """Give an organization streams to endpoints that never answer, and something to send."""
+    for number in range(count):
+        url = receiver.url(f"/hang/{streams.org_id}/{number}")
+        await streams.create(webhook={"url": url})
+    await streams.append(1)
+
+
+async def test_silent_endpoints_of_eight_organizations_leave_slots(
+    streams: Streams, receiver: Receiver, callers: Callers
+) -> None:
+    others = [
+        Streams(streams.channel, await callers.tenant(), streams.backbone, streams.admin)
+        for _ in range(8)
+    ]
+    for other in others:
+        await hanging(other, receiver, 2)
+
+    async def all_hang() -> bool:
+        paths = [one.path for one in receiver.received]
+        return all(any(str(other.org_id) in path for path in paths) for other in others)
+
+    await eventually(all_hang, within=60)
+    await streams.append(2)
+    await streams.create(webhook={"url": receiver.url("/log")})
+    await eventually(receiver.positions("/log"), within=8)  # below the time for one attempt
+
+
+async def test_a_silent_endpoint_moves_to_the_slow_lane(
+    streams: Streams, receiver: Receiver
+) -> None:
+    await hanging(streams, receiver, 1)
+
+    async def in_slow_lane() -> bool:
+        await streams.hurry()
+        found = await streams.admin.execute(
+            "SELECT 1 FROM tenancy.jobs WHERE org_id = %s AND type = %s",
+            [streams.org_id, DELIVER_SLOW],
+        )
+        return await found.fetchone() is not None
+
+    await eventually(in_slow_lane, within=60)
