@@ -5,7 +5,7 @@ enforces them.
 from dataclasses import dataclass
 from enum import Enum
 
-from tenon_policy.policies import Access, MethodPolicy, Role
+from tenon_policy.policies import AUTHENTICATED, Access, MethodPolicy, Role
 
 REFUSALS = frozenset(
     {
@@ -15,7 +15,8 @@ REFUSALS = frozenset(
         "role_too_low",
         "peer_not_allowed",
         "invalid_api_key",
-        "user_required",
+        "api_key_required",
+    "user_required",
         "permission_not_granted",
     }
 )
@@ -82,14 +83,20 @@ def refusal(policy: MethodPolicy, standing: Standing, peer: str) -> str:
             return _without_session(standing.session)
         case Access.ORG:
             return _without_session(standing.session) or _without_role(policy, standing.role)
+        case Access.KEY:
+            return _without_session(standing.session) or "api_key_required"
 
 
-def key_refusal(policy: MethodPolicy, standing: KeyStanding, peer: str) -> str:
+def key_refusal(  # noqa: PLR0911 # a return for each reason
+    policy: MethodPolicy, standing: KeyStanding, peer: str
+) -> str:
     """Return the reason of the refusal of an API key; empty where it is let in."""
-    if policy.access not in (Access.USER, Access.ORG):
+    if policy.access not in AUTHENTICATED:
         return refusal(policy, Standing(Session.NONE), peer)
     if not standing.live:
         return "invalid_api_key"
+    if policy.access is Access.KEY:
+        return ""
     if policy.access is Access.ORG and not standing.own:
         return "not_found"
     if policy.access is Access.USER or policy.recent_auth or policy.people_only:

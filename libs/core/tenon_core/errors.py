@@ -133,6 +133,13 @@ class InvalidApiKey(Unauthenticated):
     reason = "invalid_api_key"
 
 
+class ApiKeyRequired(TenonError):
+    """This describes an API key. Send one in the Authorization header, without cookies."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "api_key_required"
+
+
 class UserRequired(TenonError):
     """This needs a person's session; an API key cannot do it."""
 

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from uuid import UUID
 
 from tenon_core.errors import (
+    ApiKeyRequired,
     InvalidApiKey,
     MfaRequired,
     NetworkNotAllowed,
@@ -23,7 +24,7 @@ from tenon_core.errors import (
 )
 from tenon_policy.api_keys import KeyScope
 from tenon_policy.demands import Demands, shows_second_factor
-from tenon_policy.policies import Access, Demand, MethodPolicy, Role
+from tenon_policy.policies import AUTHENTICATED, Access, Demand, MethodPolicy, Role
 
 RECENT_SECONDS = 600
 
@@ -35,13 +36,17 @@ def require_peer(policy: MethodPolicy, peer: str) -> None:
 
 
 def require_session(policy: MethodPolicy, *, authenticated: bool, live: bool) -> None:
-    """Refuse a caller without a live session where one is needed; Unauthenticated, SessionEnded."""
-    if policy.access not in (Access.USER, Access.ORG):
+    """Refuse a caller without a live session where one is needed, and a person where only an API
+    key can call; Unauthenticated, SessionEnded, ApiKeyRequired.
+    """
+    if policy.access not in AUTHENTICATED:
         return
     if not authenticated:
         raise Unauthenticated
     if not live:
         raise SessionEnded
+    if policy.access is Access.KEY:
+        raise ApiKeyRequired
 
 
 def require_scope(policy: MethodPolicy, key: KeyScope, org_id: UUID | None, *, live: bool) -> None:
@@ -50,7 +55,7 @@ def require_scope(policy: MethodPolicy, key: KeyScope, org_id: UUID | None, *, l
     Raises InvalidApiKey, NotFound, UserRequired, RoleTooLow, PermissionNotGranted. Another
     organization is as unknown to a key as to somebody who is no member of it.
     """
-    if policy.access not in (Access.USER, Access.ORG):
+    if policy.access not in AUTHENTICATED:
         return
     if not live:
         raise InvalidApiKey
@@ -59,7 +64,7 @@ def require_scope(policy: MethodPolicy, key: KeyScope, org_id: UUID | None, *, l
     if policy.people_only:
         raise UserRequired
     require_role(policy, key.role)
-    if key.permissions and policy.permission not in key.permissions:
+    if policy.access is Access.ORG and key.permissions and policy.permission not in key.permissions:
         raise PermissionNotGranted
 
 

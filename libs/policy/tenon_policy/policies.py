@@ -20,6 +20,11 @@ class Access(IntEnum):
     USER = options_pb2.ACCESS_USER
     ORG = options_pb2.ACCESS_ORG
     SERVICE = options_pb2.ACCESS_SERVICE
+    KEY = options_pb2.ACCESS_KEY
+
+
+AUTHENTICATED = frozenset({Access.USER, Access.ORG, Access.KEY})
+"""What needs a session or an API key."""
 
 
 class Idempotency(IntEnum):

@@ -30,7 +30,7 @@ from tenon_policy.authorization import (
 )
 from tenon_policy.call import Call
 from tenon_policy.grants import Grants
-from tenon_policy.policies import UPDATE_MASK, Access, MethodPolicy
+from tenon_policy.policies import AUTHENTICATED, UPDATE_MASK, Access, MethodPolicy
 from tenon_policy.tags import Tags, expand
 from tenon_policy.tokens import Identity, TokenVerifier
 from tenon_rpc.resources import Resource
@@ -138,7 +138,7 @@ class Guard:
         if call.peer == GATEWAY:
             call.client = _client(metadata)
         require_peer(policy, call.peer)
-        if policy.access in (Access.USER, Access.ORG):
+        if policy.access in AUTHENTICATED:
             identity = await self._identity(metadata.get(AUTHORIZATION))
             call.user_id, call.session_id = identity.user_id, identity.session_id
             call.auth_time, call.key = identity.auth_time, identity.key

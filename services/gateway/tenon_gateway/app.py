@@ -49,7 +49,7 @@ from tenon_gateway.transcoding.encoders import Encoders, to_json
 from tenon_gateway.transcoding.routes import Route, compile_routes
 from tenon_gateway.transcoding.stubs import Stubs
 from tenon_policy.grants import Grants
-from tenon_policy.policies import Access, MethodPolicy, load_policies
+from tenon_policy.policies import AUTHENTICATED, MethodPolicy, load_policies
 from tenon_policy.tokens import KeySet, TokenVerifier
 from tenon_rpc.channel import open_channel
 from tenon_rpc.owners import ANSWER_SECONDS, AuthOwner, TenancyOwner
@@ -143,7 +143,7 @@ def build(
 def _require_user_rules(policies: Iterable[MethodPolicy], rules: Mapping[str, Rules]) -> None:
     """Or whoever is logged in may ask without limit."""
     for policy in policies:
-        known = policy.access in (Access.USER, Access.ORG)
+        known = policy.access in AUTHENTICATED
         if known and policy.rate and rules[policy.rate].user is None:
             raise BadSettings(
                 f"rate class {policy.rate} needs numbers for users, since {policy.method} has one"

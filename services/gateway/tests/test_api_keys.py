@@ -144,6 +144,25 @@ async def test_a_key_of_an_owner_still_is_no_person(
         assert await code(gateway, key, path, method) == "user_required", path
 
 
+async def test_a_key_finds_out_what_it_is(
+    gateway: Gateway, callers: Callers, tenant: Tenant
+) -> None:
+    permissions = ["tenancy.members.list"]
+    key = await callers.api_key(tenant, Role.ADMIN, permissions=permissions)
+    told = await sent(gateway, key, "GET", "/api/auth/key")
+    assert (told["id"], told["org_id"], told["name"]) == (key.id, str(tenant.org_id), "Machine")
+    assert (told["role"], told["permissions"]) == ("admin", permissions)
+    assert told["expire_time"]
+    assert not told.get("secret")
+
+
+async def test_only_a_key_is_asked_what_it_is(gateway: Gateway, tenant: Tenant) -> None:
+    reply = await gateway.client.get("/api/auth/key", headers=gateway.cookies(tenant.owner))
+    assert (reply.status, (await problem(reply))["code"]) == (403, "api_key_required")
+    reply = await gateway.client.get("/api/auth/key")
+    assert (reply.status, (await problem(reply))["code"]) == (401, "unauthenticated")
+
+
 async def test_it_may_no_more_than_its_role_and_its_permissions(
     gateway: Gateway, callers: Callers, tenant: Tenant
 ) -> None:

@@ -8,6 +8,8 @@ from tenon.auth.v1.api_key_service_pb2 import (
     CreateApiKeyResponse,
     ExchangeApiKeyRequest,
     ExchangeApiKeyResponse,
+    GetCurrentApiKeyRequest,
+    GetCurrentApiKeyResponse,
     ListApiKeysRequest,
     ListApiKeysResponse,
     RevokeApiKeyRequest,
@@ -43,6 +45,11 @@ class ApiKeyServicer(ApiKeyServiceServicer):
         return ListApiKeysResponse(
             items=map(_packed, page.items), next_page_token=page.next_page_token
         )
+
+    async def GetCurrentApiKey(
+        self, request: GetCurrentApiKeyRequest, context: object
+    ) -> GetCurrentApiKeyResponse:
+        return GetCurrentApiKeyResponse(api_key=_packed(await self._api_keys.get(current_call())))
 
     async def RotateApiKey(
         self, request: RotateApiKeyRequest, context: object
@@ -82,6 +89,7 @@ def _read_time(timestamp: Timestamp) -> datetime:
 def _packed(key: ApiKey, secret: str | None = None) -> api_key_pb2.ApiKey:
     return api_key_pb2.ApiKey(
         id=str(key.id),
+        org_id=str(key.org_id),
         name=key.name,
         role=role_pb2.Role.ValueType(key.role),
         permissions=key.permissions,

@@ -72,6 +72,15 @@ class ApiKeyService:
             )
         return key, text
 
+    async def get(self, call: Call) -> ApiKey:
+        """Return the key that calls; InvalidApiKey."""
+        assert call.key is not None, "the policy lets keys in alone"
+        async with self._database.tenant(call.key.org_id) as tx:
+            key = await ApiKeyRepository(tx).find(call.key.key_id)
+        if key is None:
+            raise InvalidApiKey
+        return key
+
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[ApiKey]:
         """List them, newest first."""
         size, before = clamp(page_size), read_id(page_token)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.pipeline.limits import Rules
 from tenon_gateway.pipeline.reply import Reply
-from tenon_policy.policies import Access, BadPolicy, MethodPolicy
+from tenon_policy.policies import AUTHENTICATED, Access, BadPolicy, MethodPolicy
 
 Run = Callable[[Exchange], Awaitable[Reply]]
 """Answers a request that was let in."""
@@ -38,7 +38,7 @@ class Entry:
         if Access.SERVICE in access:
             raise BadPolicy(f"{self.path} calls a method that is for services alone")
         self._derive("name", f"{self.method} {self.path}")
-        self._derive("in_session", bool(access & {Access.USER, Access.ORG}))
+        self._derive("in_session", bool(access & AUTHENTICATED))
         self._derive("in_org", Access.ORG in access)
         self._derive("reads", not any(policy.writes for policy in self.policies))
         self._derive("audited", any(policy.audit for policy in self.policies))
