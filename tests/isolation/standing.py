@@ -16,7 +16,7 @@ REFUSALS = frozenset(
         "peer_not_allowed",
         "invalid_api_key",
         "api_key_required",
-    "user_required",
+        "user_required",
         "permission_not_granted",
     }
 )

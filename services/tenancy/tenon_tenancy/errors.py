@@ -31,6 +31,13 @@ class MailDomainNotAllowed(TenonError):
     reason = "mail_domain_not_allowed"
 
 
+class AccountBeingDeleted(TenonError):
+    """Your account is being deleted, so it cannot join or create an organization."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "account_being_deleted"
+
+
 class MemberNotFound(TenonError):
     """There is no such member."""
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import Column, DateTime, SmallInteger, Table, Uuid
 
 from tenon_core.errors import FieldError, InvalidArgument
-from tenon_db.tables import TENANT
+from tenon_db.tables import GLOBAL, TENANT
 from tenon_policy.policies import Role
 from tenon_tenancy.errors import RoleAboveOwn
 from tenon_tenancy.organizations.models import METADATA
@@ -18,6 +18,15 @@ memberships = Table(
     Column("role", SmallInteger, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     info=TENANT,
+)
+
+# Ids of users who left all organizations because their account is being deleted.
+released_users = Table(
+    "released_users",
+    METADATA,
+    Column("user_id", Uuid, primary_key=True),
+    Column("release_time", DateTime(timezone=True), nullable=False),
+    info=GLOBAL,
 )
 
 

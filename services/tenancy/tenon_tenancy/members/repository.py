@@ -1,15 +1,29 @@
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Uuid, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    Uuid,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tenon_db.pages import TimeAndId
 from tenon_db.transaction import Transaction
 from tenon_policy.grants import MemberKey
 from tenon_policy.policies import Role
-from tenon_tenancy.members.models import Member, memberships
+from tenon_tenancy.members.models import Member, memberships, released_users
 from tenon_tenancy.organizations.models import organizations
 
 
@@ -91,6 +105,39 @@ class MemberRepository:
         if after:
             statement = statement.where(tuple_(*order) > after)
         return [_member(row) for row in await self._tx.rows(statement)]
+
+
+class ReleaseRepository:
+    """Users who left all organizations for good, whoever's transaction it is."""
+
+    def __init__(self, tx: Transaction, user_id: UUID) -> None:
+        self._tx = tx
+        self._user_id = user_id
+
+    async def lock(self) -> None:
+        """Wait until the user joins nothing, and let no organization add them until the commit."""
+        await self._tx.execute(select(func.pg_advisory_xact_lock(self._key)))
+
+    async def hold_off(self) -> None:
+        """Let the user not be released until the commit."""
+        await self._tx.execute(select(func.pg_advisory_xact_lock_shared(self._key)))
+
+    async def exists(self) -> bool:
+        found = select(released_users.c.user_id).where(released_users.c.user_id == self._user_id)
+        return bool(await self._tx.scalar(select(found.exists())))
+
+    async def add(self, at: datetime) -> None:
+        row = {"user_id": self._user_id, "release_time": at}
+        await self._tx.execute(upsert(released_users).values(row).on_conflict_do_nothing())
+
+    async def remove(self) -> None:
+        await self._tx.execute(
+            delete(released_users).where(released_users.c.user_id == self._user_id)
+        )
+
+    @property
+    def _key(self) -> ColumnElement[int]:
+        return func.hashtextextended(literal(f"released-users/{self._user_id}"), 0)
 
 
 async def find_roles(tx: Transaction, keys: Sequence[MemberKey]) -> dict[MemberKey, Role]:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import structlog
 
+from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument, TenonError
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_time_and_id
@@ -14,10 +15,11 @@ from tenon_policy.grants import GrantChanges, GrantKey, MemberKey
 from tenon_policy.policies import Role
 from tenon_tenancy import events
 from tenon_tenancy.clients import Directory
-from tenon_tenancy.errors import LastOwner, MemberNotFound
+from tenon_tenancy.errors import AccountBeingDeleted, LastOwner, MemberNotFound
 from tenon_tenancy.members.models import Member, NamedMember, require_reach
 from tenon_tenancy.members.repository import (
     MemberRepository,
+    ReleaseRepository,
     find_accounts,
     find_organizations,
     find_roles,
@@ -41,7 +43,11 @@ class MemberService:
     async def add_within(
         self, tx: Transaction, org_id: UUID, user_id: UUID, role: Role, create_time: datetime
     ) -> None:
-        """Make a user a member; to be the last in its transaction."""
+        """Make a user a member; AccountBeingDeleted. To be the last in its transaction."""
+        releases = ReleaseRepository(tx, user_id)
+        await releases.hold_off()
+        if await releases.exists():
+            raise AccountBeingDeleted
         await MemberRepository(tx, org_id).add(Member(user_id, role, create_time))
         await self._grant(tx, org_id, {user_id: role})
 
@@ -122,19 +128,33 @@ class MemberService:
     async def release(self, call: Call, user_id: UUID | None) -> None:
         """Remove a user from all organizations; LastOwner, and then from none.
 
-        All are looked at before the first is left. Whoever loses the other owner in between has
-        left some of those that they owned.
+        All are looked at before the first is left, and they join no other from then on. Whoever
+        loses the other owner in between has left some of those that they owned, and may join again.
         """
         call.had_no_effect()  # what they leave is on record in each organization
         if user_id is None:
             return
-        organizations = await self.organizations_of(user_id)
-        for org_id, role in organizations:
-            if role is Role.OWNER:
-                async with self._database.tenant(org_id) as tx:
-                    await _require_other_owner(MemberRepository(tx, org_id), user_id)
-        for org_id, _ in organizations:
-            await self._leave(org_id, user_id, call)
+        organizations = await self._release(user_id)
+        try:
+            for org_id, _ in organizations:
+                await self._leave(org_id, user_id, call)
+        except LastOwner:
+            async with self._database.user(user_id) as tx:
+                await ReleaseRepository(tx, user_id).remove()
+            raise
+
+    async def _release(self, user_id: UUID) -> Sequence[tuple[UUID, Role]]:
+        """Let a user join no organization any more; return those to leave. LastOwner."""
+        async with self._database.user(user_id) as tx:
+            releases = ReleaseRepository(tx, user_id)
+            await releases.lock()
+            organizations = await find_organizations(tx, user_id)
+            for org_id, role in organizations:
+                if role is Role.OWNER:
+                    async with self._database.tenant(org_id) as org_tx:
+                        await _require_other_owner(MemberRepository(org_tx, org_id), user_id)
+            await releases.add(clock.now())
+        return organizations
 
     async def remove_erased(self, user_id: UUID) -> int:
         """Remove who is no more from all organizations, even as the last owner; return from how
