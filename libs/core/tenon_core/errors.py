@@ -71,6 +71,17 @@ class InvalidArgument(TenonError):
     reason = "invalid_argument"
 
 
+class InvalidPageToken(InvalidArgument):
+    """The page token does not belong to this list. Start again without it."""
+
+    reason = "invalid_page_token"
+
+    @classmethod
+    def of_another_list(cls) -> "InvalidPageToken":
+        message = "is not a page token of this list; start again without it"
+        return cls(fields=[FieldError("/page_token", message)])
+
+
 class NotFound(TenonError):
     """There is no such thing here, or it is not yours to see."""
 

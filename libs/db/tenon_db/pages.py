@@ -1,4 +1,6 @@
-"""Keyset pages: a token holds the sort key of the last row that was shown."""
+"""Keyset pages: a token holds the sort key of the last row that was shown. Which list it belongs to
+is checked before it gets here (`tenon_rpc.paging`).
+"""
 
 import base64
 import binascii
@@ -10,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from tenon_core.errors import FieldError, InvalidArgument
+from tenon_core.errors import FieldError, InvalidArgument, InvalidPageToken
 from tenon_core.ids import parse_id
 
 T = TypeVar("T")
@@ -53,7 +55,7 @@ def read_id(token: str) -> UUID | None:
     (value,) = _decoded(token, 1)
     found = parse_id(value) if isinstance(value, str) else None
     if found is None:
-        raise _not_ours()
+        raise InvalidPageToken.of_another_list()
     return found
 
 
@@ -65,35 +67,25 @@ def read_time_and_id(token: str) -> TimeAndId | None:
     try:
         return datetime.fromisoformat(time), UUID(row_id)
     except (TypeError, ValueError, AttributeError):
-        raise _not_ours() from None
+        raise InvalidPageToken.of_another_list() from None
 
 
-def read_position(token: str, mark: str = "") -> int | None:
-    """Read the sort key of a list by position; None for the first page.
-
-    A list with filters has a `mark` of them behind it in the token: with other filters the next
-    page would begin where it should not.
-    """
+def read_position(token: str) -> int | None:
+    """Read the sort key of a list by position; None for the first page."""
     if not token:
         return None
-    position, *marks = _decoded(token, 2 if mark else 1)
+    (position,) = _decoded(token, 1)
     if type(position) is not int or not 0 <= position <= MAX_POSITION:
-        raise _not_ours()
-    if marks not in ([], [mark]):
-        raise InvalidArgument(fields=[FieldError("/page_token", "belongs to other filters")])
+        raise InvalidPageToken.of_another_list()
     return position
 
 
 def _decoded(token: str, size: int) -> list[Any]:
-    """Unpack a sort key of `size` values; InvalidArgument for anything that we did not make."""
+    """Unpack a sort key of `size` values; InvalidPageToken for anything else."""
     try:
         values = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (binascii.Error, ValueError):
         values = None
     if not isinstance(values, list) or len(values) != size:
-        raise _not_ours()
+        raise InvalidPageToken.of_another_list()
     return values
-
-
-def _not_ours() -> InvalidArgument:
-    return InvalidArgument(fields=[FieldError("/page_token", "is not one that was handed out")])

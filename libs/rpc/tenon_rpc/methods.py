@@ -10,13 +10,15 @@ from typing import Any, TypeAlias
 import grpc
 import structlog
 from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from prometheus_client import Histogram
 
 from tenon_core import deadlines
 from tenon_core.errors import DeadlineExceeded, InvalidArgument, TenonError
 from tenon_policy.policies import MethodPolicy, read_policy
-from tenon_rpc.guard import Guard, Watch
+from tenon_rpc.guard import Guard, Watch, current_call
+from tenon_rpc.paging import bound_to_list, is_list
 from tenon_rpc.renewal import STOPPING
 from tenon_rpc.resources import Resource, resource_of
 from tenon_rpc.status import abort
@@ -56,19 +58,22 @@ def guarded_handlers(
         add(servicer, collector)
     return {
         service: {
-            name: _guarded(handler, *_contract(service, name), guard)
+            name: _guarded(handler, _method(service, name), guard)
             for name, handler in handlers.items()
         }
         for service, handlers in collector.handlers.items()
     }
 
 
-def _contract(service: str, name: str) -> tuple[MethodPolicy, Resource]:
-    method = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
-    return read_policy(method), resource_of(method.input_type)
+def _method(service: str, name: str) -> MethodDescriptor:
+    found: MethodDescriptor = (
+        descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    )
+    return found
 
 
-def _guarded(handler: Handler, policy: MethodPolicy, resource: Resource, guard: Guard) -> Handler:
+def _guarded(handler: Handler, method: MethodDescriptor, guard: Guard) -> Handler:
+    policy, resource = read_policy(method), resource_of(method.input_type)
     coding = {
         "request_deserializer": handler.request_deserializer,
         "response_serializer": handler.response_serializer,
@@ -84,8 +89,11 @@ def _guarded(handler: Handler, policy: MethodPolicy, resource: Resource, guard: 
             _unary_stream(handler.unary_stream, policy, resource, guard), **coding
         )
     assert handler.unary_unary is not None
+    behavior = handler.unary_unary
+    if is_list(method):
+        behavior = bound_to_list(behavior, current_call)
     return grpc.unary_unary_rpc_method_handler(
-        _unary_unary(handler.unary_unary, policy, resource, guard), **coding
+        _unary_unary(behavior, policy, resource, guard), **coding
     )
 
 

@@ -16,6 +16,7 @@ from tenon_gateway.transcoding.mismatch import MAX_FAULTS, NUL, Convert, Mismatc
 from tenon_gateway.transcoding.routes import UPDATE_MASK, WHOLE_BODY, Route
 
 MAX_DEPTH = 32
+BODY_REQUIRED = "a JSON object with the fields to change is required"
 NO_BODY = "this request takes no body"
 ESCAPED_QUOTE = b"\\u0022"
 ESCAPE = re.compile(rb"\\(u0022|.)", re.DOTALL)
@@ -32,7 +33,7 @@ def body_reader(route: Route) -> Callable[[Any], dict[str, Any]]:
         convert = _whole_converter(descriptor, given)
         parse = _parser(field for field in descriptor.fields if field.name not in given)
         if UPDATE_MASK in descriptor.fields_by_name:
-            return lambda body: _with_mask(convert, parse(body))
+            return lambda body: _with_mask(convert, parse(_present(body)))
         return lambda body: dict(convert(parse(body)))
     field = descriptor.fields_by_name[route.body]
     convert_field = field_converter(field)
@@ -43,6 +44,13 @@ def body_reader(route: Route) -> Callable[[Any], dict[str, Any]]:
 def is_no_body(body: bytes) -> bool:
     """Say whether it holds nothing, in whatever way clients write that."""
     return body.strip() in {b"", b"{}"}
+
+
+def _present(body: bytes) -> bytes:
+    """Refuse a body that was left out, where an empty object would change nothing."""
+    if not body.strip():
+        raise Mismatch.of(BODY_REQUIRED)
+    return body
 
 
 def _no_body(body: bytes) -> dict[str, Any]:

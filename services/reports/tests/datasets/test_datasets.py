@@ -138,7 +138,7 @@ async def test_a_page_token_is_one_that_was_handed_out(client: ReportsClient, to
             metadata=client.tenant.metadata,
         )
     assert [(field.pointer, field.message) for field in refused.value.fields] == [
-        ("/page_token", "is not one that was handed out")
+        ("/page_token", "is not a page token of this list; start again without it")
     ]
 
 

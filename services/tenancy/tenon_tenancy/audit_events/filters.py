@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 
 from tenon_core.errors import FieldError, InvalidArgument
 
@@ -12,7 +11,6 @@ ACTOR = re.compile(r"(users|api-keys|services)/[\w-]{1,100}")
 ACTION = re.compile(r"[a-z][a-z0-9_]{0,99}(\.[a-z][a-z0-9_]{0,99}){0,5}\.?")
 LONGEST_RESOURCE = 500
 """Longer ones are no ids of ours, and in no index."""
-MARK_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +26,6 @@ class Filters:
     @property
     def action_prefix(self) -> str:
         return self.action if self.action.endswith(".") else ""
-
-    @property
-    def mark(self) -> str:
-        """What tells these filters from others, empty where there are none."""
-        if self == Filters():
-            return ""
-        return sha256(repr(astuple(self)).encode()).hexdigest()[:MARK_DIGITS]
 
     def require_valid(self) -> None:
         """Refuse what could never be found; InvalidArgument names each."""

@@ -53,11 +53,10 @@ class AuditEventService:
         if auth cannot say where the calls came from.
         """
         filters.require_valid()
-        mark = filters.mark
-        size, before = clamp(page_size), read_position(page_token, mark)
+        size, before = clamp(page_size), read_position(page_token)
         async with self._database.tenant(call.org) as tx:
             rows = await AuditSearchRepository(tx, call.org).page(filters, size + 1, before)
-        page = cut(rows, size, lambda event: (event.position, mark) if mark else (event.position,))
+        page = cut(rows, size, lambda event: (event.position,))
         return Page(await shown(self._clients, page.items), page.next_page_token)
 
     async def ends(self, org_id: UUID, filters: Filters) -> tuple[int, int] | None:

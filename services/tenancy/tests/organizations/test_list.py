@@ -89,5 +89,5 @@ async def test_refuses_a_token_that_was_not_handed_out(
     user = await callers.user()
     with pytest.raises(PeerError) as refused:
         await page(tenancy, user, token=token)
-    assert refused.value.reason == "invalid_argument"
+    assert refused.value.reason == "invalid_page_token"
     assert [field.pointer for field in refused.value.fields] == ["/page_token"]
