@@ -10,6 +10,7 @@ from tenon_gateway.problems import http_status
 from tenon_launcher.errors import LauncherError
 
 MODULES = (
+    "tenon_auth.limits",
     "tenon_db.shares",
     "tenon_gateway.pipeline.budgets",
     "tenon_notifications.limits",

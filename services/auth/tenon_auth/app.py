@@ -94,7 +94,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         users,
         links,
         devices,
-        guesses,
+        accounts.link_mails,
         credentials,
         sessions,
     )
@@ -150,7 +150,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         users,
         devices,
         links,
-        guesses,
+        accounts.link_mails,
         credentials,
         factors.all,
         identities,
@@ -195,14 +195,14 @@ def consumers(backbone: Backbone[AuthSettings], erasures: ErasureService) -> Seq
 async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
         accounts, database = Accounts(backbone), backbone.database
-        passwords = PasswordTasks(database, accounts.users, accounts.links)
+        passwords = PasswordTasks(database, accounts.users, accounts.links, accounts.link_mails)
         sign_ups = SignUpTasks(database, accounts.users, accounts.links)
         identities = IdentityTasks(database)
         email_changes = EmailChangeTasks(database, accounts.cipher, accounts.users)
         erasures = ErasureTasks(database, accounts.erasures)
         signing = RotationTasks(settings.signing_keys_directory, settings.signing_key_days)
         encryption = accounts.rotations.tasks(settings.encryption_key_days)
-        upkeep = Upkeep(database, accounts.queue, Keep.of(settings))
+        upkeep = Upkeep(database, accounts.queue, Keep.of(settings), counts_mails=True)
         yield Worker(
             database,
             accounts.queue,

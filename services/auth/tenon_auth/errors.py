@@ -77,13 +77,6 @@ class LinkSpent(TenonError):
     reason = "link_spent"
 
 
-class TooManyMails(TenonError):
-    """You were sent several of these mails within the hour. Look for them, or wait."""
-
-    code = Code.RESOURCE_EXHAUSTED
-    reason = "too_many_mails"
-
-
 class SessionNotFound(NotFound):
     """There is no such session, or it is not yours."""
 

@@ -1,5 +1,6 @@
 """What auth tells the others."""
 
+from datetime import datetime
 from enum import IntEnum
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from tenon.auth.v1.events_pb2 import (
 )
 from tenon_core.events import Event
 from tenon_policy.records import deed as recorded
+from tenon_rpc.times import packed_time
 
 
 class SessionEndCause(IntEnum):
@@ -53,14 +55,22 @@ def sign_up_repeated(user_id: UUID, link_id: UUID) -> Event:
     return Event.of(payload, user_id=user_id)
 
 
-def user_signed_up(user_id: UUID, link_id: UUID | None = None) -> Event:
+def user_signed_up(
+    user_id: UUID, link_id: UUID | None = None, send_time: datetime | None = None
+) -> Event:
     """Tell of an account; `link_id` is by what its address is verified, if it is not."""
-    payload = UserSignedUp(user_id=str(user_id), link_id=str(link_id or ""))
+    payload = UserSignedUp(
+        user_id=str(user_id), link_id=str(link_id or ""), send_time=packed_time(send_time)
+    )
     return Event.of(payload, user_id=user_id)
 
 
-def verification_requested(user_id: UUID, link_id: UUID) -> Event:
-    payload = VerificationRequested(user_id=str(user_id), link_id=str(link_id))
+def verification_requested(
+    user_id: UUID, link_id: UUID, send_time: datetime | None = None
+) -> Event:
+    payload = VerificationRequested(
+        user_id=str(user_id), link_id=str(link_id), send_time=packed_time(send_time)
+    )
     return Event.of(payload, user_id=user_id)
 
 
@@ -84,8 +94,10 @@ def password_changed(user_id: UUID) -> Event:
     return Event.of(PasswordChanged(user_id=str(user_id)), user_id=user_id)
 
 
-def password_forgotten(user_id: UUID, link_id: UUID) -> Event:
-    payload = PasswordForgotten(user_id=str(user_id), link_id=str(link_id))
+def password_forgotten(user_id: UUID, link_id: UUID, send_time: datetime | None = None) -> Event:
+    payload = PasswordForgotten(
+        user_id=str(user_id), link_id=str(link_id), send_time=packed_time(send_time)
+    )
     return Event.of(payload, user_id=user_id)
 
 
@@ -132,8 +144,12 @@ def _packed_kind(kind: int) -> "second_factor_pb2.SecondFactorKind.ValueType":
     return second_factor_pb2.SecondFactorKind.ValueType(kind)
 
 
-def email_change_requested(user_id: UUID, link_id: UUID) -> Event:
-    payload = EmailChangeRequested(user_id=str(user_id), link_id=str(link_id))
+def email_change_requested(
+    user_id: UUID, link_id: UUID, send_time: datetime | None = None
+) -> Event:
+    payload = EmailChangeRequested(
+        user_id=str(user_id), link_id=str(link_id), send_time=packed_time(send_time)
+    )
     return Event.of(payload, user_id=user_id)
 
 

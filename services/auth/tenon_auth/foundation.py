@@ -7,6 +7,7 @@ from tenon_auth.erasures.service import ErasureService
 from tenon_auth.exports.service import ExportService
 from tenon_auth.identities.subjects import Subjects
 from tenon_auth.indexes.service import IndexService
+from tenon_auth.links.mails import LinkMails
 from tenon_auth.links.service import LinkService
 from tenon_auth.passkeys.ceremonies import Ceremonies
 from tenon_auth.passkeys.challenges import Challenges
@@ -51,7 +52,10 @@ class Accounts:
         self.audit_keys = AuditKeyService(database, self.cipher)
         self.links = LinkService(database, RowTokens(self.keyring, NAME, "links"))
         addresses = BlindIndex(self.keyring, NAME, "logins", "email_index")
-        self.users = UserService(database, self.cipher, addresses, self.links)
+        self.link_mails = LinkMails(
+            NAME, BlindIndex(self.keyring, NAME, "mail_counters", "mailbox")
+        )
+        self.users = UserService(database, self.cipher, addresses, self.links, self.link_mails)
         self.subjects = Subjects(
             self.cipher, BlindIndex(self.keyring, NAME, "identity_logins", "subject_index")
         )

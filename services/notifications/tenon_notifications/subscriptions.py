@@ -55,6 +55,8 @@ Link: TypeAlias = (
     | EmailChanged
     | EmailChangeUndone
 )
+Timed: TypeAlias = VerificationRequested | PasswordForgotten | EmailChangeRequested
+"""Their mails may have to wait: they go to addresses that are not verified."""
 User: TypeAlias = (
     PasswordChanged
     | SecondFactorAdded
@@ -111,7 +113,13 @@ def _sign_up_repeated(event: FeedEvent) -> Email:
 def _user_signed_up(event: FeedEvent) -> Email:
     user = UserSignedUp.FromString(event.payload)
     link_id = UUID(user.link_id) if user.link_id else None
-    return Email.because_of(event.id, Kind.WELCOME, UUID(user.user_id), subject_id=link_id)
+    return Email.because_of(
+        event.id,
+        Kind.WELCOME,
+        UUID(user.user_id),
+        subject_id=link_id,
+        send_time=unpacked_time(user, "send_time"),
+    )
 
 
 def _session_started(event: FeedEvent) -> Email | None:
@@ -228,7 +236,14 @@ def _deletion_finished(event: FeedEvent) -> Sequence[Email]:
 
 
 def _with_link(event: FeedEvent, kind: Kind, link: Link) -> Email:
-    return Email.because_of(event.id, kind, UUID(link.user_id), subject_id=UUID(link.link_id))
+    send_time = unpacked_time(link, "send_time") if isinstance(link, Timed) else None
+    return Email.because_of(
+        event.id,
+        kind,
+        UUID(link.user_id),
+        subject_id=UUID(link.link_id),
+        send_time=send_time,
+    )
 
 
 def _about_user(event: FeedEvent, kind: Kind, user: User) -> Email:

@@ -11,15 +11,13 @@ from tenon_auth.email_changes.repository import EmailChangeRepository
 from tenon_auth.errors import (
     LinkNotFound,
     LinkSpent,
-    TooManyGuesses,
-    TooManyMails,
 )
 from tenon_auth.events import SessionEndCause
 from tenon_auth.identities.service import IdentityService
+from tenon_auth.links.mails import LinkMails
 from tenon_auth.links.models import Link, Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
-from tenon_auth.passwords.guesses import Allowance, Counted, GuessLimiter
 from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.users import holding
@@ -40,8 +38,6 @@ TO_OLD_ADDRESS = (Purpose.RESET_PASSWORD, Purpose.VERIFY_EMAIL, Purpose.CHANGE_E
 """Links that must not outlive a change: whoever reads the mails of another address has them."""
 STOLEN_BEFORE = timedelta(days=1)
 """How long before they ask for a change thieves may have had the account."""
-MAILS = Allowance(3, 3_600)
-"""To one address, whoever asks."""
 
 
 class EmailChangeService:
@@ -58,7 +54,7 @@ class EmailChangeService:
         users: UserService,
         devices: DeviceService,
         links: LinkService,
-        limiter: GuessLimiter,
+        mails: LinkMails,
         credentials: Credentials,
         factors: SecondFactors,
         identities: IdentityService,
@@ -70,7 +66,7 @@ class EmailChangeService:
         self._users = users
         self._devices = devices
         self._links = links
-        self._limiter = limiter
+        self._mails = mails
         self._credentials = credentials
         self._factors = factors
         self._identities = identities
@@ -83,7 +79,6 @@ class EmailChangeService:
         tells.
         """
         email = parse_new_address(email).display
-        await self._require_few_mails(email)
         async with self._database.user(call.user) as tx:
             user = await self._users.get_within(tx, call.user)
             if canonical_form(user.email) == canonical_form(email):
@@ -92,7 +87,9 @@ class EmailChangeService:
             change = EmailChange(uuid7(), user.id, email, link.id, link.create_time)
             await EmailChangeRepository(tx, self._cipher).add(change)
             await tx.publish(
-                events.email_change_requested(user.id, link.id),
+                events.email_change_requested(
+                    user.id, link.id, await self._mails.change_time(tx, email)
+                ),
                 call.access(f"users/{user.id}/email"),
             )
             await self._forget_later(tx, link)
@@ -165,14 +162,6 @@ class EmailChangeService:
         if owner not in (None, user_id):
             raise LinkNotFound
         return recipient
-
-    async def _require_few_mails(self, email: str) -> None:
-        terms = await self._users.terms(email)
-        counter = Counted(f"guesses:email-change:{terms[0].digest.hex()}", MAILS)
-        try:
-            await self._limiter.charge([counter])
-        except TooManyGuesses as error:
-            raise TooManyMails(retry_after=error.retry_after) from None
 
     async def _keep_old(self, tx: Transaction, change: EmailChange) -> Link | None:
         """Keep the address that an account has, and return a link that brings it back; None if it

@@ -1,7 +1,8 @@
 from datetime import timedelta
 from uuid import UUID
 
-from tenon_auth.errors import LinkNotFound, LinkSpent, TooManyMails
+from tenon_auth.errors import LinkNotFound, LinkSpent
+from tenon_auth.limits import LINKS_PER_USER
 from tenon_auth.links.models import LIVES, Link, Purpose
 from tenon_auth.links.repository import LinkRepository
 from tenon_auth.users.holding import hold
@@ -30,15 +31,17 @@ class LinkService:
     async def make(
         self, tx: Transaction, user_id: UUID, purpose: Purpose, *, limited: bool = True
     ) -> Link:
-        """Make a link, and forget those long over; TooManyMails, so that nobody fills another's
-        mailbox, unless it is one that a thief must not be able to use up.
+        """Make a link, and forget those long over.
+
+        TooManyMails if the user had several of this purpose within the hour. Links that others can
+        request for the user, or that an owner needs against a thief, are not `limited` here.
         """
         at = clock.now()
         repository = LinkRepository(tx)
         await repository.lock(user_id)
         await repository.delete_old(user_id, at - KEPT)
         if limited and await repository.count(purpose, at - MAILS_IN) >= MAILS:
-            raise TooManyMails(retry_after=MAILS_IN.total_seconds() / MAILS)
+            raise LINKS_PER_USER.exceeded(MAILS_IN.total_seconds() / MAILS)
         link = Link(uuid7(), user_id, purpose, at, at + LIVES[purpose])
         await repository.add(link)
         return link

@@ -67,10 +67,10 @@ class OperatorService:
         return user
 
     async def mail_reset(self, operator: str, email: str) -> None:
-        """Have a link mailed by which the user chooses a new password; NotFound, TooManyMails."""
+        """Have a link mailed by which the user chooses a new password; NotFound."""
         user_id = await self._find(email)
         async with self._database.user(user_id) as tx:
-            link = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD)
+            link = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD, limited=False)
             await tx.publish(
                 events.password_forgotten(user_id, link.id),
                 events.operated("mail_reset", operator, f"users/{user_id}/password", user_id),

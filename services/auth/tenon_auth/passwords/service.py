@@ -3,6 +3,7 @@ from tenon_auth.devices.models import Device
 from tenon_auth.devices.service import DeviceService
 from tenon_auth.errors import InvalidCredentials, NoPassword, WrongPassword
 from tenon_auth.events import SessionEndCause
+from tenon_auth.limits import RESETS
 from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
@@ -11,8 +12,10 @@ from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.users.holding import lock
 from tenon_auth.users.service import UserService
+from tenon_core import clock
 from tenon_core.email_addresses import parse_address
 from tenon_db.database import Database
+from tenon_db.mail_limits import MailCounters
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 
@@ -46,12 +49,17 @@ class PasswordService:
     async def forget(self, email: str) -> None:
         """Have a link mailed to whoever has the address; InvalidEmail.
 
-        A job looks that up: so the reply says the same, and as soon, whether anybody has it.
+        A job looks that up: so the reply says the same, and as soon, whether anybody has it. Above
+        the limit the link is mailed later, and answers all requests until then: nobody can keep
+        the owner from it by requesting links.
         """
         terms = await self._users.terms(parse_address(email).display)
         payload = {"terms": [term.digest.hex() for term in terms]}
         async with self._database.system("forgotten password") as tx:
-            await self._queue.enqueue(tx, FORGOTTEN, payload)
+            counters = MailCounters(tx, self._database.schema)
+            delay = await counters.reserve(RESETS, terms[0].digest, waiting=1)
+            if delay is not None:
+                await self._queue.enqueue(tx, FORGOTTEN, payload, run_at=clock.now() + delay)
 
     async def reset(self, call: Call, token: str, new: str, device: Device) -> str:
         """Replace a password by a mailed link, and end all sessions; LinkSpent, WeakPassword.

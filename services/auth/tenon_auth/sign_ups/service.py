@@ -5,11 +5,12 @@ from tenon_auth import events
 from tenon_auth.clients import Invitations
 from tenon_auth.devices.models import Device
 from tenon_auth.devices.service import DeviceService
-from tenon_auth.errors import LinkSpent, PasswordRequired, SignUpClosed, TooManyGuesses
+from tenon_auth.errors import LinkSpent, PasswordRequired, SignUpClosed
+from tenon_auth.limits import SIGN_UPS
+from tenon_auth.links.mails import LinkMails
 from tenon_auth.links.models import LIVES, Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.credentials import Credentials
-from tenon_auth.passwords.guesses import Allowance, Counted, GuessLimiter
 from tenon_auth.passwords.rules import require_strong
 from tenon_auth.sessions.models import AuthMethod, LogIn
 from tenon_auth.sessions.service import SessionService
@@ -23,13 +24,12 @@ from tenon_core.email_addresses import parse_new_address
 from tenon_core.ids import uuid7
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
+from tenon_db.mail_limits import MailCounters
 from tenon_db.transaction import Transaction
 from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 
 ASKED = "sign_ups.asked"
-MAILS = Allowance(3, 3_600)
-"""To one address, whoever has it."""
 
 
 class SignUpService:
@@ -44,7 +44,7 @@ class SignUpService:
         users: UserService,
         links: LinkService,
         devices: DeviceService,
-        limiter: GuessLimiter,
+        mails: LinkMails,
         credentials: Credentials,
         sessions: SessionService,
     ) -> None:
@@ -55,7 +55,7 @@ class SignUpService:
         self._users = users
         self._links = links
         self._devices = devices
-        self._limiter = limiter
+        self._mails = mails
         self._credentials = credentials
         self._sessions = sessions
 
@@ -159,8 +159,9 @@ class SignUpService:
             await self._credentials.add(tx, user.id, password_hash)
             log_in = await self._sessions.start(tx, call, user, device, [AuthMethod.PASSWORD])
             link_id = None if user.email_verified else await self._ask_to_verify(tx, user.id)
+            at = None if user.email_verified else await self._mails.send_time(tx, user.email)
             await tx.publish(
-                events.user_signed_up(user.id, link_id),
+                events.user_signed_up(user.id, link_id, at),
                 call.access(f"users/{user.id}", user_id=user.id),
             )
         return log_in
@@ -173,19 +174,21 @@ class SignUpService:
     ) -> None:
         """Keep an account that has no address yet: several may wait for the same one.
 
-        A job looks whether another has the address, and has one mail or the other sent; not more
-        than a few to one address. So the reply says the same, and as soon, for any.
+        A job looks whether another has the address, and has one mail or the other sent. So the
+        reply says the same, and as soon, for any. Above the limit the link is mailed later, and
+        stands for all sign-ups until then: its reader can choose another password.
         """
-        counter = Counted(f"guesses:sign-up:{terms[0].digest.hex()}", MAILS)
-        try:
-            await self._limiter.charge([counter])
-        except TooManyGuesses:
-            return
         payload = {"user_id": str(user.id), "terms": [term.digest.hex() for term in terms]}
         async with self._database.user(user.id) as tx:
+            counters = MailCounters(tx, self._database.schema)
+            delay = await counters.reserve(SIGN_UPS, terms[0].digest, waiting=1)
+            if delay is None:
+                return
+            mailbox_time = await self._mails.send_time(tx, user.email)
+            run_at = max(user.create_time + delay, mailbox_time or user.create_time)
             await self._users.add_unclaimed_within(tx, user)
             await self._credentials.add(tx, user.id, password_hash)
             expire_time = user.create_time + LIVES[Purpose.CONFIRM_SIGN_UP]
             sign_up = PendingSignUp(user.id, expire_time, device_hash)
             await PendingSignUpRepository(tx).add(sign_up)
-            await self._queue.enqueue(tx, ASKED, payload)
+            await self._queue.enqueue(tx, ASKED, payload, run_at=run_at)

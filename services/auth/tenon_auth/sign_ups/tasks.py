@@ -1,7 +1,6 @@
 from uuid import UUID
 
 from tenon_auth import events
-from tenon_auth.errors import TooManyMails
 from tenon_auth.links.models import LIVES, Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.passwords.repository import CredentialRepository
@@ -54,10 +53,7 @@ class SignUpTasks:
 
     async def _tell(self, user_id: UUID, job: Job) -> None:
         async with self._database.user(user_id) as tx:
-            try:
-                link = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD)
-            except TooManyMails:
-                return
+            link = await self._links.make(tx, user_id, Purpose.RESET_PASSWORD, limited=False)
             await tx.publish(events.sign_up_repeated(user_id, link.id))
             await job.complete(tx)
 

@@ -7,6 +7,7 @@ import structlog
 
 from tenon_auth import events
 from tenon_auth.errors import AddressNotTheirs, EmailTaken, LinkSpent
+from tenon_auth.links.mails import LinkMails
 from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.users.former_addresses import former_canonical_form
@@ -33,10 +34,16 @@ class UserService:
     """Accounts. The `…_within` methods are for siblings that hold a transaction of the user's."""
 
     def __init__(
-        self, database: Database, cipher: FieldCipher, addresses: BlindIndex, links: LinkService
+        self,
+        database: Database,
+        cipher: FieldCipher,
+        addresses: BlindIndex,
+        links: LinkService,
+        mails: LinkMails,
     ) -> None:
         self._database = database
         self._links = links
+        self._mails = mails
         self._cipher = cipher
         self._addresses = addresses
 
@@ -111,12 +118,14 @@ class UserService:
     async def send_verification(self, call: Call) -> None:
         """Mail the caller another link, unless their address is verified; TooManyMails."""
         async with self._database.user(call.user) as tx:
-            if (await self.get_within(tx, call.user)).email_verified:
+            user = await self.get_within(tx, call.user)
+            if user.email_verified:
                 call.had_no_effect()
                 return
             link = await self._links.make(tx, call.user, Purpose.VERIFY_EMAIL)
+            at = await self._mails.send_time(tx, user.email)
             await tx.publish(
-                events.verification_requested(call.user, link.id),
+                events.verification_requested(call.user, link.id, at),
                 call.access(f"users/{call.user}"),
             )
 

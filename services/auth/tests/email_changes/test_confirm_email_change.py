@@ -7,9 +7,10 @@ import grpc
 import pytest
 
 from services.auth.tests.email_changes.conftest import Join
-from services.auth.tests.email_changes.mailbox import Person, is_free, new_address
+from services.auth.tests.email_changes.mailbox import Admin, Person, is_free, new_address
 from services.auth.tests.sessions.test_list_sessions import bearer
 from services.auth.tests.sessions.test_log_out import is_refused
+from tenon.auth.v1.events_pb2 import EmailChangeRequested
 from tenon.auth.v1.password_service_pb2 import ResetPasswordRequest
 from tenon.auth.v1.password_service_pb2_grpc import PasswordServiceStub
 from tenon.auth.v1.session_service_pb2 import LogInRequest, RefreshSessionRequest
@@ -131,18 +132,32 @@ async def test_ones_own_address_is_no_change(ada: Person) -> None:
     assert [field.pointer for field in refused.value.fields] == ["/email"]
 
 
-async def test_more_than_three_mails_an_hour_go_neither_by_one_nor_to_one(join: Join) -> None:
-    ada, new = await join(), new_address()
+async def test_a_user_has_three_links_an_hour_mailed_to_new_addresses(join: Join) -> None:
+    ada = await join()
     for _ in range(3):
         await ada.ask(new_address())
     with pytest.raises(PeerError) as refused:
         await ada.ask(new_address())
-    assert refused.value.reason == "too_many_mails"
-    for _ in range(3):
-        await (await join()).ask(new)
-    with pytest.raises(PeerError) as refused:
-        await (await join()).ask(new)
-    assert refused.value.reason == "too_many_mails"
+    assert (refused.value.reason, refused.value.limit) == ("too_many_mails", "link_mails_per_user")
+
+
+async def test_others_links_to_an_address_refuse_nobody_and_delay_the_mail(
+    join: Join, admin: Admin
+) -> None:
+    """Or they could keep its owner from it, and whoever asks would learn of them."""
+    new = new_address()
+    local, domain = new.split("@")
+    people = [await join() for _ in range(4)]
+    for number, person in enumerate(people):
+        await person.ask(f"{local}+{number}@{domain}" if number < 3 else new)
+    query = (
+        "SELECT payload FROM auth.outbox WHERE user_id = %s AND type LIKE '%%EmailChangeRequested'"
+    )
+    events = [
+        EmailChangeRequested.FromString(admin.execute(query, [one.user_id]).fetchall()[0][0])
+        for one in people
+    ]
+    assert [event.HasField("send_time") for event in events] == [False, False, False, True]
 
 
 async def test_it_is_asked_for_by_who_has_logged_in_lately(

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from services.auth.tests.passwords.test_guesses import ALIKE_SECONDS, COMPARED, guess
+from tenon.auth.v1.events_pb2 import UserSignedUp
 from tenon.auth.v1.link_service_pb2 import GetLinkNoticeRequest
 from tenon.auth.v1.link_service_pb2_grpc import LinkServiceStub
 from tenon.auth.v1.session_pb2 import Device, Tokens
@@ -28,6 +29,7 @@ from tenon_auth.app import APP, worker
 from tenon_auth.devices.tokens import is_ours, new_token
 from tenon_auth.sign_ups.service import ASKED
 from tenon_auth.sign_ups.tasks import GIVE_UP
+from tenon_embedded.ports import free_port
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import PASSWORD, Callers
 from tenon_testing.system import System
@@ -246,13 +248,60 @@ async def test_who_never_confirms_is_given_up_with_all_that_was_said(
     assert await confirm(verified, token) == "link_spent"
 
 
-async def test_one_address_is_sent_a_few_mails_whoever_signs_up_with_it(
+async def test_a_flood_of_sign_ups_delays_the_owners_link_and_does_not_prevent_it(
+    verified: grpc.aio.Channel, system: System, admin: Admin, email: str
+) -> None:
+    """Of all sign-ups above the limit one waits, and its link is for all of them."""
+    before = set(held(admin))
+    for _ in range(7):
+        assert await sign_up(verified, email) == SAID
+    mine = set(held(admin)) - before
+    assert len(mine) == 3 + 1
+    waits = (
+        "SELECT id, payload->>'user_id' FROM auth.jobs WHERE type = %s AND state = 'queued'"
+        " AND run_at BETWEEN now() AND now() + interval '20 minutes'"
+        " AND payload->>'user_id' = ANY (%s)"
+    )
+    ((job_id, user_id),) = admin.execute(waits, [ASKED, list(mine)]).fetchall()
+    admin.execute("UPDATE auth.jobs SET run_at = now() WHERE id = %s", [job_id])
+    token = await mailed(system, admin, user_id)
+    assert await confirm(verified, token, new_token(), "another horse and battery") == ""
+
+
+async def test_the_limits_of_links_hold_without_redis(
+    system: System, admin: Admin, email: str
+) -> None:
+    before = len(held(admin))
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    async with system.serving(APP, sign_up="verified", redis_url=nowhere) as auth:
+        for _ in range(7):
+            assert await sign_up(auth, email) == SAID
+    assert len(held(admin)) == before + 4
+
+
+async def test_of_many_sign_ups_at_once_no_more_are_mailed(
     verified: grpc.aio.Channel, admin: Admin, email: str
 ) -> None:
     before = len(held(admin))
-    for _ in range(5):
-        assert await sign_up(verified, email) == SAID
-    assert len(held(admin)) == before + 3
+    await asyncio.gather(*(sign_up(verified, email) for _ in range(7)))
+    assert len(held(admin)) == before + 4
+
+
+async def test_tagged_addresses_of_one_mailbox_get_their_links_later(
+    system: System, admin: Admin
+) -> None:
+    name = uuid4()
+
+    async def delayed(auth: grpc.aio.Channel, email: str) -> bool:
+        user_id = (await sign_up(auth, email)).user.id
+        query = "SELECT payload FROM auth.outbox WHERE user_id = %s AND type LIKE '%%UserSignedUp'"
+        ((payload,),) = admin.execute(query, [user_id]).fetchall()
+        return UserSignedUp.FromString(payload).HasField("send_time")
+
+    async with system.serving(APP, sign_up="open") as auth:
+        tagged = [await delayed(auth, f"{name}+{number}@example.com") for number in range(12)]
+        assert tagged == [False] * 10 + [True] * 2
+        assert not await delayed(auth, f"{name}@example.com")  # the mailbox's own address
 
 
 async def test_a_weak_password_is_told_whoever_has_the_address(
