@@ -7,6 +7,7 @@ from tenon_embedded.secret_file import write_secret
 from tenon_launcher.errors import UnusableData
 
 LAYOUT_VERSION = "3"
+LONGEST_LAYOUT = 10
 MINIMUM_FREE_BYTES = 300_000_000
 FULL_BYTES = 20_000_000  # with less, PostgreSQL cannot begin another WAL segment
 LARGE_LOG_BYTES = 10_000_000
@@ -22,6 +23,7 @@ class DataDirectory:
         self.path = path
         self.lock = path / "lock"
         self.version = path / "version"
+        self.initialized = path / "initialized"
         self.state = path / "run" / "state.json"
         self.ending = path / "run" / "ending.json"
         self.secrets = path / "secrets"
@@ -48,6 +50,14 @@ class DataDirectory:
 
     def exists(self) -> bool:
         return self.lock.exists()
+
+    def is_initialized(self) -> bool:
+        """Whether all secrets were made: a missing one is lost then, and must not be replaced.
+
+        Directories from before this file was kept have logs or a database.
+        """
+        started = (self.initialized, self.log("auth"), self.log("gateway"))
+        return any(path.exists() for path in started)
 
     def create(self) -> None:
         """Make its folders. Raises UnusableData if it is somebody else's or cannot be written."""
@@ -97,8 +107,14 @@ class DataDirectory:
             write_secret(self.version, LAYOUT_VERSION.encode())
         self.lock.touch(mode=0o600)
 
+    def layout(self) -> str:
+        """The number of the layout as it is kept, which may be damaged."""
+        if not self.version.exists():
+            return LAYOUT_VERSION
+        return self.version.read_text(errors="replace").strip()
+
     def _check_version(self) -> None:
-        version = self.version.read_text().strip() if self.version.exists() else LAYOUT_VERSION
+        version = self.layout()
         if version != LAYOUT_VERSION:
             raise UnusableData(f"{self.path} {describe_layout(version)}")
 
@@ -126,7 +142,7 @@ class DataDirectory:
 def describe_layout(version: str) -> str:
     """What a layout that is not ours is, and what to do."""
     other = "or name another directory with --data-dir."
-    if not version.isdecimal():
+    if not (version.isdecimal() and len(version) < LONGEST_LAYOUT):
         return (
             f"has no readable layout number in {version[:20]!r}. Put it back from a backup, {other}"
         )

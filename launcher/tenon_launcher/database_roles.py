@@ -1,6 +1,7 @@
 """The passwords and URLs of the database's roles; tenon_db.provisioning makes them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -24,9 +25,13 @@ class Role:
         return _NAMES[self.kind](self.service)
 
 
+def password_file(data: DataDirectory, role: Role) -> Path:
+    return data.secrets / f"{role.name}.password"
+
+
 def role_password(data: DataDirectory, role: Role) -> str:
     """Generated the first time."""
-    return kept_password(data.secrets / f"{role.name}.password")
+    return kept_password(password_file(data, role))
 
 
 def role_url(data: DataDirectory, admin_url: str, role: Role) -> str:

@@ -33,6 +33,7 @@ def lay(data: DataDirectory, admin_url: str) -> None:
     for process in PROCESSES:
         authority.issue(process)
     provision(admin_url, DATABASE, passwords(data))
+    data.initialized.touch(mode=0o600)
     for service in SERVICES:
         owner = role_url(data, admin_url, Role(service, "owner"))
         versions = SERVICES_FOLDER / service / "migrations" / "versions"
@@ -40,13 +41,12 @@ def lay(data: DataDirectory, admin_url: str) -> None:
 
 
 def create_keys(data: DataDirectory) -> None:
-    """The keys of file links, clients' names, access tokens, checkpoints and personal data."""
-    if any(data.signing_keys.glob("*.pem")) and not data.keyring.exists():
-        # The keyring is made first, so there was one, and what it encrypted needs it.
-        sys.exit(
-            f"{data.keyring} is gone: bring it back from its backup, or start with another"
-            " --data-dir. Without it the accounts here cannot be read."
-        )
+    """The keys of file links, clients' names, access tokens, checkpoints and personal data.
+
+    Only before the first start: what is missing later is lost, and preflight refuses that.
+    """
+    if data.is_initialized():
+        return
     create_keyring(data.keyring)
     create_keyring(data.tenancy_keyring)
     for key in (data.link_key, data.address_key):

@@ -75,9 +75,9 @@ def own_servers(system: System) -> Command:
     return Command(arguments, {**system.environment, **system.overrides}, system.data.path, STOPS)
 
 
-def settings_check(data: DataDirectory, settings: Mapping[str, str]) -> Command:
-    """Tests the names of what the user set; ends by itself."""
-    arguments = (sys.executable, "-P", "-m", "tenon_launcher.setting_names")
+def preflight(data: DataDirectory, settings: Mapping[str, str]) -> Command:
+    """Tests what the user set, and the secrets that are there; ends by itself."""
+    arguments = (sys.executable, "-P", "-m", "tenon_launcher.preflight", str(data.path))
     return Command(arguments, {**inherited_environment(), **settings}, data.path, STOPS)
 
 

@@ -92,8 +92,8 @@ class Run:
         self._enter("starting")
         self._data.rotate_logs()
         self._data.ending.unlink(missing_ok=True)
-        if settings := chosen(self._environment, "TENON_"):
-            await supervisor.run("settings", plan.settings_check(self._data, settings))
+        settings = chosen(self._environment, "TENON_")
+        await supervisor.run("preflight", plan.preflight(self._data, settings))
         backing = backing_for(self._data, self._environment)
         system = prepare(self._data, self._port, backing)
         if backing.own:

@@ -7,7 +7,6 @@ from tenon_launcher import data_directory
 from tenon_launcher.data_directory import DataDirectory
 from tenon_launcher.data_lock import DataLock
 from tenon_launcher.errors import UnusableData
-from tenon_launcher.foundation import create_keys
 
 
 def test_a_full_disk_is_a_clear_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,14 +62,3 @@ def test_a_disk_that_fills_while_it_runs_is_told(
     assert data.full_disk() == ""
     monkeypatch.setattr(data_directory, "FULL_BYTES", 10**18)
     assert "Make room" in data.full_disk()
-
-
-def test_a_lost_keyring_is_not_replaced(tmp_path: Path) -> None:
-    data = DataDirectory(tmp_path)
-    data.create()
-    create_keys(data)
-    data.keyring.rename(tmp_path / "away")
-    with pytest.raises(SystemExit, match="bring it back from its backup"):
-        create_keys(data)
-    (tmp_path / "away").rename(data.keyring)
-    create_keys(data)

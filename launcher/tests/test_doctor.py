@@ -82,23 +82,6 @@ def test_a_clock_before_the_data(data: DataDirectory) -> None:
     assert found(data, "clock").level == "fail"
 
 
-def test_a_lost_password_of_the_database(data: DataDirectory) -> None:
-    (data.postgres / "data").mkdir(parents=True)
-    lost = found(data, "secrets")
-    assert (lost.level, "password is gone" in lost.text) == ("fail", True)
-
-
-def test_secrets_that_others_may_read(data: DataDirectory) -> None:
-    (data.postgres / "data").mkdir(parents=True)
-    (data.postgres / "password").touch()
-    (data.signing_keys / "one.pem").touch()
-    data.link_key.touch(mode=0o600)
-    (data.signing_keys / "one.pem").chmod(0o644)
-    open_one = found(data, "secrets")
-    assert open_one.level == "warn"
-    assert open_one.advice == f"chmod go= {data.signing_keys / 'one.pem'}"
-
-
 @pytest.mark.parametrize(
     ("lifetime", "level"),
     [(timedelta(minutes=30), "fail"), (timedelta(days=3), "warn"), (timedelta(days=300), "ok")],

@@ -1,18 +1,16 @@
 """What the data directory holds."""
 
 import os
-import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from tenon_embedded.certificates import RENEWAL, expiry
 from tenon_launcher.data_directory import LAYOUT_VERSION, DataDirectory, describe_layout
 from tenon_launcher.doctor.finding import Finding
 from tenon_launcher.plan import PROCESSES
+from tenon_launcher.secret_files import secret_problems
 
 SUBJECT = "data directory"
-PRIVATE = 0o077  # what others may not do
 
 
 def directory(data: DataDirectory) -> Finding:
@@ -31,7 +29,7 @@ def directory(data: DataDirectory) -> Finding:
 
 
 def layout(data: DataDirectory) -> Finding:
-    version = data.version.read_text().strip() if data.version.exists() else LAYOUT_VERSION
+    version = data.layout()
     if version == LAYOUT_VERSION:
         return Finding.ok(SUBJECT, f"{data.path}, layout {version}")
     text, _, advice = describe_layout(version).partition(". ")
@@ -39,32 +37,13 @@ def layout(data: DataDirectory) -> Finding:
 
 
 def secrets(data: DataDirectory) -> Iterator[Finding]:
-    """Once a system was started: whether they are there, and private."""
-    if not (data.postgres / "data").exists():
+    """Once a system was started: whether they are there, whole and private."""
+    if not data.is_initialized():
         return
-    missing = list(missing_secrets(data))
-    yield from missing
-    open_ones = [str(path) for path in secret_files(data) if path.stat().st_mode & PRIVATE]
-    if open_ones:
-        advice = f"chmod go= {' '.join(open_ones)}"
-        yield Finding.warn("secrets", "others may read some", advice)
-    elif not missing:
+    found = list(secret_problems(data))
+    yield from (Finding.fail("secrets", problem.text, problem.advice) for problem in found)
+    if not found:
         yield Finding.ok("secrets", "all are there, for their owner alone")
-
-
-def missing_secrets(data: DataDirectory) -> Iterator[Finding]:
-    if not (data.postgres / "password").exists():
-        advice = "Put it back from a backup, or use another directory with --data-dir."
-        yield Finding.fail("secrets", f"{data.postgres / 'password'} is gone", advice)
-    if not data.link_key.exists() or not any(data.signing_keys.glob("*.pem")):
-        advice = "The next `./tenon up` makes new ones; links to files and log-ins made before end."
-        yield Finding.warn("secrets", f"keys in {data.secrets} are gone", advice)
-
-
-def secret_files(data: DataDirectory) -> Iterator[Path]:
-    for path in data.secrets.rglob("*"):
-        if stat.S_ISREG(path.stat().st_mode):
-            yield path
 
 
 def certificates(data: DataDirectory) -> Finding | None:

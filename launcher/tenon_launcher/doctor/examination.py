@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from tenon_core.setting_names import UnknownSettings
-from tenon_core.shared_settings import SHARED_PREFIX
 from tenon_embedded.errors import EmbeddedError
 from tenon_launcher.data_directory import DataDirectory
 from tenon_launcher.doctor import directory, machine, processes
 from tenon_launcher.doctor.finding import Finding
 from tenon_launcher.doctor.own_servers import own_servers
 from tenon_launcher.errors import LauncherError
+from tenon_launcher.preflight import unknown_settings
 from tenon_launcher.state import RunState
 
 ELSEWHERE = ("Python", "memory", "descriptors", "port", directory.SUBJECT, "settings", "servers")
@@ -40,17 +39,9 @@ def examine(data: DataDirectory, port: int, environment: Mapping[str, str]) -> I
         yield from taken(subject, look)
 
 
-def setting_names(environment: Mapping[str, str]) -> Finding | None:
-    """None if nothing is set."""
-    if not any(name.upper().startswith(SHARED_PREFIX) for name in environment):
-        return None
-    from tenon_launcher.setting_names import require_settings  # it imports all services
-
-    try:
-        require_settings(environment)
-    except UnknownSettings as error:
-        return Finding.fail("settings", str(error), "Correct the name, or unset it.")
-    return Finding.ok("settings", "each name is one that a process reads")
+def setting_names(environment: Mapping[str, str]) -> Iterator[Finding]:
+    for problem in unknown_settings(environment):
+        yield Finding.fail("settings", problem, "Correct the name, or unset it.")
 
 
 def may_enter(data: DataDirectory) -> bool:

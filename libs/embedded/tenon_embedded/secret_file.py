@@ -1,6 +1,18 @@
 import os
 import secrets
+import string
 from pathlib import Path
+
+from tenon_embedded.errors import EmbeddedError
+
+PASSWORD_BYTES = 32
+PASSWORD_LENGTH = len(secrets.token_urlsafe(PASSWORD_BYTES))
+PASSWORD_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
+
+
+def is_password(text: str) -> bool:
+    """Whether `kept_password` may have generated it."""
+    return len(text) == PASSWORD_LENGTH and PASSWORD_CHARACTERS.issuperset(text)
 
 
 def write_secret(path: Path, content: bytes) -> None:
@@ -15,8 +27,11 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def kept_password(path: Path) -> str:
-    """The password kept at `path`, generated the first time."""
+    """The password kept at `path`, generated the first time. EmbeddedError if it is damaged."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_secret(path, secrets.token_urlsafe(32).encode())
-    return path.read_text()
+        write_secret(path, secrets.token_urlsafe(PASSWORD_BYTES).encode())
+    password = path.read_text(errors="replace")
+    if not is_password(password):
+        raise EmbeddedError(f"{path} is damaged: it is not a password. Restore it from a backup.")
+    return password

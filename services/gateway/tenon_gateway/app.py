@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from starlette.exceptions import HTTPException
 
 from tenon_core.errors import TenonError
+from tenon_core.key_file import read_key
 from tenon_gateway.clients.api_keys import AuthApiKeys
 from tenon_gateway.clients.auth import AuthClient
 from tenon_gateway.clients.identities import IdentityClient
@@ -182,7 +183,7 @@ def _service_endpoints(
     auth = AuthClient(caller, encoders, policies)
     tenancy = TenancyClient(caller, encoders)
     reports = ReportsClient(caller, stubs, encoders, policies, settings.upload_seconds)
-    link_key = settings.link_key_file.read_bytes() if settings.link_key_file else b""
+    link_key = read_key(settings.link_key_file) if settings.link_key_file else b""
     return [
         *AuthRouter(auth, tenancy, settings).endpoints(),
         *OidcRouter(IdentityClient(caller, auth, policies), settings).endpoints(),
@@ -221,7 +222,7 @@ def _admission(settings: GatewaySettings, connections: Connections, stubs: Stubs
         ApiKeys(AuthApiKeys(Caller(stubs, ANSWER_SECONDS)).exchange),
         Gate(connections.redis),
         Grants(connections.redis, sessions=auth, members=tenancy),
-        Clients(settings.address_key_file.read_bytes()),
+        Clients(read_key(settings.address_key_file)),
         settings.rate_limit_mode,
         settings.request_seconds,
     )

@@ -12,6 +12,7 @@ from tenon.reports.v1.event_service_pb2_grpc import add_EventServiceServicer_to_
 from tenon.reports.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from tenon.reports.v1.run_service_pb2_grpc import add_RunServiceServicer_to_server
 from tenon.reports.v1.upload_service_pb2_grpc import add_UploadServiceServicer_to_server
+from tenon_core.key_file import read_key
 from tenon_db.cursors import Consumer
 from tenon_jobs import CeleryDoorbell, JobQueue, Keep, Upkeep, Worker, run_worker
 from tenon_reports.datasets.rpc import DatasetServicer
@@ -69,7 +70,7 @@ def services(backbone: Backbone[ReportsSettings]) -> Services:
     reset_tzpath(to=[])
     settings, database = backbone.settings, backbone.database
     queue = JobQueue(NAME, CeleryDoorbell(NAME, settings.redis_url.get_secret_value()))
-    link_key = settings.link_key_file.read_bytes()
+    link_key = read_key(settings.link_key_file)
     storage = open_storage(settings.storage_url, link_key, settings.public_url)
     datasets = DatasetService(database, queue)
     return Services(

@@ -1,5 +1,6 @@
 """What tenancy's servers, workers and operators stand on."""
 
+from tenon_core.key_file import read_key
 from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.cells import OwnerKind
 from tenon_crypto.data_keys import DataKeys
@@ -112,7 +113,7 @@ class Foundation:
         """How organizations end, and the storage of what they have in files."""
         database, settings = self._database, self._settings
         self.storage = open_storage(
-            settings.storage_url, settings.link_key_file.read_bytes(), settings.public_url
+            settings.storage_url, read_key(settings.link_key_file), settings.public_url
         )
         ending = MembershipEnding(self._backbone.grant_changes, self.tags)
         self.deletions = OrganizationDeletionService(
