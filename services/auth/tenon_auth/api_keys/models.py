@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from tenon_auth.errors import RoleAboveOwn
 from tenon_auth.users.models import METADATA
-from tenon_auth.users.names import PROBLEM, is_name
+from tenon_core.display_names import name_problem
 from tenon_core.errors import FieldError
 from tenon_db.tables import GLOBAL, TENANT
 from tenon_policy.api_keys import KeyScope, grantable_permissions
@@ -100,8 +100,8 @@ class Wish:
     def problems(self, at: datetime) -> list[FieldError]:
         """Say what is wrong with it."""
         found = []
-        if not is_name(self.name):
-            found.append(FieldError("/name", PROBLEM))
+        if problem := name_problem(self.name):
+            found.append(FieldError("/name", problem))
         if self.role is Role.NONE:
             found.append(FieldError("/role", "is needed"))
         if not at < self.ends(at) <= at + MAX_LIFE:

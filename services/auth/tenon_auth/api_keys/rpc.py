@@ -21,6 +21,7 @@ from tenon.auth.v1.api_key_service_pb2_grpc import ApiKeyServiceServicer
 from tenon.tenancy.v1 import role_pb2
 from tenon_auth.api_keys.models import ApiKey, Wish
 from tenon_auth.api_keys.service import ApiKeyService
+from tenon_core.display_names import normal_name
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import parse_id
 from tenon_policy.policies import Role
@@ -76,7 +77,7 @@ def _wish(request: CreateApiKeyRequest) -> Wish:
     expires = _read_time(request.expire_time) if request.HasField("expire_time") else None
     known = request.role in role_pb2.Role.values()
     role = Role(request.role) if known else Role.NONE
-    return Wish(request.name.strip(), role, request.permissions, expires)
+    return Wish(normal_name(request.name), role, request.permissions, expires)
 
 
 def _read_time(timestamp: Timestamp) -> datetime:

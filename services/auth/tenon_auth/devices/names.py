@@ -3,6 +3,8 @@
 from functools import cache, lru_cache
 from typing import Any
 
+from tenon_core.display_names import is_display_name
+
 REMEMBERED = 1_000
 
 
@@ -12,7 +14,8 @@ def device_name(user_agent: str) -> str:
     if not user_agent:
         return ""
     known = (_parser().parse_user_agent(user_agent), _parser().parse_os(user_agent))
-    return " on ".join(part.family for part in known if part)
+    name = " on ".join(part.family for part in known if part)
+    return name if is_display_name(name) else ""  # some rules take a family from the header
 
 
 @cache

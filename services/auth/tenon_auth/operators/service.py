@@ -10,9 +10,9 @@ from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.passwords.rules import require_strong
 from tenon_auth.sessions.service import SessionService
 from tenon_auth.users.models import User
-from tenon_auth.users.names import valid_name
 from tenon_auth.users.service import UserService
 from tenon_core import clock
+from tenon_core.display_names import display_name
 from tenon_core.email_addresses import parse_address, parse_new_address
 from tenon_core.errors import NotFound
 from tenon_core.ids import uuid7
@@ -50,7 +50,7 @@ class OperatorService:
         user = User(
             id=uuid7(),
             email=parse_new_address(email).display,
-            name=valid_name(name),
+            name=display_name(name),
             email_verified=True,
             create_time=clock.now(),
         )

@@ -9,8 +9,8 @@ from tenon_auth.passkeys.models import Passkey
 from tenon_auth.passkeys.repository import PasskeyRepository
 from tenon_auth.second_factors.factors import SecondFactors
 from tenon_auth.second_factors.models import Kind
-from tenon_auth.users.names import valid_name
 from tenon_auth.users.service import UserService
+from tenon_core.display_names import display_name
 from tenon_crypto.fields import FieldCipher
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
@@ -47,7 +47,7 @@ class PasskeyService:
 
         ChallengeSpent, InvalidPasskey, PasskeyExists, TooManyPasskeys.
         """
-        name = valid_name(name)
+        name = display_name(name)
         async with self._database.user(call.user) as tx:
             await self._factors.lock(tx, call.user)
             passkey = await self._passkeys.add(tx, call.user, credential, name)
@@ -69,7 +69,7 @@ class PasskeyService:
             passkey = await passkeys.find(passkey_id) if passkey_id else None
             if passkey is None:
                 raise PasskeyNotFound
-            renamed = replace(passkey, name=valid_name(name))
+            renamed = replace(passkey, name=display_name(name))
             await passkeys.rename(renamed)
             old, new = {"name": passkey.name}, {"name": renamed.name}
             await tx.publish(call.update(f"passkeys/{passkey.id}", old, new))

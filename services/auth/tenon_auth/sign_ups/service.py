@@ -17,9 +17,9 @@ from tenon_auth.sessions.service import SessionService
 from tenon_auth.sign_ups.models import Asked, PendingSignUp, SignUps
 from tenon_auth.sign_ups.repository import PendingSignUpRepository
 from tenon_auth.users.models import User
-from tenon_auth.users.names import is_name, valid_name
 from tenon_auth.users.service import UserService
 from tenon_core import clock
+from tenon_core.display_names import display_name, is_display_name, normal_name
 from tenon_core.email_addresses import parse_new_address
 from tenon_core.ids import uuid7
 from tenon_crypto.keyring import Mac
@@ -30,6 +30,7 @@ from tenon_jobs import JobQueue
 from tenon_policy.call import Call
 
 ASKED = "sign_ups.asked"
+NAMELESS = "New user"
 
 
 class SignUpService:
@@ -73,7 +74,7 @@ class SignUpService:
         user = User(
             id=uuid7(),
             email=parse_new_address(email).display,
-            name=valid_name(name),
+            name=display_name(name),
             email_verified=bool(invitation),
             create_time=clock.now(),
         )
@@ -137,7 +138,7 @@ class SignUpService:
         """Return an account to be made for who has shown elsewhere that an address is theirs, and
         what it is looked up by; SignUpClosed, InvalidEmail.
 
-        Somebody whose name cannot be one here is called by their address.
+        A person whose name is not valid here is called by the local part of the address.
         """
         if self._mode is SignUps.CLOSED:
             raise SignUpClosed
@@ -145,7 +146,7 @@ class SignUpService:
         user = User(
             id=uuid7(),
             email=email,
-            name=name if is_name(name) else email.partition("@")[0],
+            name=_usable_name(name, email.partition("@")[0]),
             email_verified=True,
             create_time=clock.now(),
         )
@@ -192,3 +193,9 @@ class SignUpService:
             sign_up = PendingSignUp(user.id, expire_time, device_hash)
             await PendingSignUpRepository(tx).add(sign_up)
             await self._queue.enqueue(tx, ASKED, payload, run_at=run_at)
+
+
+def _usable_name(*candidates: str) -> str:
+    """Return the first that is a valid name; a provider and an address may have none."""
+    names = map(normal_name, candidates)
+    return next((name for name in names if is_display_name(name)), NAMELESS)

@@ -12,8 +12,8 @@ from tenon_auth.links.models import Purpose
 from tenon_auth.links.service import LinkService
 from tenon_auth.users.former_addresses import former_canonical_form
 from tenon_auth.users.models import KeptAddress, User
-from tenon_auth.users.names import valid_name
 from tenon_auth.users.repository import UserRepository
+from tenon_core.display_names import display_name
 from tenon_core.email_addresses import canonical_form
 from tenon_core.errors import FieldError, InvalidArgument, NotFound
 from tenon_crypto.blind_index import BlindIndex
@@ -27,7 +27,7 @@ from tenon_policy.call import Call
 
 MAX_BATCH = 1_000
 log = structlog.get_logger()
-CHANGEABLE = {"name": valid_name}
+CHANGEABLE = {"name": display_name}
 
 
 class UserService:

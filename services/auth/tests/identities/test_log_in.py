@@ -206,7 +206,7 @@ async def test_an_account_without_a_password_is_not_logged_in_to_by_one(visitor:
         assert told == "invalid_credentials"
 
 
-@pytest.mark.parametrize("name", ["", " ", "a" * 101, "a\u0000b", 7, None])
+@pytest.mark.parametrize("name", ["", " ", "a" * 101, "a\u0000b", "http://evil.example", 7, None])
 async def test_who_has_no_name_that_we_take_is_called_by_their_address(
     visitor: Visitor, name: object
 ) -> None:

@@ -126,7 +126,7 @@ async def test_two_at_once_make_one_account(operator: Operator, email: str) -> N
         ({"password": "x"}, "The password must have 8 characters"),
         ({"password": ""}, "The password must have 8 characters"),
         ({"email": "ada"}, "The email "),
-        ({"name": "\t"}, "The name must be 1 to 100 printable characters"),
+        ({"name": "\t"}, "The name must have 1 to 100 characters"),
     ],
 )
 async def test_what_cannot_be_is_told_by_its_field(

@@ -1,5 +1,6 @@
 """From a template and facts to a message that can be sent."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +14,22 @@ from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from tenon_core.display_names import is_display_name
 from tenon_notifications.clients import Person
 from tenon_notifications.emails.models import Kind
 from tenon_notifications.errors import Undeliverable
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 KILO = 1000
+DOT_IN_WORD = re.compile(r"(?<=\w)\.(?=\w)")
+WITHHELD = {
+    "name": "",
+    "organization_name": "an organization",
+    "org_name": "an organization",
+    "dataset_name": "a dataset",
+    "device": "",
+}
+"""What people and browsers call themselves and their things, and what stands for a bad name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +58,22 @@ class Renderer:
         self._environment.globals["public_url"] = public_url
 
     def render(self, kind: Kind, facts: Mapping[str, Any]) -> Rendered:
-        """Facts that are text are put on one line: nobody's name adds a header or a paragraph."""
+        """Facts that are text are put on one line: nobody's name adds a header or a paragraph.
+
+        Names that people chose add no link either.
+        """
         safe = {
             name: one_line(fact) if isinstance(fact, str) else fact for name, fact in facts.items()
         }
-        subject, text, html = (
-            self._environment.get_template(f"{kind}.{part}").render(safe)
-            for part in ("subject", "txt", "html")
+        for name in WITHHELD.keys() & safe.keys():
+            safe[name] = shown_name(safe[name], WITHHELD[name])
+        unlinked = safe | {
+            name: without_links(safe[name]) for name in WITHHELD.keys() & safe.keys()
+        }
+        subject = self._environment.get_template(f"{kind}.subject").render(safe)
+        text, html = (
+            self._environment.get_template(f"{kind}.{part}").render(unlinked)
+            for part in ("txt", "html")
         )
         return Rendered(one_line(subject), text, html)
 
@@ -110,6 +130,16 @@ def _recipient(to: Person) -> Address:
 def one_line(text: str) -> str:
     """Turn every run of white space and control characters into one space."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def shown_name(name: str, instead: str) -> str:
+    """Return a name, unless it was chosen before the rules for names and does not keep them."""
+    return name if is_display_name(name) else instead
+
+
+def without_links(name: str) -> str:
+    """Part a name at dots, or mail programs make a link of `evil.example`."""
+    return DOT_IN_WORD.sub(".\u200b", name)
 
 
 def count(number: int) -> str:

@@ -195,3 +195,24 @@ def test_a_mail_survives_its_payload() -> None:
 )
 def test_sizes_are_read_easily(number: float, text: str) -> None:
     assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (Kind.INVITATION, "organization_name"),
+        (Kind.OWNERSHIP_OFFERED, "organization_name"),
+        (Kind.ORGANIZATION_DELETION_SCHEDULED, "org_name"),
+        (Kind.RUN_SUCCEEDED, "dataset_name"),
+        (Kind.NEW_DEVICE, "device"),
+        (Kind.PASSWORD_CHANGED, "name"),
+    ],
+)
+def test_no_name_makes_a_link(kind: Kind, field: str) -> None:
+    """Neither a name from before the rules for names, nor one that is a domain."""
+    words = rendered(kind, **{field: "Your account is locked: https://evil.example/"})
+    assert "evil" not in f"{words.subject}{words.text}{words.html}"
+    words = rendered(kind, **{field: "evil.example"})
+    assert "evil.example" not in words.text
+    assert "evil.example" not in words.html
+    assert "evil.\u200bexample" in words.text

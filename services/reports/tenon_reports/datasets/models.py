@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, DateTime, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from tenon_core.display_names import name_problem
 from tenon_core.errors import FieldError
 from tenon_db.tables import TENANT, metadata
 from tenon_reports import zones
@@ -50,9 +51,8 @@ class Dataset:
 
 
 def name_errors(name: str) -> list[FieldError]:
-    if 1 <= len(name) <= MAX_NAME_CHARS and name.isprintable() and name == name.strip():
-        return []
-    return [FieldError("/name", f"must be 1 to {MAX_NAME_CHARS} printable characters")]
+    problem = name_problem(name, MAX_NAME_CHARS)
+    return [FieldError("/name", problem)] if problem else []
 
 
 def zone_errors(time_zone: str) -> list[FieldError]:

@@ -12,6 +12,7 @@ from tenon.reports.v1.dataset_service_pb2 import (
     UpdateDatasetResponse,
 )
 from tenon.reports.v1.dataset_service_pb2_grpc import DatasetServiceServicer
+from tenon_core.display_names import normal_name
 from tenon_core.ids import parse_id
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.datasets.service import DatasetService
@@ -28,7 +29,7 @@ class DatasetServicer(DatasetServiceServicer):
     ) -> CreateDatasetResponse:
         dataset = await self._datasets.create(
             current_call(),
-            request.name,
+            normal_name(request.name),
             request.time_zone,
             request.dimensions,
             request.measures,
@@ -51,7 +52,7 @@ class DatasetServicer(DatasetServiceServicer):
         self, request: UpdateDatasetRequest, context: object
     ) -> UpdateDatasetResponse:
         given = {
-            "name": request.name,
+            "name": normal_name(request.name),
             "dimensions": tuple(request.dimensions),
             "measures": tuple(request.measures),
         }

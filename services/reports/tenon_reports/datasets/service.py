@@ -117,9 +117,10 @@ class DatasetService:
             await DatasetRepository(tx).remove(dataset_id)
 
 
-def _require_valid(dataset: Dataset) -> None:
+def _require_valid(dataset: Dataset, former_name: str | None = None) -> None:
+    """Refuse what no dataset can be; a name from before a rule stays until it is changed."""
     errors = [
-        *models.name_errors(dataset.name),
+        *([] if former_name == dataset.name else models.name_errors(dataset.name)),
         *models.zone_errors(dataset.time_zone),
         *models.column_errors(dataset.dimensions, dataset.measures),
     ]
@@ -137,7 +138,7 @@ def _changed(present: Dataset, changes: Mapping[str, str | Sequence[str]]) -> Da
         generation=present.generation,
         create_time=present.create_time,
     )
-    _require_valid(changed)
+    _require_valid(changed, present.name)
     for before, after in (
         (present.dimensions, changed.dimensions),
         (present.measures, changed.measures),

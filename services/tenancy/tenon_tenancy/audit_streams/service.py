@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from tenon_core import clock, deadlines
+from tenon_core.display_names import text_problem
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_crypto.fields import FieldCipher
@@ -144,9 +145,8 @@ class AuditStreamService:
     def _require(self, description: str, target: Target, secret: str) -> None:
         """Refuse what no stream can be; InvalidArgument."""
         problems = target.problems()
-        if len(description) > MAX_DESCRIPTION or not (description or " ").isprintable():
-            message = f"must be at most {MAX_DESCRIPTION} printable characters"
-            problems.append(FieldError("/description", message))
+        if problem := text_problem(description, MAX_DESCRIPTION):
+            problems.append(FieldError("/description", problem))
         if isinstance(target, Bucket) and not CREDENTIAL.fullmatch(secret):
             problems.append(FieldError(f"/{SECRET}", "is none"))
         try:

@@ -6,9 +6,9 @@ import string
 import unicodedata
 from collections.abc import Iterator
 
+from tenon_core.display_names import name_problem
 from tenon_core.errors import FieldError
 
-MAX_NAME_CHARS = 100
 MIN_SLUG_CHARS = 3
 MAX_SLUG_CHARS = 40
 SUFFIX_CHARS = 6
@@ -20,11 +20,9 @@ _NOT_IN_SLUG = re.compile(r"[^a-z0-9-]")
 
 
 def name_problems(name: str) -> Iterator[FieldError]:
-    """Say what is wrong with a name that was trimmed."""
-    if not 1 <= len(name) <= MAX_NAME_CHARS:
-        yield FieldError("/name", f"must be 1 to {MAX_NAME_CHARS} characters")
-    if any(unicodedata.category(char) == "Cc" for char in name):
-        yield FieldError("/name", "must not hold control characters")
+    """Return what is wrong with a name in its normal form."""
+    if problem := name_problem(name):
+        yield FieldError("/name", problem)
 
 
 def slug_problems(slug: str) -> Iterator[FieldError]:

@@ -3,6 +3,7 @@ from contextlib import AsyncExitStack
 from uuid import UUID
 
 from tenon_core import clock
+from tenon_core.display_names import normal_name
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
@@ -35,7 +36,7 @@ class OrganizationService:
         """Make an organization with the caller as its owner; without a slug, one is made from
         the name. SlugTaken, InvalidArgument.
         """
-        name = name.strip()
+        name = normal_name(name)
         problems = [*name_problems(name), *(slug_problems(slug) if slug else ())]
         if problems:
             raise InvalidArgument(fields=problems)
@@ -107,7 +108,7 @@ def _valid(changes: Mapping[str, str]) -> Mapping[str, str]:
     if unknown := sorted(changes.keys() - CHANGEABLE):
         message = f"{unknown[0]} cannot be changed"
         raise InvalidArgument(fields=[FieldError("/update_mask", message)])
-    valid = {field: value.strip() for field, value in changes.items()}
+    valid = {field: normal_name(value) for field, value in changes.items()}
     problems = [
         *(name_problems(valid["name"]) if "name" in valid else ()),
         *(slug_problems(valid["slug"]) if "slug" in valid else ()),
