@@ -1,10 +1,10 @@
-"""The catalogue of errors for the docs, from their classes: reason, status and message."""
+"""The catalogue of errors for the docs, from their classes: code, status and message."""
 
 from collections.abc import Iterator
 from importlib import import_module
 
 from tenon_core.errors import Code, TenonError
-from tenon_gateway.problems import http_status
+from tenon_gateway.problems import Refusal, http_status
 
 MODULES = (
     "tenon_core.email_addresses",
@@ -39,7 +39,7 @@ def error_catalogue() -> str:
         error.reason: (_status(error), error.message())
         for error in _kinds(TenonError)
         if error.code is not Code.INTERNAL
-    }
+    } | {refusal.code: (refusal.status, refusal.message()) for refusal in Refusal.__subclasses__()}
     lines = [f"| `{code}` | {status} | {text} |" for code, (status, text) in sorted(rows.items())]
     internal = f"| `{TenonError.reason}` | 500 | {TenonError.message()} |"
     return HEAD + "\n".join([*lines, internal]) + "\n"

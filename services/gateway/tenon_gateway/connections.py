@@ -8,7 +8,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tenon_core.ids import uuid7
-from tenon_gateway.errors import framing_too_large, head_too_large, malformed_request
+from tenon_gateway.errors import HeadersTooLarge, MalformedRequest, framing_too_large
 from tenon_gateway.pipeline.exchange import WATCHERS_KEY, Watchers
 from tenon_gateway.pipeline.reply import refusing
 from tenon_gateway.problems import Refusal
@@ -116,10 +116,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _fault(self) -> Refusal:
         if self._head_bytes > MAX_HEAD_BYTES:
-            return head_too_large()
+            return HeadersTooLarge()
         if self._framing_bytes > MAX_FRAMING_BYTES:
             return framing_too_large(MAX_FRAMING_BYTES)
-        return malformed_request("The request is not valid HTTP.")
+        return MalformedRequest("The request is not valid HTTP.")
 
     def _hold(self, held: bool) -> None:
         """Pause reading while there is something to parse, and resume it afterwards."""

@@ -39,56 +39,93 @@ class ClientGone(Exception):
     """The client closed the connection before its request was whole; nobody waits for a reply."""
 
 
-def no_such_path() -> Refusal:
-    return Refusal(404, "not_found", NotFound.message())
+class NoSuchPath(Refusal):
+    """There is no such thing here, or it is not yours to see."""
+
+    status = 404
+    code = NotFound.reason
+
+
+class MethodNotAllowed(Refusal):
+    """This path does not accept this method. The header Allow lists those that it accepts."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class MalformedRequest(Refusal):
+    """The request is not valid HTTP or JSON. The detail says where."""
+
+    status = 400
+    code = "malformed_request"
+
+
+class BodyTimeout(Refusal):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "body_timeout"
+
+
+class HeadersTooLarge(Refusal):
+    """The request's headers are too large."""
+
+    status = 431
+    code = "headers_too_large"
+
+
+class UnsupportedMediaType(Refusal):
+    """This path does not accept the content type of the body. The detail names the right one."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class CsrfRefused(Refusal):
+    """The request may come from another site. Send it with an `Origin` header that is the public
+    URL of the system, as its pages do, or with an `Authorization` header instead of cookies.
+    """
+
+    status = 403
+    code = "csrf_refused"
+
+
+class WrongHost(Refusal):
+    """This page is not available at this host name. The detail names the right one."""
+
+    status = 421
+    code = "wrong_host"
+
+
+class TwoCredentials(Refusal):
+    """Send the session's cookie or an Authorization header, not both."""
+
+    status = 400
+    code = "two_credentials"
 
 
 def method_not_allowed(allowed: tuple[str, ...]) -> Refusal:
     methods = ", ".join(allowed)
-    return Refusal(
-        405, "method_not_allowed", f"This path knows only {methods}.", {"allow": methods}
-    )
-
-
-def malformed_request(detail: str) -> Refusal:
-    return Refusal(400, "malformed_request", detail)
-
-
-def body_timeout() -> Refusal:
-    return Refusal(408, "body_timeout", "The body did not arrive in time.")
-
-
-def head_too_large() -> Refusal:
-    return Refusal(431, "headers_too_large", "The request's headers are too large.")
+    return MethodNotAllowed(f"This path accepts only {methods}.", headers={"allow": methods})
 
 
 def framing_too_large(max_bytes: int) -> Refusal:
-    return malformed_request(
+    return MalformedRequest(
         f"The chunk extensions and trailers of the body take more than {max_bytes} bytes. "
         "Send the body without them."
     )
 
 
 def unsupported_media_type(expected: str) -> Refusal:
-    return Refusal(415, "unsupported_media_type", f"Send the body as {expected}.")
+    return UnsupportedMediaType(f"Send the body as {expected}.")
 
 
-def csrf_refused() -> Refusal:
-    return Refusal(
-        403,
-        "csrf_refused",
-        "This request may come from another site. Send it from a page of this one, "
-        "or with an Authorization header instead of cookies.",
+def csrf_refused(origin: str) -> Refusal:
+    return CsrfRefused(
+        f"The request may come from another site. Send it with the header Origin: {origin}, as the"
+        " pages of this site do, or with an Authorization header instead of cookies."
     )
 
 
 def wrong_host(public_url: str) -> Refusal:
-    return Refusal(
-        421, "wrong_host", f"This page is not available at this host name. Open {public_url}."
-    )
-
-
-def two_credentials() -> Refusal:
-    return Refusal(
-        400, "two_credentials", "Send the session's cookie or an Authorization header, not both."
-    )
+    return WrongHost(f"This page is not available at this host name. Open {public_url}.")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -31,16 +31,22 @@ _RETRY_LATER = {429, 503}
 
 class Refusal(Exception):
     """A request that HTTP itself refuses, with no gRPC code to say so: 400, 403, 404, 405, 408,
-    415, 421 and 431.
+    415, 421 and 431. Each kind is a class whose docstring is the message.
     """
 
+    status: ClassVar[int]
+    code: ClassVar[str]
+
     def __init__(
-        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+        self, detail: str | None = None, *, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
+        super().__init__(detail or self.message())
         self.headers = dict(headers or {})
+
+    @classmethod
+    def message(cls) -> str:
+        """Return the docstring on one line."""
+        return " ".join((cls.__doc__ or "").split())
 
 
 @dataclass(frozen=True, slots=True)

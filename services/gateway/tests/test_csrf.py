@@ -204,3 +204,12 @@ async def test_cookies_of_another_port_are_not_ours(gateway: Gateway) -> None:
     headers = {"cookie": "tenon_access_1=x; tenon_refresh_1=y"}
     response = await gateway.client.post("/api/orgs", json={}, headers=headers)
     assert (response.status, (await problem(response))["code"]) == (401, "unauthenticated")
+
+
+async def test_a_refusal_names_the_origin_that_is_needed(
+    gateway: Gateway, callers: Callers
+) -> None:
+    headers = {"cookie": gateway.cookies(await callers.user())["cookie"]}
+    response = await gateway.client.post("/api/orgs", json={"name": "Acme"}, headers=headers)
+    detail = (await problem(response))["detail"]
+    assert f"Origin: http://127.0.0.1:{gateway.port}," in detail

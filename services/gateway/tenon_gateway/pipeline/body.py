@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from tenon_gateway.errors import (
+    BodyTimeout,
     BodyTooLarge,
     ClientGone,
-    body_timeout,
-    malformed_request,
+    MalformedRequest,
     unsupported_media_type,
 )
 from tenon_gateway.pipeline.exchange import Exchange
@@ -48,7 +48,7 @@ async def stream_body(
             async with asyncio.timeout(seconds):
                 piece, more = await _gather(exchange, piece_bytes)
         except TimeoutError:
-            raise body_timeout() from None
+            raise BodyTimeout from None
         if piece:
             yield piece
 
@@ -69,7 +69,7 @@ def declared_bytes(exchange: Exchange) -> int:
     """Return the length that the client announced; 0 if it did not."""
     text = exchange.header(b"content-length")
     if text and not text.isdecimal():
-        raise malformed_request("Content-Length is no number.")
+        raise MalformedRequest("Content-Length is no number.")
     return int(text or 0)
 
 

@@ -2,7 +2,7 @@
 
 from tenon_core.settings import LOOPBACK_NAMES
 from tenon_gateway.cookies import CookieNames
-from tenon_gateway.errors import csrf_refused, two_credentials
+from tenon_gateway.errors import TwoCredentials, csrf_refused
 from tenon_gateway.pipeline.exchange import Exchange
 from tenon_gateway.settings import GatewaySettings
 
@@ -15,6 +15,7 @@ class Credentials:
     def __init__(self, settings: GatewaySettings) -> None:
         self._names = CookieNames.of(settings)
         self._origins = allowed_origins(settings)
+        self._public_origin = f"{settings.url.scheme}://{settings.url.netloc}"
 
     def token(self, exchange: Exchange) -> str | None:
         """Return the access token, of whichever kind; Refusal if it comes twice or by CSRF."""
@@ -22,7 +23,7 @@ class Credentials:
         held = self._is_held(exchange)
         if bearer is not None:
             if held:
-                raise two_credentials()
+                raise TwoCredentials
             return bearer
         if not exchange.reads:
             self._require_same_site(exchange, held=held)
@@ -45,7 +46,7 @@ class Credentials:
         if site == "same-origin" or origin.lower() in self._origins:
             return
         if held or site or origin:
-            raise csrf_refused()
+            raise csrf_refused(self._public_origin)
 
 
 def allowed_origins(settings: GatewaySettings) -> frozenset[str]:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tenon_core import clock
 from tenon_core.errors import TenonError
-from tenon_gateway.errors import ClientGone, method_not_allowed, no_such_path
+from tenon_gateway.errors import ClientGone, NoSuchPath, method_not_allowed
 from tenon_gateway.pipeline.admission import Admission
 from tenon_gateway.pipeline.budgets import ByteBudget
 from tenon_gateway.pipeline.cache import ReplyCache
@@ -93,7 +93,7 @@ class Pipeline:
         method = "GET" if exchange.reads else exchange.method  # the server drops HEAD's body
         found = self._table.match(method, exchange.raw_path)
         if found is None:
-            raise no_such_path()
+            raise NoSuchPath
         if isinstance(found, MethodNotAllowed):
             raise method_not_allowed(found.allowed)
         entry, exchange.parameters = found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
-from tenon_gateway.errors import no_such_path
+from tenon_gateway.errors import NoSuchPath
 from tenon_gateway.pipeline.exchange import SCOPE_KEY, Exchange
 from tenon_gateway.pipeline.reply import refusing
 from tenon_gateway.transcoding.manual import ManualOperation
@@ -39,7 +39,7 @@ async def refuse(request: Request, error: Exception) -> Response:
     """Answer an error as the pipeline does. What a router itself does not take is unknown: the
     pipeline has matched the path, so it is an escaped slash in a parameter or the like.
     """
-    told = no_such_path() if isinstance(error, HTTPException) else error
+    told = NoSuchPath() if isinstance(error, HTTPException) else error
     exchange = exchange_of(request)
     exchange.error = told
     reply = refusing(told, exchange.request_id)

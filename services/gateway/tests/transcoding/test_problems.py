@@ -16,7 +16,8 @@ from tenon_core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from tenon_gateway.problems import Refusal, http_status, problem_of
+from tenon_gateway.errors import MethodNotAllowed
+from tenon_gateway.problems import http_status, problem_of
 from tenon_rpc.status import DETAILS_KEY, PeerError, packed, unpacked
 
 
@@ -130,6 +131,6 @@ def test_what_was_not_foreseen_tells_nothing(error: Exception) -> None:
 
 
 def test_a_refusal_keeps_its_status_and_headers() -> None:
-    problem = problem_of(Refusal(405, "method_not_allowed", "Use GET.", {"allow": "GET"}), "r1")
+    problem = problem_of(MethodNotAllowed("Use GET.", headers={"allow": "GET"}), "r1")
     assert (problem.status, problem.headers["allow"]) == (405, "GET")
     assert json.loads(problem.body)["detail"] == "Use GET."
