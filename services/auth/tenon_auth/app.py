@@ -12,6 +12,7 @@ from tenon.auth.v1.erasure_service_pb2_grpc import add_ErasureServiceServicer_to
 from tenon.auth.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
 from tenon.auth.v1.identity_service_pb2_grpc import add_IdentityServiceServicer_to_server
 from tenon.auth.v1.link_service_pb2_grpc import add_LinkServiceServicer_to_server
+from tenon.auth.v1.log_in_link_service_pb2_grpc import add_LogInLinkServiceServicer_to_server
 from tenon.auth.v1.log_in_service_pb2_grpc import add_LogInServiceServicer_to_server
 from tenon.auth.v1.passkey_service_pb2_grpc import add_PasskeyServiceServicer_to_server
 from tenon.auth.v1.password_service_pb2_grpc import add_PasswordServiceServicer_to_server
@@ -40,6 +41,9 @@ from tenon_auth.identities.rpc import IdentityServicer
 from tenon_auth.identities.service import IdentityService
 from tenon_auth.identities.tasks import IdentityTasks
 from tenon_auth.links.rpc import LinkServicer
+from tenon_auth.log_in_links.rpc import LogInLinkServicer
+from tenon_auth.log_in_links.service import LogInLinkService
+from tenon_auth.log_in_links.tasks import LogInLinkTasks
 from tenon_auth.log_ins.rpc import LogInServicer
 from tenon_auth.log_ins.service import LogInService
 from tenon_auth.operators.opened import Opened
@@ -143,6 +147,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         guesses,
         Allowance(settings.guesses_per_second_factor, GUESSES_SECONDS),
     )
+    log_in_links = LogInLinkService(database, accounts.queue, users, links, sessions)
     email_changes = EmailChangeService(
         database,
         accounts.cipher,
@@ -168,6 +173,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         ),
         (add_ApiKeyServiceServicer_to_server, ApiKeyServicer(api_keys)),
         (add_AuditClientServiceServicer_to_server, AuditClientServicer(accounts.audit_keys)),
+        (add_LogInLinkServiceServicer_to_server, LogInLinkServicer(log_in_links)),
         (add_LogInServiceServicer_to_server, LogInServicer(log_in_service)),
         (add_SecondFactorServiceServicer_to_server, SecondFactorServicer(second_factors)),
         (add_PasskeyServiceServicer_to_server, PasskeyServicer(passkeys)),
@@ -208,6 +214,9 @@ async def worker(settings: AuthSettings) -> AsyncIterator[Worker]:
             accounts.queue,
             [
                 *passwords.types(),
+                *LogInLinkTasks(
+                    database, accounts.users, accounts.links, accounts.link_mails
+                ).types(),
                 *SessionTasks(database, accounts.session_ending).types(),
                 *sign_ups.types(),
                 *identities.types(),

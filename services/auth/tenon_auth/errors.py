@@ -44,7 +44,7 @@ class WrongPassword(TenonError):
 
 
 class TooManyGuesses(TenonError):
-    """It was wrong too often. Wait; a forgotten password is replaced by "forgot password"."""
+    """Too many failed attempts. Wait a few minutes, or log in by a mailed link."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "too_many_guesses"

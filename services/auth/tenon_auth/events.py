@@ -14,6 +14,7 @@ from tenon.auth.v1.events_pb2 import (
     ErasureFinished,
     ExportFinished,
     IdentityLinked,
+    LogInLinkRequested,
     PasswordChanged,
     PasswordForgotten,
     RecoveryCodesReplaced,
@@ -92,6 +93,11 @@ def session_ended(user_id: UUID, session_id: UUID, cause: SessionEndCause) -> Ev
 
 def password_changed(user_id: UUID) -> Event:
     return Event.of(PasswordChanged(user_id=str(user_id)), user_id=user_id)
+
+
+def log_in_link_requested(user_id: UUID, link_id: UUID) -> Event:
+    payload = LogInLinkRequested(user_id=str(user_id), link_id=str(link_id))
+    return Event.of(payload, user_id=user_id)
 
 
 def password_forgotten(user_id: UUID, link_id: UUID, send_time: datetime | None = None) -> Event:

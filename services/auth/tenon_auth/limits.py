@@ -27,6 +27,9 @@ def _delaying(name: str, what: str, count: int) -> MailRate:
 RESETS = _delaying(
     "reset_mails_per_address", "the links for a new password that anybody requests in an hour", 3
 )
+LOG_IN_LINKS = _delaying(
+    "log_in_link_mails_per_address", "the links to log in by that anybody requests in an hour", 6
+)
 SIGN_UPS = _delaying(
     "sign_up_mails_per_address",
     "the links to confirm a sign-up that anybody requests in an hour",

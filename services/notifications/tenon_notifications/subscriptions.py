@@ -14,6 +14,7 @@ from tenon.auth.v1.events_pb2 import (
     ErasureFinished,
     ExportFinished,
     IdentityLinked,
+    LogInLinkRequested,
     PasswordChanged,
     PasswordForgotten,
     RecoveryCodesReplaced,
@@ -51,6 +52,7 @@ Link: TypeAlias = (
     | SignUpRepeated
     | VerificationRequested
     | PasswordForgotten
+    | LogInLinkRequested
     | EmailChangeRequested
     | EmailChanged
     | EmailChangeUndone
@@ -139,6 +141,10 @@ def _verification_requested(event: FeedEvent) -> Email:
 
 def _password_forgotten(event: FeedEvent) -> Email:
     return _with_link(event, Kind.RESET_PASSWORD, PasswordForgotten.FromString(event.payload))
+
+
+def _log_in_link_requested(event: FeedEvent) -> Email:
+    return _with_link(event, Kind.LOG_IN_LINK, LogInLinkRequested.FromString(event.payload))
 
 
 def _password_changed(event: FeedEvent) -> Email:
@@ -290,6 +296,7 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         SessionEnded: _session_ended,
         VerificationRequested: _verification_requested,
         PasswordForgotten: _password_forgotten,
+        LogInLinkRequested: _log_in_link_requested,
         PasswordChanged: _password_changed,
         IdentityLinked: _identity_linked,
         SecondFactorAdded: _second_factor_added,

@@ -34,7 +34,12 @@ from tenon_policy.call import Call
 
 FORGET = "email_changes.forget"
 CONFIRM, UNDO = Purpose.CHANGE_EMAIL, Purpose.UNDO_EMAIL_CHANGE
-TO_OLD_ADDRESS = (Purpose.RESET_PASSWORD, Purpose.VERIFY_EMAIL, Purpose.CHANGE_EMAIL)
+TO_OLD_ADDRESS = (
+    Purpose.RESET_PASSWORD,
+    Purpose.LOG_IN,
+    Purpose.VERIFY_EMAIL,
+    Purpose.CHANGE_EMAIL,
+)
 """Links that must not outlive a change: whoever reads the mails of another address has them."""
 STOLEN_BEFORE = timedelta(days=1)
 """How long before they ask for a change thieves may have had the account."""

@@ -25,6 +25,7 @@ class Purpose(StrEnum):
     """What a link is for; it is good for nothing else."""
 
     RESET_PASSWORD = "reset_password"  # noqa: S105 # no secret
+    LOG_IN = "log_in"
     VERIFY_EMAIL = "verify_email"
     CONFIRM_SIGN_UP = "confirm_sign_up"
     CHANGE_EMAIL = "change_email"
@@ -33,6 +34,7 @@ class Purpose(StrEnum):
 
 LIVES = {
     Purpose.RESET_PASSWORD: timedelta(hours=1),
+    Purpose.LOG_IN: timedelta(minutes=15),
     Purpose.VERIFY_EMAIL: timedelta(days=3),
     Purpose.CONFIRM_SIGN_UP: timedelta(days=1),
     Purpose.CHANGE_EMAIL: timedelta(days=1),

@@ -96,7 +96,8 @@ class Credentials:
         await hold(tx, user_id)
         if not await CredentialRepository(tx).replace(user_id, password_hash, seen):
             raise InvalidCredentials
-        await self._links.use_up(tx, user_id, Purpose.RESET_PASSWORD)
+        for purpose in (Purpose.RESET_PASSWORD, Purpose.LOG_IN):
+            await self._links.use_up(tx, user_id, purpose)
         await self._second_steps.use_up(tx, user_id)
 
     async def _match(self, password: str, credential: Credential | None, charge: Charge) -> Match:

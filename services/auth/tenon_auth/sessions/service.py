@@ -10,7 +10,7 @@ from tenon_auth import events
 from tenon_auth.audit_keys.service import AuditKeyService
 from tenon_auth.devices.models import Device
 from tenon_auth.devices.service import DeviceService
-from tenon_auth.errors import SessionNotFound
+from tenon_auth.errors import SessionNotFound, TooManyGuesses
 from tenon_auth.events import SessionEndCause
 from tenon_auth.passwords.credentials import Credentials
 from tenon_auth.second_factors.factors import SecondFactors
@@ -48,6 +48,10 @@ MAX_LIVE = 100
 KEPT = timedelta(days=30)
 """How long what was said of a session is kept after it has ended."""
 MAX_BATCH = 1_000
+WAY_IN = (
+    "Too many failed attempts. Wait a few minutes, or log in by a link now: "
+    "POST /api/auth/login/link mails one to your address."
+)
 
 REFRESHES = Counter("tenon_auth_refreshes", "Refreshes by the kind of token", ["token"])
 
@@ -83,7 +87,10 @@ class SessionService:
         self, call: Call, email: str, password: str, device: Device
     ) -> LogIn | SecondStep:
         """Log in by password; InvalidCredentials, TooManyGuesses."""
-        credential = await self._credentials.verify(email, password, device)
+        try:
+            credential = await self._credentials.verify(email, password, device)
+        except TooManyGuesses as error:
+            raise TooManyGuesses(WAY_IN, retry_after=error.retry_after) from None
         user_id = credential.user_id
         async with self._database.user(user_id) as tx:
             await hold(tx, user_id)

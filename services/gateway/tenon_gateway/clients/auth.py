@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from tenon.auth.v1 import session_pb2
 from tenon.auth.v1.export_service_pb2 import GetExportFileRequest
 from tenon.auth.v1.identity_service_pb2 import FinishProviderLogInResponse
+from tenon.auth.v1.log_in_link_service_pb2 import LogInWithLinkResponse
 from tenon.auth.v1.log_in_service_pb2 import (
     ConfirmSessionResponse,
     LogInWithPasskeyResponse,
@@ -31,6 +32,7 @@ from tenon_gateway.clients.rpcs import (
     GET_EXPORT_FILE,
     GET_SESSION,
     LOG_IN,
+    LOG_IN_WITH_LINK,
     LOG_IN_WITH_PASSKEY,
     LOG_IN_WITH_SECOND_FACTOR,
     LOG_OUT,
@@ -54,6 +56,7 @@ LoggedIn: TypeAlias = (
     SignUpResponse
     | ConfirmSignUpResponse
     | LogInResponse
+    | LogInWithLinkResponse
     | LogInWithSecondFactorResponse
     | LogInWithPasskeyResponse
     | ConfirmSessionResponse
@@ -113,6 +116,7 @@ class AuthClient:
         self._read_confirmation = _body_reader(CONFIRM_SIGN_UP, policies)
         self._log_in = encoders.message(LogInResponse.DESCRIPTOR)
         self._read_log_in = _body_reader(LOG_IN, policies)
+        self._read_link = _body_reader(LOG_IN_WITH_LINK, policies)
         self._read_second_factor = _body_reader(LOG_IN_WITH_SECOND_FACTOR, policies)
         self._read_passkey = _body_reader(LOG_IN_WITH_PASSKEY, policies)
         self._read_proof = _body_reader(CONFIRM_SESSION, policies)
@@ -140,6 +144,15 @@ class AuthClient:
         request = self._read_log_in(body)
         request.device.CopyFrom(device.packed())
         reply = await self._caller.call(LOG_IN, request, metadata)
+        return self.outcome(reply)
+
+    async def log_in_with_link(
+        self, body: bytes, device: Device, metadata: Headers
+    ) -> SignedIn | SecondStep:
+        """Log in by the mailed link that a JSON body holds."""
+        request = self._read_link(body)
+        request.device.CopyFrom(device.packed())
+        reply = await self._caller.call(LOG_IN_WITH_LINK, request, metadata)
         return self.outcome(reply)
 
     async def log_in_with_second_factor(
@@ -198,7 +211,9 @@ class AuthClient:
         request = GetExportFileRequest(export_id=export_id)
         return (await self._caller.call(GET_EXPORT_FILE, request, metadata)).document
 
-    def outcome(self, reply: LogInResponse | FinishProviderLogInResponse) -> SignedIn | SecondStep:
+    def outcome(
+        self, reply: LogInResponse | LogInWithLinkResponse | FinishProviderLogInResponse
+    ) -> SignedIn | SecondStep:
         """Return what a log-in came to that may want a second factor."""
         if not reply.mfa_required:
             return self.signed_in(reply)

@@ -16,6 +16,7 @@ from tenon.auth.v1.identity_service_pb2 import (
     StartProviderLogInRequest,
     StartProviderLogInResponse,
 )
+from tenon.auth.v1.log_in_link_service_pb2 import LogInWithLinkRequest, LogInWithLinkResponse
 from tenon.auth.v1.log_in_service_pb2 import (
     ConfirmSessionRequest,
     ConfirmSessionResponse,
@@ -89,6 +90,9 @@ LOG_IN_WITH_SECOND_FACTOR = Rpc(
     "/tenon.auth.v1.LogInService/LogInWithSecondFactor",
     LogInWithSecondFactorRequest,
     LogInWithSecondFactorResponse,
+)
+LOG_IN_WITH_LINK = Rpc(
+    "/tenon.auth.v1.LogInLinkService/LogInWithLink", LogInWithLinkRequest, LogInWithLinkResponse
 )
 LOG_IN_WITH_PASSKEY = Rpc(
     "/tenon.auth.v1.LogInService/LogInWithPasskey",

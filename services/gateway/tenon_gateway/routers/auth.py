@@ -14,6 +14,7 @@ from tenon_gateway.clients.rpcs import (
     GET_SESSION,
     LIST_ORGANIZATIONS,
     LOG_IN,
+    LOG_IN_WITH_LINK,
     LOG_OUT,
     REFRESH_SESSION,
     RESET_PASSWORD,
@@ -75,6 +76,17 @@ LOG_IN_OPERATION = ManualOperation(
         optional=frozenset({"user", "session", *MFA_FIELDS}),
     ),
 )
+LOG_IN_LINK_OPERATION = ManualOperation(
+    "POST",
+    "/api/auth/login/link/confirm",
+    rpcs=(LOG_IN_WITH_LINK.path,),
+    body=Content(LOG_IN_WITH_LINK.request, omit=DEVICE),
+    reply=Content(
+        LOG_IN_WITH_LINK.response,
+        omit=TOKENS,
+        optional=frozenset({"user", "session", *MFA_FIELDS}),
+    ),
+)
 REFRESH_OPERATION = ManualOperation(
     "POST",
     "/api/auth/refresh",
@@ -112,6 +124,7 @@ OPERATIONS = (
     SIGN_UP_OPERATION,
     CONFIRM_SIGN_UP_OPERATION,
     LOG_IN_OPERATION,
+    LOG_IN_LINK_OPERATION,
     REFRESH_OPERATION,
     LOG_OUT_OPERATION,
     CHANGE_PASSWORD_OPERATION,
@@ -135,6 +148,7 @@ class AuthRouter:
             Endpoint(SIGN_UP_OPERATION, self.sign_up),
             Endpoint(CONFIRM_SIGN_UP_OPERATION, self.confirm_sign_up),
             Endpoint(LOG_IN_OPERATION, self.log_in),
+            Endpoint(LOG_IN_LINK_OPERATION, self.log_in_with_link),
             Endpoint(REFRESH_OPERATION, self.refresh),
             Endpoint(LOG_OUT_OPERATION, self.log_out),
             Endpoint(CHANGE_PASSWORD_OPERATION, self.change_password),
@@ -165,6 +179,15 @@ class AuthRouter:
         exchange = exchange_of(request)
         body = await self._read(exchange)
         log_in = await self._auth.log_in(body, self._browsers.device(exchange), exchange.metadata())
+        if isinstance(log_in, SecondStep):
+            return self._browsers.ask(exchange, log_in)
+        return self._browsers.welcome(exchange, log_in, 200)
+
+    async def log_in_with_link(self, request: Request) -> Response:
+        exchange = exchange_of(request)
+        body = await self._read(exchange)
+        device = self._browsers.device(exchange)
+        log_in = await self._auth.log_in_with_link(body, device, exchange.metadata())
         if isinstance(log_in, SecondStep):
             return self._browsers.ask(exchange, log_in)
         return self._browsers.welcome(exchange, log_in, 200)

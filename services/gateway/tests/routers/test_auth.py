@@ -63,6 +63,14 @@ async def test_log_in_gives_the_same_user(gateway: Gateway) -> None:
     assert len(set_cookies(response)) == 3
 
 
+async def test_a_login_link_is_asked_for_and_taken(gateway: Gateway) -> None:
+    path = "/api/auth/login/link"
+    asked = await gateway.client.post(path, json={"email": f"{uuid4()}@example.com"})
+    assert asked.status == 202
+    refused = await gateway.client.post(f"{path}/confirm", json={"token": "x"})
+    assert (refused.status, (await problem(refused))["code"]) == (409, "link_spent")
+
+
 async def test_a_wrong_password_is_refused(gateway: Gateway) -> None:
     person, _, _ = await sign_up(gateway)
     credentials = {"email": person["email"], "password": "another one"}

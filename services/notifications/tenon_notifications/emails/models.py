@@ -38,6 +38,7 @@ class Kind(StrEnum):
     NEW_DEVICE = "new_device"
     SESSION_REUSED = "session_reused"
     RESET_PASSWORD = "reset_password"  # noqa: S105 # a kind of mail
+    LOG_IN_LINK = "log_in_link"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 # a kind of mail
     IDENTITY_LINKED = "identity_linked"
     SECOND_FACTOR_ADDED = "second_factor_added"

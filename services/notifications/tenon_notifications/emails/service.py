@@ -225,6 +225,7 @@ class EmailService:
                 Kind.CONFIRM_SIGN_UP
                 | Kind.SIGN_UP_REPEATED
                 | Kind.RESET_PASSWORD
+                | Kind.LOG_IN_LINK
                 | Kind.VERIFY_EMAIL
                 | Kind.CHANGE_EMAIL
                 | Kind.EMAIL_CHANGED
