@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from tenon_core.accounts import acting_for
 from tenon_core.errors import Code, TenonError
 from tenon_db.database import Database
 from tenon_jobs import backoff, metrics
 from tenon_jobs.failures import record_failure
-from tenon_jobs.job import GiveUp, Job, JobType, LeaseLost, RetryLater
+from tenon_jobs.job import GiveUp, Job, JobType, LeaseLost, RetryLater, YieldSlot
 from tenon_jobs.lease import Lease
 from tenon_jobs.repository import JobRepository
 
@@ -94,7 +95,8 @@ class Execution:
     async def _handle(self) -> Outcome:
         if self._stopped:
             return Released()
-        self._handling = asyncio.ensure_future(self._type.handler(self._job))
+        with acting_for(self._job.account_id):
+            self._handling = asyncio.ensure_future(self._type.handler(self._job))
         done, _ = await asyncio.wait({self._handling}, timeout=self._type.timeout_seconds)
         if not done:
             self._interrupt()
@@ -109,6 +111,8 @@ class Execution:
             return Succeeded()
         if self._job.lost or isinstance(error, LeaseLost):
             return Lost()
+        if isinstance(error, YieldSlot):
+            return Released()
         if timed_out:
             return self._again(f"took longer than {self._type.timeout_seconds:.0f} s")
         if error is None:

@@ -28,6 +28,13 @@ class GiveUp(Exception):
     """Trying again will not help: the job has failed. The message is kept with it."""
 
 
+class YieldSlot(Exception):  # an event, and no error
+    """The handler gives its slot to others that wait; the job goes on when its turn comes again.
+
+    It does not count as an attempt.
+    """
+
+
 class LeaseLost(Exception):
     """Another worker may own this job by now: this one must not write anything more."""
 
@@ -41,6 +48,7 @@ class Job:
     payload: dict[str, Any]
     org_id: UUID | None
     user_id: UUID | None
+    account_id: UUID | None
     attempt: int
     token: int
     table: sa.Table = field(repr=False)
@@ -55,6 +63,7 @@ class Job:
             payload=claim.payload,
             org_id=claim.org_id,
             user_id=claim.user_id,
+            account_id=claim.account_id,
             attempt=claim.attempts + 1,
             token=claim.token,
             table=table,
@@ -68,6 +77,10 @@ class Job:
         if not await JobRepository(tx, self.table).succeed(self.id, self.token):
             raise LeaseLost(str(self.id))
         tx.after_commit(self._note_completed)
+
+    async def others_wait(self, tx: Transaction) -> bool:
+        """Say whether another account, of which no job of this type runs, waits for a slot."""
+        return await JobRepository(tx, self.table).others_wait(self.type, self.account_id)
 
     async def _note_completed(self) -> None:
         self.completed = True
@@ -91,7 +104,8 @@ class JobType:
 
     `concurrency` gives the type slots of its own; without it, it shares the worker's.
     `organization_concurrency` is how many of one organization run at once, over all workers:
-    below `concurrency`, it keeps slots free for the others.
+    below `concurrency`, it keeps slots free for the others. `account_concurrency` is the same of
+    one account, whatever number of organizations it has.
     `on_failed` runs in the transaction that records the final failure, which is one of the
     job's organization or what else `scope` says.
     """
@@ -105,9 +119,15 @@ class JobType:
     timeout_seconds: float = 3600.0
     concurrency: int | None = None
     organization_concurrency: int | None = None
+    account_concurrency: int | None = None
     on_failed: OnFailed | None = None
     scope: Scope = Scope.ORGANIZATION
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(self.name, self.lease_seconds, self.organization_concurrency)
+        return Wanted(
+            self.name,
+            self.lease_seconds,
+            self.organization_concurrency,
+            self.account_concurrency,
+        )

@@ -19,6 +19,27 @@ def enqueue(job_type: str) -> None:
     )
 
 
+def add_accounts_to_jobs() -> None:
+    """Give jobs the account whose share they use: second version, never to be edited.
+
+    Waiting jobs count as their organization's until they are done.
+    """
+    table = f"{schema()}.jobs"
+    op.execute(f"ALTER TABLE {table} ADD COLUMN account_id uuid, ADD COLUMN claim_time timestamptz")
+    op.execute(
+        f"UPDATE {table} SET account_id = org_id WHERE"  # noqa: S608 # our schema's name
+        " state IN ('queued', 'running') AND org_id IS NOT NULL"
+    )
+    op.execute(
+        f"CREATE INDEX jobs_unfinished ON {table} (account_id, type) WHERE state IN"
+        " ('queued', 'running')"
+    )
+    op.execute(
+        f"CREATE INDEX jobs_claimed ON {table} (type, account_id, claim_time)"
+        " WHERE claim_time IS NOT NULL"
+    )
+
+
 def _create_jobs() -> None:
     table = f"{schema()}.jobs"
     op.execute(

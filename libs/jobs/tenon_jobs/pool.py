@@ -37,7 +37,7 @@ class Pool:
         self._table = table
         self._types = {job_type.name: job_type for job_type in types}
         self._wanted = [job_type.wanted for job_type in types]
-        self._limited = any(one.organization_concurrency for one in self._wanted)
+        self._limited = any(one.is_limited for one in self._wanted)
         self._slots = slots
         self._poll_seconds = poll_seconds
         self._hint = asyncio.Event()

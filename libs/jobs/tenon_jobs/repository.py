@@ -35,6 +35,19 @@ class Wanted:
     type: str
     lease_seconds: float
     organization_concurrency: int | None
+    account_concurrency: int | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        return bool(self.organization_concurrency or self.account_concurrency)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """How many jobs of a type are queued or running."""
+
+    of_organization: int
+    of_account: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,7 @@ class Claim:
     payload: dict[str, Any]
     org_id: UUID | None
     user_id: UUID | None
+    account_id: UUID | None
     token: int
     attempts: int
 
@@ -72,6 +86,7 @@ class JobRepository:
         *,
         org_id: UUID | None,
         user_id: UUID | None,
+        account_id: UUID | None,
         run_at: datetime | None,
         priority: int,
         dedupe_key: str | None,
@@ -87,6 +102,7 @@ class JobRepository:
             payload=payload,
             org_id=org_id,
             user_id=user_id,
+            account_id=account_id,
             lane=lane(org_id),
             run_at=sa.func.now() if run_at is None else run_at,
             priority=priority,
@@ -103,7 +119,7 @@ class JobRepository:
 
     async def claim(self, wanted: Sequence[Wanted], slots: int) -> list[Claim]:
         """Take up to `slots` due jobs of the wanted types."""
-        if any(one.organization_concurrency for one in wanted):
+        if any(one.is_limited for one in wanted):
             await self._claim_alone()
         rows = await self._tx.rows(
             sa.text(_CLAIM.format(jobs=self._jobs.fullname)),
@@ -111,6 +127,7 @@ class JobRepository:
                 "types": [one.type for one in wanted],
                 "leases": [one.lease_seconds for one in wanted],
                 "limits": [one.organization_concurrency for one in wanted],
+                "account_limits": [one.account_concurrency for one in wanted],
                 "start": random.randrange(-(2**63), -(2**62)),  # noqa: S311 # no secret
                 "lanes": LANES_PER_CLAIM,
                 "slots": slots,
@@ -118,6 +135,40 @@ class JobRepository:
             },
         )
         return [_claim(row) for row in rows]
+
+    async def count_unfinished(self, job_type: str, org_id: UUID, account_id: UUID) -> Unfinished:
+        """Count an account's jobs of a type; no others of it are counted or added until the
+        transaction's end.
+        """
+        name = sa.func.hashtextextended(f"{self._jobs.fullname} {job_type} {account_id}", 0)
+        await self._tx.execute(sa.select(sa.func.pg_advisory_xact_lock(name)))
+        own = sa.func.count().filter(self._jobs.c.org_id == org_id)
+        row = await self._tx.row(
+            sa.select(own.label("of_organization"), sa.func.count().label("of_account")).where(
+                self._jobs.c.type == job_type,
+                self._jobs.c.account_id == account_id,
+                self._jobs.c.state.in_([State.QUEUED, State.RUNNING]),
+            )
+        )
+        assert row is not None, "a count is one row"
+        return Unfinished(row.of_organization, row.of_account)
+
+    async def others_wait(self, job_type: str, account_id: UUID | None) -> bool:
+        """Say whether a job of a type is due for another account, of which none is running."""
+        running = self._jobs.alias("running")
+        is_running = sa.exists().where(
+            running.c.type == job_type,
+            running.c.account_id == self._jobs.c.account_id,
+            running.c.state == State.RUNNING,
+        )
+        due = sa.exists().where(
+            self._jobs.c.type == job_type,
+            self._jobs.c.state == State.QUEUED,
+            self._jobs.c.run_at <= sa.func.now(),
+            self._jobs.c.account_id.is_distinct_from(account_id),
+            ~is_running,
+        )
+        return bool(await self._tx.scalar(sa.select(due)))
 
     async def _claim_alone(self) -> None:
         """Wait for other workers' claims to be committed: what they took counts."""

@@ -26,6 +26,8 @@ def jobs_of(schema: str) -> sa.Table:
 
     `claims` counts the claims since an outcome was last recorded, `attempts` the recorded
     outcomes that were no success, `token` all claims: it is the fence against late writers.
+    `account_id` is whose share a job uses; `claim_time` is that of the last claim, of types with
+    a limit per account.
     """
     return sa.Table(
         "jobs",
@@ -35,6 +37,7 @@ def jobs_of(schema: str) -> sa.Table:
         sa.Column("payload", JSONB, nullable=False),
         sa.Column("org_id", sa.Uuid),
         sa.Column("user_id", sa.Uuid),
+        sa.Column("account_id", sa.Uuid),
         sa.Column("lane", sa.BigInteger, nullable=False),
         sa.Column("run_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("priority", sa.SmallInteger, nullable=False),
@@ -44,6 +47,7 @@ def jobs_of(schema: str) -> sa.Table:
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("lease_until", sa.DateTime(timezone=True)),
         sa.Column("token", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("claim_time", sa.DateTime(timezone=True)),
         sa.Column("last_error", sa.Text),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.func.now()),
         sa.Column("finish_time", sa.DateTime(timezone=True)),

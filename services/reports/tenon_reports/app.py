@@ -22,6 +22,7 @@ from tenon_reports.files.service import FileService
 from tenon_reports.files.tasks import FileTasks
 from tenon_reports.ingest.rpc import EventServicer
 from tenon_reports.ingest.service import IngestService
+from tenon_reports.limits import pending_exports, pending_uploads
 from tenon_reports.organization_data.service import OrganizationDataService
 from tenon_reports.organization_data.tasks import OrganizationDataTasks
 from tenon_reports.personal_data import subscriptions
@@ -78,9 +79,17 @@ def services(backbone: Backbone[ReportsSettings]) -> Services:
         storage=storage,
         files=FileService(queue),
         datasets=datasets,
-        ingest=IngestService(database, datasets),
-        uploads=UploadService(database, queue, storage, datasets, settings.max_upload_bytes),
-        runs=RunService(database, queue, storage, datasets),
+        ingest=IngestService(database, datasets, settings.ingest_slots),
+        uploads=UploadService(
+            database,
+            queue,
+            storage,
+            datasets,
+            max_bytes=settings.max_upload_bytes,
+            slots=settings.upload_slots,
+            pending=pending_uploads(settings),
+        ),
+        runs=RunService(database, queue, storage, datasets, pending_exports(settings)),
     )
 
 
@@ -115,9 +124,22 @@ async def worker(settings: ReportsSettings) -> AsyncIterator[Worker]:
     async with open_backbone(NAME, settings) as backbone:
         own, database = services(backbone), backbone.database
         loader = UploadLoader(
-            database, own.storage, own.datasets, own.ingest, own.files, settings.max_upload_bytes
+            database,
+            own.storage,
+            own.datasets,
+            own.ingest,
+            own.files,
+            max_bytes=settings.max_upload_bytes,
+            slice_seconds=settings.job_slice_seconds,
         )
-        exporter = RunExporter(database, own.queue, own.storage, own.datasets, own.files)
+        exporter = RunExporter(
+            database,
+            own.queue,
+            own.storage,
+            own.datasets,
+            own.files,
+            slice_seconds=settings.job_slice_seconds,
+        )
         organization_data = organization_data_of(backbone, own)
         upkeep = Upkeep(database, own.queue, Keep.of(settings))
         types = [

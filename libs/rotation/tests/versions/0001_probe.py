@@ -5,7 +5,7 @@ from alembic import op
 from tenon_crypto.cells import OwnerKind
 from tenon_crypto.migrations import create_org_data_keys, create_user_data_keys, let_rotate
 from tenon_db import migrations as m
-from tenon_jobs.migrations import create_jobs
+from tenon_jobs.migrations import add_accounts_to_jobs, create_jobs
 from tenon_rotation.migrations import create_rotations
 
 revision = "0001"
@@ -34,4 +34,5 @@ def upgrade() -> None:
     m.create_outbox()
     m.create_cursors()
     create_jobs()
+    add_accounts_to_jobs()
     create_rotations()

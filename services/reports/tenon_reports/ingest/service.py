@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+from tenon_core.slots import Holder, Slots
 from tenon_db.database import Database
 from tenon_db.deleted_organizations import Erased
 from tenon_db.transaction import Transaction
@@ -12,6 +13,7 @@ from tenon_reports.errors import TooManyEvents
 from tenon_reports.ingest.batch import Batch, batch_of_events
 from tenon_reports.ingest.models import Answer, NewEvent, Outcome, Receipt, Taken
 from tenon_reports.ingest.repository import EventRepository, PurgeRepository, make_partition
+from tenon_reports.limits import INGESTS
 
 MAX_EVENTS = 5_000
 
@@ -19,13 +21,18 @@ MAX_EVENTS = 5_000
 class IngestService:
     """The one way in for events: of requests and of files."""
 
-    def __init__(self, database: Database, datasets: DatasetService) -> None:
+    def __init__(self, database: Database, datasets: DatasetService, slots: int) -> None:
         self._database = database
         self._datasets = datasets
         self._years: set[int] = set()
+        self._slots = Slots(INGESTS, slots)
 
     async def ingest(self, call: Call, dataset_id: UUID | None, new: Sequence[NewEvent]) -> Answer:
-        """Take a request's events and say what became of each; TooManyEvents."""
+        """Take a request's events and say what became of each; TooManyEvents, LimitExceeded."""
+        async with self._slots.held(Holder(call.account_id or call.org, call.org)):
+            return await self._ingest(call, dataset_id, new)
+
+    async def _ingest(self, call: Call, dataset_id: UUID | None, new: Sequence[NewEvent]) -> Answer:
         dataset = await self._datasets.get(call, dataset_id)
         if len(new) > MAX_EVENTS:
             raise TooManyEvents

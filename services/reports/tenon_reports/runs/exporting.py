@@ -1,13 +1,14 @@
 """Writing a run's file and ending the run: streamed from a snapshot into the storage."""
 
 import asyncio
+import time
 from contextlib import aclosing
 from dataclasses import replace
 
 from tenon_core import clock
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
-from tenon_jobs import Job, JobQueue
+from tenon_jobs import Job, JobQueue, YieldSlot
 from tenon_reports import events
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.errors import DatasetNotFound
@@ -33,31 +34,47 @@ class RunExporter:
         storage: Storage,
         datasets: DatasetService,
         files: FileService,
+        *,
+        slice_seconds: float,
     ) -> None:
         self._database = database
         self._queue = queue
         self._storage = storage
         self._datasets = datasets
         self._files = files
+        self._slice_seconds = slice_seconds
         self._parted = PartedExport(database, storage, datasets, files)
 
     async def export(self, job: Job, run: Run) -> None:
-        """Write the run's file and end the run, as succeeded or as cancelled."""
+        """Write the run's file and end the run, as succeeded or as cancelled; YieldSlot."""
         tracker = Tracker()
         try:
             await move(self._database, run, RunState.RUNNING)
-            await self._watched(run, tracker)
+            await self._watched(job, run, tracker)
             await self._succeed(job, run, tracker)
         except (Stopped, DatasetNotFound):
             await self._stop(job, run)
+        except YieldSlot:
+            await self._wait(run)
+            raise
 
-    async def _watched(self, run: Run, tracker: Tracker) -> None:
-        """Write while looking, twice a second, whether it is still wanted; Stopped."""
+    async def _wait(self, run: Run) -> None:
+        """Show that the run waits to go on."""
+        async with self._database.tenant(run.org_id) as tx:
+            await RunRepository(tx).move(
+                run.id, WORKING, RunState.QUEUED, phase=Phase.WAITING.value, eta_seconds=None
+            )
+
+    async def _watched(self, job: Job, run: Run, tracker: Tracker) -> None:
+        """Write while looking, twice a second, whether it is still wanted; Stopped, YieldSlot."""
+        slice_end = time.monotonic() + self._slice_seconds
         writing = asyncio.create_task(self._write(run, tracker))
         try:
             while not (await asyncio.wait({writing}, timeout=TICK_SECONDS))[0]:
                 async with self._database.tenant(run.org_id) as tx:
                     state = await RunRepository(tx).note(run.id, tracker.progress())
+                    if time.monotonic() > slice_end:
+                        tracker.must_yield = await job.others_wait(tx)
                 if state not in WORKING:
                     raise Stopped
             writing.result()

@@ -12,6 +12,7 @@ import structlog
 
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
+from tenon_jobs import YieldSlot
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.files.service import FileService
 from tenon_reports.queries.models import EventsAsked, EventsPlan, Field, Kind
@@ -39,7 +40,7 @@ class PartedExport:
         self._files = files
 
     async def write(self, run: Run, tracker: Tracker) -> None:
-        """Write the file, or go on writing it; Stopped."""
+        """Write the file, or go on writing it; Stopped, YieldSlot."""
         if run.written and await self._went_on(run, run.written, tracker):
             return
         plan = await self._plan(run, tracker)
@@ -115,6 +116,9 @@ class PartedExport:
                     async for lines, chunk in counted_lines:
                         await stretch.add(lines, chunk)
                         tracker.add(lines, len(chunk))
+                        if tracker.must_yield and stretch.is_at_boundary:
+                            await stretch.settle()
+                            raise YieldSlot
             await move(self._database, run, RunState.UPLOADING)
             await writer.complete(stretch.written.parts)
 

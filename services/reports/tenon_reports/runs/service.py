@@ -7,7 +7,7 @@ from tenon_core.ids import parse_id, uuid7
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
-from tenon_jobs import JobQueue
+from tenon_jobs import JobQueue, QueueLimits
 from tenon_policy.call import Call
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.datasets.service import DatasetService
@@ -33,14 +33,16 @@ class RunService:
         queue: JobQueue,
         storage: Storage,
         datasets: DatasetService,
+        pending: QueueLimits,
     ) -> None:
+        self._pending = pending
         self._database = database
         self._queue = queue
         self._storage = storage
         self._datasets = datasets
 
     async def start(self, call: Call, source: Source | None, file_format: str) -> Run:
-        """Queue an export; InvalidQuery, InvalidArgument."""
+        """Queue an export; InvalidQuery, InvalidArgument, LimitExceeded."""
         if source is None:
             raise InvalidArgument(fields=[FieldError("", "needs a query or events")])
         if file_format not in FORMATS:
@@ -51,7 +53,12 @@ class RunService:
             run = _new_run(call, dataset, source, file_format)
             await RunRepository(tx).add(run)
             await self._queue.enqueue(
-                tx, EXPORT, {"run_id": str(run.id)}, org_id=call.org, user_id=call.user_id
+                tx,
+                EXPORT,
+                {"run_id": str(run.id)},
+                org_id=call.org,
+                user_id=call.user_id,
+                limits=self._pending,
             )
             await tx.publish(call.access(f"datasets/{dataset.id}/runs/{run.id}"))
         return run
@@ -74,12 +81,7 @@ class RunService:
             run = await repository.get(run_id, lock=True)
             if run.state in FINISHED:
                 raise RunFinished
-            queued = frozenset({RunState.QUEUED})
-            run = (
-                await repository.move(run.id, queued, RunState.CANCELLED, finish_time=clock.now())
-                or await repository.move(run.id, WORKING, RunState.CANCELLING)
-                or run
-            )
+            run = await _cancelled(repository, run)
             await tx.publish(call.access(f"datasets/{run.dataset_id}/runs/{run.id}"))
         return run
 
@@ -137,6 +139,17 @@ class RunService:
         await self._storage.delete(run.file_key)
         for key, name in run.unfinished.items():
             await self._storage.abandon(key, name)
+
+
+async def _cancelled(repository: RunRepository, run: Run) -> Run:
+    """Cancel a run of which nothing is stored yet; a worker deletes the parts of any other."""
+    if run.state is RunState.QUEUED and run.written is None:
+        queued = frozenset({RunState.QUEUED})
+        ended = await repository.move(run.id, queued, RunState.CANCELLED, finish_time=clock.now())
+    else:
+        stoppable = WORKING | {RunState.QUEUED}
+        ended = await repository.move(run.id, stoppable, RunState.CANCELLING)
+    return ended or run
 
 
 def _require_valid(org_id: UUID, dataset: Dataset, source: Source) -> None:

@@ -37,11 +37,16 @@ class Stretch:
         try:
             if kind is None:
                 await self._seal(whole=True)
-                await self._settle()
+                await self.settle()
         finally:
             if self._noting:
                 self._noting.cancel()
                 await asyncio.gather(self._noting, return_exceptions=True)
+
+    @property
+    def is_at_boundary(self) -> bool:
+        """Whether all that was added is in parts, the last of which may still be being stored."""
+        return self._size == 0 and self._noting is not None
 
     async def add(self, lines: int, chunk: bytes) -> None:
         await self._writer.write(chunk)
@@ -53,13 +58,14 @@ class Stretch:
 
     async def _seal(self, *, whole: bool) -> None:
         """End the part here; one at a time is stored."""
-        await self._settle()
+        await self.settle()
         last_time = _last_time(self._last) if self._size else self.written.last_time
         storing, self._size = self._writer.seal(), 0
         note = self._note(storing, self._lines, last_time, whole=whole)
         self._noting = asyncio.create_task(note)
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
+        """Wait until the last part is stored and noted."""
         if self._noting:
             await self._noting
 

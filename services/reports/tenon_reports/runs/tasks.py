@@ -29,6 +29,7 @@ class RunTasks:
                 timeout_seconds=LONGEST_EXPORT_SECONDS,
                 concurrency=2,
                 organization_concurrency=1,
+                account_concurrency=1,
                 on_failed=self.give_up,
             ),
             JobType(EXPIRE, self.expire),

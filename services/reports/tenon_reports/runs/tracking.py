@@ -16,6 +16,8 @@ class Tracker:
     size_bytes: int = 0
     found_rows: int = 0
     began: float = field(default_factory=time.monotonic)
+    must_yield: bool = False
+    """Whether the writing should stop at the end of the next part, for others wait."""
 
     @property
     def rows(self) -> int:

@@ -6,11 +6,13 @@ was interrupted goes on where it stood, and its own events are not duplicates to
 
 import asyncio
 import hashlib
+import math
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from tenon_db.database import Database
-from tenon_jobs import Job, LeaseLost
+from tenon_jobs import Job, LeaseLost, YieldSlot
 from tenon_reports import events
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.datasets.service import DatasetService
@@ -54,8 +56,11 @@ class UploadLoader:
         datasets: DatasetService,
         ingest: IngestService,
         files: FileService,
+        *,
         max_bytes: int,
+        slice_seconds: float,
     ) -> None:
+        self._slice_seconds = slice_seconds
         self._database = database
         self._storage = storage
         self._datasets = datasets
@@ -64,11 +69,11 @@ class UploadLoader:
         self._max_bytes = max_bytes
 
     async def load(self, job: Job, upload: Upload) -> None:
-        """Load the file, or go on loading it; LeaseLost if another worker does."""
+        """Load the file, or go on loading it; LeaseLost if another worker does, YieldSlot."""
         try:
             dataset = await self._start(upload)
             digest = upload.sha256 or await self._digest(upload)
-            await self._take_all(upload, dataset, digest)
+            await self._take_all(job, upload, dataset, digest)
         except UnusableFile as error:
             await self._finish(job, upload, UploadState.FAILED, str(error))
         except DatasetNotFound:
@@ -95,13 +100,20 @@ class UploadLoader:
             await UploadRepository(tx).set_digest(upload.id, digest.hexdigest())
         return digest.hexdigest()
 
-    async def _take_all(self, upload: Upload, dataset: Dataset, digest: str) -> None:
-        """Take chunk after chunk; the next is read while the database works on the last."""
+    async def _take_all(self, job: Job, upload: Upload, dataset: Dataset, digest: str) -> None:
+        """Take chunk after chunk; the next is read while the database works on the last.
+
+        The slice begins with the first chunk, so that every turn takes one: before that, what
+        earlier turns have loaded is read again.
+        """
         taking: asyncio.Task[None] | None = None
+        slice_end = math.inf
         try:
             async for chunk in self._chunks(upload, dataset, digest):
                 if taking:
                     await taking
+                    await self._yield_after(slice_end, job, upload)
+                slice_end = min(slice_end, time.monotonic() + self._slice_seconds)
                 taking = asyncio.create_task(self._take(upload, dataset, chunk))
             if taking:
                 await taking
@@ -109,6 +121,13 @@ class UploadLoader:
             if taking:
                 taking.cancel()
                 await asyncio.gather(taking, return_exceptions=True)
+
+    async def _yield_after(self, slice_end: float, job: Job, upload: Upload) -> None:
+        if time.monotonic() > slice_end:
+            async with self._database.tenant(upload.org_id) as tx:
+                if await job.others_wait(tx):
+                    await UploadRepository(tx).wait(upload.id)
+                    raise YieldSlot
 
     async def _take(self, upload: Upload, dataset: Dataset, chunk: Chunk) -> None:
         batch = chunk.batch

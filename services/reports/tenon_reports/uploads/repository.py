@@ -62,6 +62,12 @@ class UploadRepository:
             self._change_unfinished(upload_id).values(state=UploadState.RUNNING.value)
         )
 
+    async def wait(self, upload_id: UUID) -> None:
+        """Show that it waits to go on."""
+        await self._tx.execute(
+            self._change_unfinished(upload_id).values(state=UploadState.QUEUED.value)
+        )
+
     async def set_digest(self, upload_id: UUID, digest: str) -> None:
         await self._tx.execute(self._change_unfinished(upload_id).values(sha256=digest))
 

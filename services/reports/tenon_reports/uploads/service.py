@@ -4,15 +4,16 @@ from datetime import timedelta
 from uuid import UUID
 
 from tenon_core import clock
-from tenon_core.errors import FieldError, InvalidArgument, NotFound
+from tenon_core.errors import FieldError, InvalidArgument, LimitExceeded, NotFound
 from tenon_core.ids import uuid7
+from tenon_core.slots import Holder, Slots
 from tenon_db.database import Database
-from tenon_jobs import JobQueue
+from tenon_jobs import JobQueue, QueueLimits
 from tenon_policy.call import Call
 from tenon_reports import zones
 from tenon_reports.datasets.service import DatasetService
 from tenon_reports.errors import DatasetNotFound
-from tenon_reports.limits import UPLOAD_BYTES
+from tenon_reports.limits import UPLOAD_BYTES, UPLOADS
 from tenon_reports.uploads.models import Counts, Header, Upload, UploadState
 from tenon_reports.uploads.rejections import HEADER_LINE, last_line
 from tenon_reports.uploads.repository import UploadRepository
@@ -33,8 +34,13 @@ class UploadService:
         queue: JobQueue,
         storage: Storage,
         datasets: DatasetService,
+        *,
         max_bytes: int,
+        slots: int,
+        pending: QueueLimits,
     ) -> None:
+        self._slots = Slots(UPLOADS, slots)
+        self._pending = pending
         self._database = database
         self._queue = queue
         self._storage = storage
@@ -71,11 +77,12 @@ class UploadService:
             create_time=clock.now(),
             finish_time=None,
         )
-        await self._reclaim_unless_made(upload)
-        async with self._storage.write(upload.body_key) as writer:
-            size = await self._receive(chunks, writer)
-        upload = replace(upload, size_bytes=size)
-        await self._add_or_delete(call, upload)
+        async with self._slots.held(Holder(call.account_id or call.org, call.org)):
+            await self._reclaim_unless_made(upload)
+            async with self._storage.write(upload.body_key) as writer:
+                size = await self._receive(chunks, writer)
+            upload = replace(upload, size_bytes=size)
+            await self._add_or_delete(call, upload)
         return upload
 
     async def get(self, call: Call, upload_id: UUID | None) -> Upload:
@@ -114,12 +121,12 @@ class UploadService:
         return size
 
     async def _add_or_delete(self, call: Call, upload: Upload) -> None:
-        """Make the upload. Without a dataset there is none, and no body. Should anything else fail,
-        nobody knows whether it was committed: the body is left to RECLAIM.
+        """Make the upload. Without a dataset or room for it there is none, and no body. After any
+        other failure it may have been committed: the body is left to RECLAIM.
         """
         try:
             await self._add(call, upload)
-        except (DatasetNotFound, NotFound):
+        except (DatasetNotFound, NotFound, LimitExceeded):
             await self._storage.delete(upload.body_key)
             raise
 
@@ -128,7 +135,12 @@ class UploadService:
             await self._datasets.get_within(tx, upload.dataset_id)
             await UploadRepository(tx).add(upload)
             await self._queue.enqueue(
-                tx, LOAD, {"upload_id": str(upload.id)}, org_id=call.org, user_id=call.user_id
+                tx,
+                LOAD,
+                {"upload_id": str(upload.id)},
+                org_id=call.org,
+                user_id=call.user_id,
+                limits=self._pending,
             )
             await tx.publish(call.access(f"datasets/{upload.dataset_id}/uploads/{upload.id}"))
 
@@ -136,6 +148,7 @@ class UploadService:
         payload = {"upload_id": str(upload.id)}
         later = upload.create_time + LONGEST_RECEIPT
         async with self._database.tenant(upload.org_id) as tx:
+            await self._queue.require_room(tx, LOAD, upload.org_id, self._pending)
             await self._queue.enqueue(tx, RECLAIM, payload, org_id=upload.org_id, run_at=later)
 
 

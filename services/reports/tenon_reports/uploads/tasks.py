@@ -26,6 +26,7 @@ class UploadTasks:
                 timeout_seconds=LONGEST_LOAD_SECONDS,
                 concurrency=2,
                 organization_concurrency=1,
+                account_concurrency=1,
                 on_failed=self.give_up,
             ),
             JobType(RECLAIM, self.reclaim),

@@ -13,9 +13,13 @@ PART_BYTES = 100_000
 LEASE_SECONDS = 1.0
 
 
-def export_type(database: Database, own: Services) -> JobType:
+def export_type(
+    database: Database, own: Services, *, slice_seconds: float = 60, account: int | None = None
+) -> JobType:
     """A type of job that only the tests' workers do."""
-    exporter = RunExporter(database, own.queue, own.storage, own.datasets, own.files)
+    exporter = RunExporter(
+        database, own.queue, own.storage, own.datasets, own.files, slice_seconds=slice_seconds
+    )
 
     async def export(job: Job) -> None:
         assert job.org_id is not None
@@ -24,4 +28,10 @@ def export_type(database: Database, own: Services) -> JobType:
         assert run
         await exporter.export(job, run)
 
-    return JobType(TEST_EXPORT, export, lease_seconds=LEASE_SECONDS, first_delay=0.01)
+    return JobType(
+        TEST_EXPORT,
+        export,
+        lease_seconds=LEASE_SECONDS,
+        first_delay=0.01,
+        account_concurrency=account,
+    )

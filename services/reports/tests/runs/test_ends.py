@@ -81,7 +81,9 @@ async def test_a_run_that_failed_for_good_says_so(
 ) -> None:
     dataset = await client.create_dataset()
     own, database = services(backbone), backbone.database
-    exporter = RunExporter(database, own.queue, own.storage, own.datasets, own.files)
+    exporter = RunExporter(
+        database, own.queue, own.storage, own.datasets, own.files, slice_seconds=60
+    )
     tasks = RunTasks(database, own.files, exporter)
     run = Run(
         org_id=client.tenant.org_id,

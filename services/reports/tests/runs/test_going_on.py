@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -71,7 +72,9 @@ async def uninterrupted(client: ReportsClient, system: System, dataset_id: str) 
     return file_of(system, await client.link(run.id)).read_bytes()
 
 
-async def queued(client: ReportsClient, reports: Reports, dataset: Dataset) -> UUID:
+async def queued(
+    client: ReportsClient, reports: Reports, dataset: Dataset, start: datetime | None = None
+) -> UUID:
     """Make a run that only the tests' workers do."""
     run_id, queue = uuid7(), JobQueue(reports.service, SilentDoorbell())
     run = Run(
@@ -81,7 +84,7 @@ async def queued(client: ReportsClient, reports: Reports, dataset: Dataset) -> U
         user_id=client.tenant.owner.user_id,
         state=RunState.QUEUED,
         format="csv",
-        source=EventsAsked(dataset.id),
+        source=EventsAsked(dataset.id, start=start),
         generation=1_000_000,
         progress=Progress(Phase.WAITING),
         size_bytes=0,

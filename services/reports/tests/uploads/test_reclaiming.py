@@ -14,6 +14,7 @@ from tenon_jobs import JobQueue, SilentDoorbell
 from tenon_policy.call import Call
 from tenon_policy.policies import read_policy
 from tenon_reports.app import services
+from tenon_reports.limits import pending_uploads
 from tenon_reports.settings import ReportsSettings
 from tenon_reports.uploads.models import Header, Upload, body_key
 from tenon_reports.uploads.service import RECLAIM, UploadService
@@ -109,7 +110,15 @@ async def test_an_upload_whose_commit_was_not_answered_is_loaded(
 ) -> None:
     dataset = await client.create_dataset()
     own = services(backbone)
-    losing = LosesItsReply(backbone.database, own.queue, own.storage, own.datasets, max_bytes=10**9)
+    losing = LosesItsReply(
+        backbone.database,
+        own.queue,
+        own.storage,
+        own.datasets,
+        max_bytes=10**9,
+        slots=1,
+        pending=pending_uploads(backbone.settings),
+    )
     owner = client.tenant.owner
     call = Call("1", POLICY, "gateway", user_id=owner.user_id, org_id=client.tenant.org_id)
 

@@ -36,7 +36,13 @@ async def test_an_interrupted_load_counts_each_row_once(
     dataset = await client.create_dataset()
     own, database = services(backbone), backbone.database
     loader = UploadLoader(
-        database, own.storage, own.datasets, own.ingest, own.files, max_bytes=10**9
+        database,
+        own.storage,
+        own.datasets,
+        own.ingest,
+        own.files,
+        max_bytes=10**9,
+        slice_seconds=60,
     )
     upload = Upload(
         org_id=client.tenant.org_id,

@@ -123,7 +123,7 @@ async def claimed(
     )
     job_id = await scalar(admin, claim, tenant.org_id)
     table = Foundation(backbone).queue.table
-    return Job(job_id, CARRY_OUT, {}, tenant.org_id, None, 1, 1, table)
+    return Job(job_id, CARRY_OUT, {}, tenant.org_id, None, None, 1, 1, table)
 
 
 async def add(backbone: Backbone[TenancySettings], org_id: UUID, member: Member) -> None:

@@ -1,0 +1,10 @@
+"""Jobs use the share of an account."""
+
+from tenon_jobs.migrations import add_accounts_to_jobs
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    add_accounts_to_jobs()
