@@ -43,12 +43,14 @@ class AuditStreamTasks:
                 self.deliver,
                 concurrency=SLOTS,
                 organization_concurrency=1,
+                account_concurrency=2,
             ),
             JobType(
                 DELIVER_SLOW,
                 self.deliver_slow,
                 concurrency=SLOTS,
                 organization_concurrency=1,
+                account_concurrency=1,
             ),
         ]
 
