@@ -11,7 +11,7 @@ HOUR = timedelta(hours=1)
 LINKS_PER_USER = define(
     Limit(
         "link_mails_per_user",
-        "the links that a user requests in an hour to verify an address, and to change it",
+        "the links requested in an hour to verify an address, or to change it",
         Per.USER,
         default="3 each",
         error=TooManyMails,

@@ -23,7 +23,7 @@ def _define(name: str, what: str, per: Per, default: str) -> Limit:
 INVITATIONS_PER_USER = define(
     Limit(
         "invitation_mails_per_user",
-        "the invitations that are sent in a day, in all organizations together",
+        "the invitations sent in a day in all organizations together",
         Per.USER,
         setting="TENON_TENANCY_INVITATIONS_PER_USER",
         error=TooManyMails,
@@ -32,7 +32,7 @@ INVITATIONS_PER_USER = define(
 INVITATIONS_PER_ORGANIZATION = define(
     Limit(
         "invitation_mails_per_organization",
-        "the invitations that are sent in a day",
+        "the invitations sent in a day",
         Per.ORGANIZATION,
         setting="TENON_TENANCY_INVITATIONS_PER_ORGANIZATION",
         error=TooManyMails,
@@ -41,8 +41,8 @@ INVITATIONS_PER_ORGANIZATION = define(
 TO_RECIPIENT_BY_USER = MailRate(
     _define(
         "invitation_mails_per_user_and_recipient",
-        "the invitations that one user sends in a day to one mailbox",
-        Per.ADDRESS,
+        "the invitations sent in a day to one mailbox",
+        Per.USER,
         "10",
     ),
     10,
@@ -51,8 +51,8 @@ TO_RECIPIENT_BY_USER = MailRate(
 TO_RECIPIENT_BY_ORGANIZATION = MailRate(
     _define(
         "invitation_mails_per_organization_and_recipient",
-        "the invitations that one organization sends in an hour to one mailbox",
-        Per.ADDRESS,
+        "the invitations sent in an hour to one mailbox",
+        Per.ORGANIZATION,
         "5",
     ),
     5,
@@ -62,7 +62,7 @@ TO_RECIPIENT = MailRate(
     define(
         Limit(
             "invitation_mails_per_recipient",
-            "the invitations that all organizations together send in an hour to one mailbox",
+            "the invitations sent in an hour by all organizations together",
             Per.ADDRESS,
             default="10",
             delays=True,
@@ -74,7 +74,7 @@ TO_RECIPIENT = MailRate(
 OFFERS_PER_USER = MailRate(
     _define(
         "ownership_offer_mails_per_user",
-        "the offers of ownership in a day, in all organizations together",
+        "the offers of ownership made in a day in all organizations together",
         Per.USER,
         "10",
     ),
@@ -84,7 +84,7 @@ OFFERS_PER_USER = MailRate(
 OFFERS_PER_ORGANIZATION = MailRate(
     _define(
         "ownership_offer_mails_per_organization",
-        "the offers of ownership in a day",
+        "the offers of ownership made in a day",
         Per.ORGANIZATION,
         "5",
     ),
@@ -94,7 +94,7 @@ OFFERS_PER_ORGANIZATION = MailRate(
 DELETIONS_PER_ORGANIZATION = MailRate(
     _define(
         "deletion_mails_per_organization",
-        "the times in a day that its deletion is scheduled",
+        "the times in a day that the deletion is scheduled",
         Per.ORGANIZATION,
         "3",
     ),

@@ -12,13 +12,16 @@ import pytest
 from services.tenancy.tests.invitations.invitations_client import InvitationsClient
 from services.tenancy.tests.invitations.test_invitations import Join, Published, address
 from tenon.tenancy.v1.events_pb2 import InvitationSent
+from tenon.tenancy.v1.invitation_pb2 import Invitation
 from tenon.tenancy.v1.organization_service_pb2 import CreateOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
+from tenon_embedded.ports import free_port
 from tenon_policy.policies import Role
 from tenon_rpc.status import PeerError
 from tenon_tenancy.app import APP
 from tenon_testing.callers import Callers, Tenant
 from tenon_testing.system import System
+from tenon_testing.waiting import eventually
 
 PER_MAILBOX_AND_HOUR = 10
 PER_ORGANIZATION_AND_RECIPIENT = 5
@@ -42,10 +45,15 @@ async def another_organization(tenancy: grpc.aio.Channel, tenant: Tenant) -> Ten
     return Tenant(UUID(reply.organization.id), tenant.owner)
 
 
-async def last_delay(published: Published, tenant: Tenant) -> timedelta:
-    """Return in what time an organization's last invitation is mailed."""
-    sent: list[Any] = await published(tenant.org_id, InvitationSent)
-    send_time: datetime = sent[-1].send_time.ToDatetime(UTC)
+async def delay_of(published: Published, tenant: Tenant, invitation: Invitation) -> timedelta:
+    """Return in what time an invitation is mailed."""
+
+    async def events() -> list[Any]:
+        sent = await published(tenant.org_id, InvitationSent)
+        return [event for event in sent if event.invitation_id == invitation.id]
+
+    (event,) = await eventually(events)
+    send_time: datetime = event.send_time.ToDatetime(UTC)
     return send_time - datetime.now(UTC)
 
 
@@ -97,6 +105,18 @@ async def test_a_refused_invitation_counts_for_no_limit(
     assert await limits_reached(resends) == []
 
 
+async def test_the_limits_hold_without_redis(
+    system: System, invitations: InvitationsClient, callers: Callers
+) -> None:
+    tenant = await callers.tenant()
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    async with system.serving(APP, redis_url=nowhere) as tenancy:
+        here = InvitationsClient(tenancy, tenancy, tenancy, invitations.admin)
+        made = await here.create(tenant, address())
+        reached = await limits_reached([here.resend(tenant, made.id) for _ in range(9)])
+    assert len(reached) == 1 + 9 - PER_ORGANIZATION_AND_RECIPIENT
+
+
 async def test_more_organizations_give_a_user_no_more_invitations(
     system: System, invitations: InvitationsClient, callers: Callers
 ) -> None:
@@ -141,10 +161,10 @@ async def test_others_invitations_to_an_address_refuse_nobody_and_delay_the_mail
     tenants = [await callers.tenant() for _ in range(3)]
     for tenant in tenants[:2]:
         for number in range(PER_ORGANIZATION_AND_RECIPIENT):
-            await invitations.create(tenant, f"{name}+{number}@example.com")
-        assert await last_delay(published, tenant) < SOON
-    quiet, email = tenants[2], f"{name}@example.com"
-    assert (await invitations.create(quiet, email)).email == email
-    assert SOON < await last_delay(published, quiet) <= timedelta(hours=1) / PER_MAILBOX_AND_HOUR
-    await invitations.create(quiet, address())
-    assert await last_delay(published, quiet) < SOON  # the control: another mailbox
+            made = await invitations.create(tenant, f"{name}+{number}@example.com")
+        assert await delay_of(published, tenant, made) < SOON
+    quiet, interval = tenants[2], timedelta(hours=1) / PER_MAILBOX_AND_HOUR
+    delayed = await invitations.create(quiet, f"{name}@example.com")
+    assert SOON < await delay_of(published, quiet, delayed) <= interval
+    control = await invitations.create(quiet, address())  # another mailbox
+    assert await delay_of(published, quiet, control) < SOON
