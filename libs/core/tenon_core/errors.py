@@ -25,10 +25,14 @@ class Code(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that is wrong: an RFC 6901 pointer into the request, and what to do."""
+    """One field that is wrong: an RFC 6901 pointer into the request, and what to do.
+
+    `code` is that of the error if nothing else is wrong; empty for `invalid_argument`.
+    """
 
     pointer: str
     message: str
+    code: str = ""
 
 
 class TenonError(Exception):
@@ -80,6 +84,22 @@ class InvalidPageToken(InvalidArgument):
     def of_another_list(cls) -> "InvalidPageToken":
         message = "is not a page token of this list; start again without it"
         return cls(fields=[FieldError("/page_token", message)])
+
+
+def invalid_fields(fields: Sequence[FieldError]) -> InvalidArgument:
+    """Return the error for these fields, with their own code if all have the same one."""
+    error = InvalidArgument(fields=fields)
+    codes = {field.code for field in fields}
+    if len(codes) == 1 and "" not in codes:
+        error.reason = codes.pop()  # type: ignore[misc] # the fields' instead of the class's
+    return error
+
+
+class RequestTooLarge(TenonError):
+    """The request is larger than this method takes. Send less at once."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "request_too_large"
 
 
 class NotFound(TenonError):

@@ -10,6 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, Servic
 
 from tenon.options.v1 import options_pb2
 from tenon.tenancy.v1 import role_pb2
+from tenon_policy.bounds import missing_bounds
 
 NO_AUDIT = "NONE"
 UPDATE_MASK = "update_mask"
@@ -64,6 +65,15 @@ class MissingPolicy(BadPolicy):
         )
 
 
+class MissingBounds(BadPolicy):
+    """A field of a method's request may be of any size."""
+
+    def __init__(self, complaint: str) -> None:
+        super().__init__(
+            f"{complaint}: add it to `(tenon.options.v1.bounds)` of the field in its proto"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class MethodPolicy:
     """What a method says of itself; `method` is its path, `/package.Service/Method`.
@@ -91,6 +101,8 @@ class MethodPolicy:
     """It changes fields of something that is there: its audit record must say what changed."""
     sensitive: frozenset[str]
     """The request's fields whose values are in no audit record."""
+    max_request_bytes: int
+    """0 where it follows from the bounds of the request's fields."""
 
     @property
     def writes(self) -> bool:
@@ -126,6 +138,8 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         raise MissingPolicy(method.full_name)
     said = options.Extensions[options_pb2.policy]
     _require_complete(method, said)
+    for complaint in missing_bounds(method.input_type):
+        raise MissingBounds(complaint)
     access = Access(said.access)
     return MethodPolicy(
         method=f"/{method.containing_service.full_name}/{method.name}",
@@ -147,6 +161,7 @@ def read_policy(method: MethodDescriptor) -> MethodPolicy:
         sensitive=frozenset(
             field.name for field in method.input_type.fields if _is_sensitive(field)
         ),
+        max_request_bytes=said.max_request_bytes,
     )
 
 

@@ -5,12 +5,12 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
 import structlog
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from prometheus_client import Histogram
 
@@ -18,6 +18,7 @@ from tenon_core import deadlines
 from tenon_core.errors import DeadlineExceeded, InvalidArgument, TenonError
 from tenon_policy.policies import MethodPolicy, read_policy
 from tenon_rpc.guard import Guard, Watch, current_call
+from tenon_rpc.intake import Intake, Request
 from tenon_rpc.paging import bound_to_list, is_list
 from tenon_rpc.renewal import STOPPING
 from tenon_rpc.resources import Resource, resource_of
@@ -58,107 +59,124 @@ def guarded_handlers(
         add(servicer, collector)
     return {
         service: {
-            name: _guarded(handler, _method(service, name), guard)
+            name: _guarded(handler, _contract(service, name), guard)
             for name, handler in handlers.items()
         }
         for service, handlers in collector.handlers.items()
     }
 
 
-def _method(service: str, name: str) -> MethodDescriptor:
-    found: MethodDescriptor = (
-        descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
-    )
-    return found
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What the proto says of a method: who may call it, with what, and what it is about."""
+
+    policy: MethodPolicy
+    intake: Intake
+    resource: Resource
+    is_list: bool
 
 
-def _guarded(handler: Handler, method: MethodDescriptor, guard: Guard) -> Handler:
-    policy, resource = read_policy(method), resource_of(method.input_type)
-    coding = {
-        "request_deserializer": handler.request_deserializer,
-        "response_serializer": handler.response_serializer,
-    }
+def _contract(service: str, name: str) -> Contract:
+    method = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    policy = read_policy(method)
+    resource = resource_of(method.input_type)
+    return Contract(policy, Intake(method, policy), resource, is_list(method))
+
+
+def _guarded(handler: Handler, contract: Contract, guard: Guard) -> Handler:
+    """Wrap a handler. It gets bytes, so that a request is bounded before it is parsed."""
+    coding = {"request_deserializer": None, "response_serializer": handler.response_serializer}
     if handler.request_streaming:
         assert handler.stream_unary is not None
         return grpc.stream_unary_rpc_method_handler(
-            _stream_unary(handler.stream_unary, policy, resource, guard), **coding
+            _stream_unary(handler.stream_unary, contract, guard), **coding
         )
     if handler.response_streaming:
         assert handler.unary_stream is not None
         return grpc.unary_stream_rpc_method_handler(
-            _unary_stream(handler.unary_stream, policy, resource, guard), **coding
+            _unary_stream(handler.unary_stream, contract, guard), **coding
         )
     assert handler.unary_unary is not None
     behavior = handler.unary_unary
-    if is_list(method):
+    if contract.is_list:
         behavior = bound_to_list(behavior, current_call)
-    return grpc.unary_unary_rpc_method_handler(
-        _unary_unary(behavior, policy, resource, guard), **coding
-    )
+    return grpc.unary_unary_rpc_method_handler(_unary_unary(behavior, contract, guard), **coding)
 
 
 def _unary_unary(
-    behavior: Callable[..., Any], policy: MethodPolicy, resource: Resource, guard: Guard
-) -> Callable[[Message, Context], Awaitable[Message]]:
-    async def serve(request: Message, context: Context) -> Message:
-        async with (
-            _answering(policy, context, MAX_SECONDS),
-            guard.watched(policy, context, request, resource) as watch,
-        ):
-            reply: Message = await behavior(request, context)
-            await watch.account()
-            if guard.stopping:
-                context.set_trailing_metadata(((STOPPING, ""),))
-            return reply
+    behavior: Callable[..., Any], contract: Contract, guard: Guard
+) -> Callable[[bytes, Context], Awaitable[Message]]:
+    async def serve(data: bytes, context: Context) -> Message:
+        async with _answering(contract.policy, context, MAX_SECONDS):
+            request = await contract.intake.read(data)
+            async with _watched(contract, guard, context, request) as watch:
+                reply: Message = await behavior(request.message, context)
+                await watch.account()
+                if guard.stopping:
+                    context.set_trailing_metadata(((STOPPING, ""),))
+                return reply
 
     return serve
 
 
 def _unary_stream(
-    behavior: Callable[..., Any], policy: MethodPolicy, resource: Resource, guard: Guard
-) -> Callable[[Message, Context], AsyncIterator[Message]]:
-    async def serve(request: Message, context: Context) -> AsyncIterator[Message]:
-        async with (
-            _answering(policy, context, MAX_STREAM_SECONDS),
-            guard.watched(policy, context, request, resource) as watch,
-        ):
-            accounted = False
-            async for reply in behavior(request, context):
+    behavior: Callable[..., Any], contract: Contract, guard: Guard
+) -> Callable[[bytes, Context], AsyncIterator[Message]]:
+    async def serve(data: bytes, context: Context) -> AsyncIterator[Message]:
+        async with _answering(contract.policy, context, MAX_STREAM_SECONDS):
+            request = await contract.intake.read(data)
+            async with _watched(contract, guard, context, request) as watch:
+                accounted = False
+                async for reply in behavior(request.message, context):
+                    if not accounted:
+                        await watch.account()
+                        accounted = True
+                    await watch.recheck()
+                    yield reply
                 if not accounted:
                     await watch.account()
-                    accounted = True
-                await watch.recheck()
-                yield reply
-            if not accounted:
-                await watch.account()
 
     return serve
 
 
 def _stream_unary(
-    behavior: Callable[..., Any], policy: MethodPolicy, resource: Resource, guard: Guard
-) -> Callable[[AsyncIterator[Message], Context], Awaitable[Message]]:
-    async def serve(requests: AsyncIterator[Message], context: Context) -> Message:
-        async with _answering(policy, context, MAX_STREAM_SECONDS):
+    behavior: Callable[..., Any], contract: Contract, guard: Guard
+) -> Callable[[AsyncIterator[bytes], Context], Awaitable[Message]]:
+    async def serve(requests: AsyncIterator[bytes], context: Context) -> Message:
+        async with _answering(contract.policy, context, MAX_STREAM_SECONDS):
             first = await anext(aiter(requests), None)
             if first is None:
                 raise InvalidArgument("the stream is empty")
-            async with guard.watched(policy, context, first, resource) as watch:
-                reply: Message = await behavior(_rechecked(first, requests, watch), context)
+            request = await contract.intake.read(first)
+            async with _watched(contract, guard, context, request) as watch:
+                messages = _rechecked(request.message, requests, contract.intake, watch)
+                reply: Message = await behavior(messages, context)
                 await watch.account()
                 return reply
 
     return serve
 
 
+@asynccontextmanager
+async def _watched(
+    contract: Contract, guard: Guard, context: Context, request: Request
+) -> AsyncIterator[Watch]:
+    """Authorize the call, and only then say what is wrong with its request."""
+    async with guard.watched(contract.policy, context, request.message, contract.resource) as watch:
+        request.require_valid()
+        yield watch
+
+
 async def _rechecked(
-    first: Message, rest: AsyncIterator[Message], watch: Watch
+    first: Message, rest: AsyncIterator[bytes], intake: Intake, watch: Watch
 ) -> AsyncIterator[Message]:
     """Pass the messages on while the caller may send them, which may end during a long stream."""
     yield first
-    async for message in rest:
+    async for data in rest:
+        request = await intake.read(data)
         await watch.recheck()
-        yield message
+        request.require_valid()
+        yield request.message
     await watch.recheck()
 
 

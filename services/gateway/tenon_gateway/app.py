@@ -44,6 +44,7 @@ from tenon_gateway.routers.operations import OPERATIONS
 from tenon_gateway.routers.uploads import UploadsRouter
 from tenon_gateway.server import HttpServer
 from tenon_gateway.settings import BadSettings, GatewaySettings
+from tenon_gateway.transcoding.bodies import body_bounds
 from tenon_gateway.transcoding.descriptors import load_services
 from tenon_gateway.transcoding.document import compile_document
 from tenon_gateway.transcoding.encoders import Encoders, to_json
@@ -113,6 +114,7 @@ def build(
     services = load_services()
     policies, routes, encoders = load_policies(services), compile_routes(services), Encoders()
     _require_peers(routes, settings)
+    _require_budget(routes, settings)
     stubs = Stubs(connections.channels, services)
     rules = {
         name: Rules.of(name, settings.rate_class(name))
@@ -155,6 +157,15 @@ def _require_peers(routes: Iterable[Route], settings: GatewaySettings) -> None:
     missing = sorted({route.service for route in routes} - set(settings.peers))
     if missing:
         raise BadSettings(f"peers has no address of {', '.join(missing)}")
+
+
+def _require_budget(routes: Iterable[Route], settings: GatewaySettings) -> None:
+    largest = max(body_bounds(route).json_bytes for route in routes)
+    if settings.request_bytes_in_flight < largest:
+        raise BadSettings(
+            f"request_bytes_in_flight is {settings.request_bytes_in_flight}, which is less than "
+            f"the largest body that is accepted ({largest} bytes)"
+        )
 
 
 def _routers(endpoints: Iterable[Endpoint]) -> FastAPI:

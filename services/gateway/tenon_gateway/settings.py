@@ -78,8 +78,6 @@ class GatewaySettings(ProcessSettings):
     rate_classes: dict[str, RateClass] = Field(default_factory=dict)
     """Classes with other numbers than `RATE_CLASSES`."""
 
-    max_body_bytes: int = 1 * MIB
-    max_ingest_bytes: int = 16 * MIB
     max_upload_bytes: int = 2048 * MIB
     request_bytes_in_flight: int = 128 * MIB
     """How many bytes of request bodies the process holds at once; beyond that it replies 503.
@@ -117,16 +115,6 @@ class GatewaySettings(ProcessSettings):
         if numbers is None:
             raise BadSettings(f"rate class {name} has no numbers: add it to rate_classes")
         return numbers
-
-    @model_validator(mode="after")
-    def _check_sizes(self) -> Self:
-        largest = max(self.max_body_bytes, self.max_ingest_bytes)
-        if self.request_bytes_in_flight < largest:
-            raise ValueError(
-                f"request_bytes_in_flight is {self.request_bytes_in_flight}, which is less than "
-                f"the largest body that is accepted ({largest} bytes)"
-            )
-        return self
 
     @model_validator(mode="after")
     def _check_files(self) -> Self:

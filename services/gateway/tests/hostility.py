@@ -1,17 +1,21 @@
-"""What a hostile client sends, and the routes of auth that write, which it is sent to."""
+"""What a hostile client sends, and the routes that take a body, which it is sent to."""
 
 import gzip
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
+from tenon_gateway.clients.rpcs import INTERNAL
 from tenon_gateway.routers.operations import OPERATIONS
+from tenon_gateway.transcoding.bodies import HARMLESS_VALUES, body_bounds
 from tenon_gateway.transcoding.descriptors import load_services
-from tenon_gateway.transcoding.fields import descriptor_of
-from tenon_gateway.transcoding.manual import Content
-from tenon_gateway.transcoding.routes import compile_routes
+from tenon_gateway.transcoding.fields import descriptor_of, message_of
+from tenon_gateway.transcoding.manual import JSON, Content, ManualOperation
+from tenon_gateway.transcoding.routes import WHOLE_BODY, Route, compile_routes, rpc_path
+from tenon_gateway.transcoding.value_counts import holds_more_values
+from tenon_policy.sizes import SPACE_BYTES, body_size
 
 PREFIX = "/api/auth/"
 SAFE = ("GET", "HEAD")
@@ -23,26 +27,51 @@ WRONG_TYPE = (415, "unsupported_media_type")
 
 @dataclass(frozen=True)
 class Target:
-    """A route that writes; `names` are those of the members of its body."""
+    """A route that writes; `names` are those of the members of its body, which has at most
+    `max_bytes`.
+    """
 
     method: str
     path: str
     names: tuple[str, ...]
+    max_bytes: int
 
 
 def targets() -> list[Target]:
-    compiled = [
-        Target(route.method, route.path, _members(route.request) if route.body else ())
-        for route in compile_routes(load_services())
-    ]
-    manual = [
-        Target(one.method, one.path, _names(one.body) if one.body else ()) for one in OPERATIONS
-    ]
     return [
         target
-        for target in [*compiled, *manual]
-        if target.path.startswith(PREFIX) and target.method not in SAFE
+        for target in [*map(_compiled, compile_routes(load_services())), *_manual()]
+        if target.method not in SAFE
     ]
+
+
+def _compiled(route: Route) -> Target:
+    message = route.request
+    if route.body not in ("", WHOLE_BODY):
+        message = GetMessageClass(message_of(descriptor_of(message).fields_by_name[route.body]))
+    names = [name for name in _members(message) if name not in route.parameters]
+    max_bytes = body_bounds(route).json_bytes
+    return Target(route.method, route.path, tuple(names) if route.body else (), max_bytes)
+
+
+def _manual() -> Iterator[Target]:
+    """Yield the routes that are written by hand, but for those of files."""
+    for one in OPERATIONS:
+        if one.body is None:
+            yield Target(one.method, one.path, (), SPACE_BYTES)
+        elif one.body.media_type == JSON:
+            max_bytes = body_size(descriptor_of(_request(one)), INTERNAL).json_bytes
+            yield Target(one.method, one.path, _names(one.body), max_bytes)
+
+
+def _request(operation: ManualOperation) -> type[Message]:
+    (method,) = (
+        method
+        for service in load_services()
+        for method in service.methods
+        if rpc_path(method) == operation.rpcs[0]
+    )
+    return GetMessageClass(method.input_type)
 
 
 def _members(message: type[Message]) -> tuple[str, ...]:
@@ -74,8 +103,13 @@ def _member(value: bytes) -> Callable[[Target], bytes]:
     return lambda target: b'{"%s": %s}' % (_name(target), value)
 
 
+def _items(target: Target, item: bytes) -> bytes:
+    count = (min(target.max_bytes, 14 * MIB) - 200) // (len(item) + 1)
+    return b'{"%s": [%s]}' % (_name(target), b",".join([item] * count))
+
+
 def _name(target: Target) -> bytes:
-    return (target.names or ("email",))[0].encode()
+    return (target.names or ("email",))[-1].encode()
 
 
 def _twice(target: Target) -> bytes:
@@ -92,8 +126,16 @@ class Hostile:
     encoding: str = ""
 
     def made(self, target: Target) -> object:
-        body = self.body(target) if callable(self.body) else self.body
-        return BytesIO(body) if isinstance(body, bytes) else body
+        return self.body(target) if callable(self.body) else self.body
+
+    def answers(self, target: Target, body: object) -> set[tuple[int, str]]:
+        """Return how a route may refuse it: by its size first."""
+        if not isinstance(body, bytes) or self.told == WRONG_TYPE:
+            return {self.told, TOO_LARGE}
+        large = len(body) > target.max_bytes or holds_more_values(body, HARMLESS_VALUES)
+        if self.told == TOO_LARGE or len(body) > target.max_bytes:
+            return {TOO_LARGE}
+        return {self.told, TOO_LARGE} if large else {self.told}
 
 
 BODIES: dict[str, Hostile] = {
@@ -101,10 +143,12 @@ BODIES: dict[str, Hostile] = {
     "closed lists 100,000 deep": Hostile(b"[" * 100_000 + b"]" * 100_000),
     "objects 100,000 deep": Hostile(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
     "a member 1,000 deep": Hostile(_member(b"[" * 1_000 + b"]" * 1_000)),
-    "a million keys": Hostile(_keys(1_000_000), TOO_LARGE),
-    "as many keys as fit": Hostile(_keys(100_000)),
+    "a million keys": Hostile(_keys(1_000_000)),
+    "100,000 keys": Hostile(_keys(100_000)),
     "a gigabyte in chunks": Hostile(lambda _: spaces(1024), TOO_LARGE),
-    "more than fits": Hostile(b" " * (MIB + 1), TOO_LARGE),
+    "more than fits": Hostile(lambda target: b" " * (target.max_bytes + 1), TOO_LARGE),
+    "as many items as fit": Hostile(lambda target: _items(target, b"{}")),
+    "as many texts as fit": Hostile(lambda target: _items(target, b'""')),
     "a gzip bomb": Hostile(_gzip_bomb(), WRONG_TYPE, encoding="gzip"),
     "gzip": Hostile(gzip.compress(b"{}"), WRONG_TYPE, encoding="gzip"),
     "brotli": Hostile(b"{}", WRONG_TYPE, encoding="br"),

@@ -27,6 +27,8 @@ class ColumnsNotAppended(TenonError):
 class TooManyEvents(InvalidArgument):
     """Up to 5,000 events are taken at once. Send the rest in another request."""
 
+    # Raised by its code, which the bounds of `IngestEventsRequest.events` name in the proto.
+
     reason = "too_many_events"
 
 

@@ -168,9 +168,7 @@ async def test_a_link_whose_time_is_over_is_refused(
     assert await reset(auth, token) == "link_spent"
 
 
-@pytest.mark.parametrize(
-    "forge", [lambda t: t[:-8] + "AAAAAAAA", lambda t: "A" * len(t), lambda _: ""]
-)
+@pytest.mark.parametrize("forge", [lambda t: t[:-8] + "AAAAAAAA", lambda t: "A" * len(t)])
 async def test_a_forged_link_is_refused_like_a_spent_one(
     auth: grpc.aio.Channel, token: str, forge: Callable[[str], str]
 ) -> None:

@@ -24,13 +24,13 @@ from tenon.auth.v1.session_service_pb2 import (
 )
 from tenon.auth.v1.user_pb2 import User
 from tenon.auth.v1.user_service_pb2 import ConfirmSignUpResponse, SignUpResponse
-from tenon_core.errors import FieldError, InvalidArgument
 from tenon_gateway.clients.rpcs import (
     CHANGE_PASSWORD,
     CONFIRM_SESSION,
     CONFIRM_SIGN_UP,
     GET_EXPORT_FILE,
     GET_SESSION,
+    INTERNAL,
     LOG_IN,
     LOG_IN_WITH_LINK,
     LOG_IN_WITH_PASSKEY,
@@ -45,7 +45,7 @@ from tenon_gateway.clients.rpcs import (
     Rpc,
     routeless,
 )
-from tenon_gateway.transcoding.decoders import compile_decoder
+from tenon_gateway.transcoding.decoders import Decoder
 from tenon_gateway.transcoding.encoders import Encoders
 from tenon_gateway.transcoding.routes import WHOLE_BODY
 from tenon_gateway.transcoding.stubs import Headers
@@ -238,13 +238,12 @@ class AuthClient:
 
 def _body_reader(rpc: Rpc[Q, R], policies: Mapping[str, MethodPolicy]) -> Callable[[bytes], Q]:
     """Return the reader of a JSON body that holds all of a request but the device."""
-    decode = compile_decoder(routeless(rpc, policies, rpc.request, body=WHOLE_BODY))
+    route = routeless(rpc, policies, rpc.request, body=WHOLE_BODY, internal=INTERNAL)
+    decode = Decoder(route)
 
     def read(body: bytes) -> Q:
         message = decode({}, b"", body)
         assert isinstance(message, rpc.request)
-        if message.HasField("device"):
-            raise InvalidArgument(fields=[FieldError("/device", "is not a known field")])
         return message
 
     return read

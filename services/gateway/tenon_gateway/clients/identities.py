@@ -20,7 +20,7 @@ from tenon_gateway.clients.rpcs import (
     Caller,
     routeless,
 )
-from tenon_gateway.transcoding.decoders import compile_decoder
+from tenon_gateway.transcoding.decoders import Decoder
 from tenon_gateway.transcoding.routes import WHOLE_BODY
 from tenon_gateway.transcoding.stubs import Headers
 from tenon_policy.policies import MethodPolicy
@@ -66,8 +66,8 @@ class IdentityClient:
         connect = routeless(
             CONNECT_IDENTITY, policies, ConnectIdentityRequest, parameters=IN_PATH, body=WHOLE_BODY
         )
-        self._decode_start = compile_decoder(start)
-        self._decode_connect = compile_decoder(connect)
+        self._decode_start = Decoder(start)
+        self._decode_connect = Decoder(connect)
 
     async def start(self, provider: str, query: bytes, metadata: Headers) -> Begun:
         """Begin a log-in as a query string says."""

@@ -19,7 +19,7 @@ from tenon_gateway.clients.rpcs import (
     Caller,
     routeless,
 )
-from tenon_gateway.transcoding.decoders import compile_decoder
+from tenon_gateway.transcoding.decoders import Decoder
 from tenon_gateway.transcoding.encoders import Encoders
 from tenon_gateway.transcoding.stubs import Headers, Stubs
 from tenon_policy.policies import MethodPolicy
@@ -40,7 +40,7 @@ class ReportsClient:
         self._upload = encoders.message(Upload.DESCRIPTOR)
         in_path = ("dataset_id", "gzip")  # no query says how the body is packed: its bytes do
         route = routeless(CREATE_UPLOAD, policies, UploadHeader, parameters=in_path)
-        self._decode_header = compile_decoder(route)
+        self._decode_header = Decoder(route)
 
     def upload_header(self, dataset_id: str, query: bytes) -> UploadHeader:
         """Read what a query string says of a file; InvalidArgument."""

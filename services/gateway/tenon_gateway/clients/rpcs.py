@@ -63,9 +63,11 @@ from tenon.tenancy.v1.organization_service_pb2 import (
     ListOrganizationsRequest,
     ListOrganizationsResponse,
 )
+from tenon_gateway.transcoding.fields import descriptor_of
 from tenon_gateway.transcoding.routes import Route
 from tenon_gateway.transcoding.stubs import Headers, Stubs
 from tenon_policy.policies import MethodPolicy
+from tenon_policy.sizes import body_size
 
 Q = TypeVar("Q", bound=Message)
 R = TypeVar("R", bound=Message)
@@ -158,6 +160,15 @@ READ_REJECTED_ROWS = Rpc(
 GET_RUN_FILE = Rpc("/tenon.reports.v1.RunService/GetRunFile", GetRunFileRequest, GetRunFileResponse)
 
 
+INTERNAL = frozenset({"device"})
+"""What the gateway says of a client itself."""
+
+
+def body_bytes(rpc: Rpc[Q, R]) -> int:
+    """Return the bytes of the largest JSON body that holds all of a request but the device."""
+    return body_size(descriptor_of(rpc.request), INTERNAL).json_bytes
+
+
 class Caller:
     """Calls RPCs with one time limit."""
 
@@ -179,6 +190,7 @@ def routeless(
     *,
     parameters: tuple[str, ...] = (),
     body: str = "",
+    internal: frozenset[str] = frozenset(),
 ) -> Route:
     """Return a route for the decoder's sake, so that hand-written routes read as strictly."""
     return Route(
@@ -193,4 +205,5 @@ def routeless(
         response_body="",
         policy=policies[rpc.path],
         status=200,
+        internal=internal,
     )

@@ -19,7 +19,9 @@ from tenon_gateway.pipeline.reply import Header, Reply, recorded, refusing
 from tenon_gateway.pipeline.request_log import RequestLog
 from tenon_gateway.problems import Refusal
 from tenon_gateway.transcoding.table import MethodNotAllowed, RouteTable
+from tenon_policy.bounds import UUID_CHARS
 
+UNKNOWN_ID = "-"
 STRICT_TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000")
 MAX_CACHED_QUERY = 512
 """Replies to longer queries are not cached: the query is a part of the cache's key."""
@@ -96,7 +98,8 @@ class Pipeline:
             raise NoSuchPath
         if isinstance(found, MethodNotAllowed):
             raise method_not_allowed(found.allowed)
-        entry, exchange.parameters = found
+        entry, parameters = found
+        exchange.parameters = {name: _short(name, text) for name, text in parameters.items()}
         exchange.route = entry.name
         return entry
 
@@ -110,6 +113,13 @@ class Pipeline:
         if entry.run is not None:
             return await entry.run(exchange)
         return await recorded(self._routers, _routers_scope(exchange), exchange.receive)
+
+
+def _short(name: str, text: str) -> str:
+    """Return a path parameter. Text that is longer than an id is an unknown id, as any other text
+    is that is not one.
+    """
+    return UNKNOWN_ID if name.endswith("_id") and len(text) > UUID_CHARS else text
 
 
 def _routers_scope(exchange: Exchange) -> Scope:

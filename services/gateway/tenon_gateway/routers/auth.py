@@ -19,6 +19,7 @@ from tenon_gateway.clients.rpcs import (
     REFRESH_SESSION,
     RESET_PASSWORD,
     SIGN_UP,
+    body_bytes,
 )
 from tenon_gateway.clients.tenancy import TenancyClient
 from tenon_gateway.cookies import CookieNames
@@ -30,6 +31,7 @@ from tenon_gateway.routers.endpoints import Endpoint, exchange_of
 from tenon_gateway.settings import GatewaySettings
 from tenon_gateway.transcoding.bodies import NO_BODY, is_no_body
 from tenon_gateway.transcoding.manual import JSON, Content, ManualOperation
+from tenon_policy.sizes import SPACE_BYTES
 from tenon_storage.links import attachment
 
 DEVICE = frozenset({"device"})
@@ -159,7 +161,7 @@ class AuthRouter:
 
     async def sign_up(self, request: Request) -> Response:
         exchange = exchange_of(request)
-        body = await self._read(exchange)
+        body = await self._read(exchange, body_bytes(SIGN_UP))
         signed_in = await self._auth.sign_up(
             body, self._browsers.device(exchange), exchange.metadata()
         )
@@ -170,14 +172,14 @@ class AuthRouter:
 
     async def confirm_sign_up(self, request: Request) -> Response:
         exchange = exchange_of(request)
-        body = await self._read(exchange)
+        body = await self._read(exchange, body_bytes(CONFIRM_SIGN_UP))
         device = self._browsers.device(exchange)
         signed_in = await self._auth.confirm_sign_up(body, device, exchange.metadata())
         return self._browsers.welcome(exchange, signed_in, 200)
 
     async def log_in(self, request: Request) -> Response:
         exchange = exchange_of(request)
-        body = await self._read(exchange)
+        body = await self._read(exchange, body_bytes(LOG_IN))
         log_in = await self._auth.log_in(body, self._browsers.device(exchange), exchange.metadata())
         if isinstance(log_in, SecondStep):
             return self._browsers.ask(exchange, log_in)
@@ -185,7 +187,7 @@ class AuthRouter:
 
     async def log_in_with_link(self, request: Request) -> Response:
         exchange = exchange_of(request)
-        body = await self._read(exchange)
+        body = await self._read(exchange, body_bytes(LOG_IN_WITH_LINK))
         device = self._browsers.device(exchange)
         log_in = await self._auth.log_in_with_link(body, device, exchange.metadata())
         if isinstance(log_in, SecondStep):
@@ -225,14 +227,14 @@ class AuthRouter:
 
     async def change_password(self, request: Request) -> Response:
         exchange = exchange_of(request)
-        body = await self._read(exchange)
+        body = await self._read(exchange, body_bytes(CHANGE_PASSWORD))
         await self._auth.change_password(body, self._browsers.device(exchange), exchange.metadata())
         return Response(status_code=204)
 
     async def reset_password(self, request: Request) -> Response:
         """Replace a forgotten password; all sessions end, this browser's too."""
         exchange = exchange_of(request)
-        body = await self._read(exchange)
+        body = await self._read(exchange, body_bytes(RESET_PASSWORD))
         device = self._browsers.device(exchange)
         device_token = await self._auth.reset_password(body, device, exchange.metadata())
         exchange.notes += [*self._cookies.drop(), self._cookies.keep_device(device_token)]
@@ -255,12 +257,9 @@ class AuthRouter:
         headers = {"content-disposition": attachment("personal-data.json")}
         return Response(document, media_type=JSON, headers=headers)
 
-    async def _read(self, exchange: Exchange) -> bytes:
-        settings = self._settings
-        return await read_json(
-            exchange, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds
-        )
+    async def _read(self, exchange: Exchange, max_bytes: int) -> bytes:
+        return await read_json(exchange, max_bytes=max_bytes, seconds=self._settings.body_seconds)
 
     async def _read_nothing(self, exchange: Exchange) -> None:
-        if not is_no_body(await self._read(exchange)):
+        if not is_no_body(await self._read(exchange, SPACE_BYTES)):
             raise InvalidArgument(fields=[FieldError("", NO_BODY)])

@@ -9,6 +9,10 @@ from tenon_gateway.clients.rpcs import (
     CONFIRM_SESSION,
     LOG_IN_WITH_PASSKEY,
     LOG_IN_WITH_SECOND_FACTOR,
+    Q,
+    R,
+    Rpc,
+    body_bytes,
 )
 from tenon_gateway.cookies import CookieNames
 from tenon_gateway.pipeline.body import read_json
@@ -65,19 +69,21 @@ class MfaRouter:
         ]
 
     async def log_in_with_second_factor(self, request: Request) -> Response:
-        return await self._welcome(request, self._auth.log_in_with_second_factor)
+        return await self._welcome(
+            request, LOG_IN_WITH_SECOND_FACTOR, self._auth.log_in_with_second_factor
+        )
 
     async def log_in_with_passkey(self, request: Request) -> Response:
-        return await self._welcome(request, self._auth.log_in_with_passkey)
+        return await self._welcome(request, LOG_IN_WITH_PASSKEY, self._auth.log_in_with_passkey)
 
     async def confirm_session(self, request: Request) -> Response:
         """Answer with a new access cookie; the refresh cookie stays as it is."""
-        return await self._welcome(request, self._auth.confirm_session)
+        return await self._welcome(request, CONFIRM_SESSION, self._auth.confirm_session)
 
-    async def _welcome(self, request: Request, sign_in: SignIn) -> Response:
-        exchange, settings = exchange_of(request), self._settings
+    async def _welcome(self, request: Request, rpc: Rpc[Q, R], sign_in: SignIn) -> Response:
+        exchange = exchange_of(request)
         body = await read_json(
-            exchange, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds
+            exchange, max_bytes=body_bytes(rpc), seconds=self._settings.body_seconds
         )
         device = self._browsers.device(exchange)
         signed_in = await sign_in(body, device, exchange.metadata())

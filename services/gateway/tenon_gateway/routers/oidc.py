@@ -12,6 +12,7 @@ from tenon_gateway.clients.rpcs import (
     CONNECT_IDENTITY,
     FINISH_PROVIDER_LOG_IN,
     START_PROVIDER_LOG_IN,
+    body_bytes,
 )
 from tenon_gateway.cookies import CookieNames
 from tenon_gateway.pipeline.body import read_json
@@ -87,9 +88,10 @@ class OidcRouter:
         somebody is logged in here, and with the provider as the page's owner.
         """
         exchange = exchange_of(request)
-        settings = self._settings
         body = await read_json(
-            exchange, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds
+            exchange,
+            max_bytes=body_bytes(CONNECT_IDENTITY),
+            seconds=self._settings.body_seconds,
         )
         provider = exchange.parameters["provider"]
         begun = await self._identities.connect(provider, body, exchange.metadata())

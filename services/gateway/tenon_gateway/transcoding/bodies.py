@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -10,12 +11,19 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tenon_core.errors import FieldError
+from tenon_gateway.errors import BodyTooLarge
 from tenon_gateway.transcoding.converters import field_converter, object_converter
 from tenon_gateway.transcoding.fields import descriptor_of, is_map, map_value
 from tenon_gateway.transcoding.mismatch import MAX_FAULTS, NUL, Convert, Mismatch, pointer, refusal
-from tenon_gateway.transcoding.routes import UPDATE_MASK, WHOLE_BODY, Route
+from tenon_gateway.transcoding.routes import UPDATE_MASK, WHOLE_BODY, BadRoute, Route
+from tenon_gateway.transcoding.value_counts import holds_more_values
+from tenon_policy.sizes import SPACE_BYTES, Size, body_size, field_size
 
 MAX_DEPTH = 32
+MAX_DERIVED_BYTES = 1024 * 1024
+"""Larger bodies are those of routes whose policies say so."""
+HARMLESS_VALUES = 10_000
+"""They are parsed in a millisecond, so that what is wrong with them can be told by its name."""
 BODY_REQUIRED = "a JSON object with the fields to change is required"
 NO_BODY = "this request takes no body"
 ESCAPED_QUOTE = b"\\u0022"
@@ -30,15 +38,35 @@ def body_reader(route: Route) -> Callable[[Any], dict[str, Any]]:
     descriptor = descriptor_of(route.request)
     if route.body == WHOLE_BODY:
         given = set(route.parameters)
-        convert = _whole_converter(descriptor, given)
-        parse = _parser(field for field in descriptor.fields if field.name not in given)
+        convert = _whole_converter(descriptor, given, route.internal)
+        fields = (field for field in descriptor.fields if field.name not in given)
+        parse = _parser(fields, body_bounds(route).values)
         if UPDATE_MASK in descriptor.fields_by_name:
             return lambda body: _with_mask(convert, parse(_present(body)))
         return lambda body: dict(convert(parse(body)))
     field = descriptor.fields_by_name[route.body]
     convert_field = field_converter(field)
-    parse_field = _parser([field])
+    parse_field = _parser([field], body_bounds(route).values)
     return lambda body: {field.name: convert_field(parse_field(body))}
+
+
+def body_bounds(route: Route) -> Size:
+    """Return how large a route's body may be, which its policy says or its fields; BadRoute."""
+    descriptor = descriptor_of(route.request)
+    if not route.body:
+        return Size(json_bytes=SPACE_BYTES)
+    if route.body == WHOLE_BODY:
+        size = body_size(descriptor, {*route.parameters, *route.internal})
+    else:
+        size = field_size(descriptor.fields_by_name[route.body]) + Size(json_bytes=SPACE_BYTES)
+    if route.policy.max_request_bytes:
+        return replace(size, json_bytes=route.policy.max_request_bytes)
+    if size.json_bytes > MAX_DERIVED_BYTES:
+        raise BadRoute(
+            f"{route.rpc}: the bounds of its fields allow a body of {size.json_bytes:,} bytes: "
+            "lower them, or set max_request_bytes in its policy"
+        )
+    return size
 
 
 def is_no_body(body: bytes) -> bool:
@@ -59,14 +87,14 @@ def _no_body(body: bytes) -> dict[str, Any]:
     return {}
 
 
-def _whole_converter(descriptor: Descriptor, given: set[str]) -> Convert:
+def _whole_converter(descriptor: Descriptor, given: set[str], internal: frozenset[str]) -> Convert:
     members = {
         field.name: field_converter(field)
         for field in descriptor.fields
-        if field.name not in given and field.name != UPDATE_MASK
+        if field.name not in given | internal and field.name != UPDATE_MASK
     }
     refused = {name: refusal("is given by the path") for name in given}
-    return object_converter(descriptor, members | refused)
+    return object_converter(descriptor, members | refused, omit=given)
 
 
 def _with_mask(convert: Convert, document: Any) -> dict[str, Any]:
@@ -74,11 +102,17 @@ def _with_mask(convert: Convert, document: Any) -> dict[str, Any]:
     return {**convert(document), UPDATE_MASK: FieldMask(paths=list(document))}
 
 
-def _parser(fields: Iterable[FieldDescriptor]) -> Callable[[bytes], Any]:
-    """Return the function from a body to its JSON value; an absent body is an empty object."""
+def _parser(fields: Iterable[FieldDescriptor], max_values: int) -> Callable[[bytes], Any]:
+    """Return the function from a body to its JSON value; an absent body is an empty object.
+
+    A body of more than `max_values` JSON values is refused before an object is made of any.
+    """
+    limit = max(max_values, HARMLESS_VALUES)
     free_form = any(_holds_free_form(field) for field in fields)
 
     def parse(body: bytes) -> Any:
+        if holds_more_values(body, limit):
+            raise BodyTooLarge(f"The body holds more than {limit:,} JSON values.")
         document = _parsed(body)
         has_nul = b"\\u0000" in body  # JSON can spell it in no other way
         # Where nothing is free-form, what is deeper than the messages does not fit them anyway.

@@ -6,8 +6,8 @@ the descriptor can answer falls when it is made, none when it is used.
 """
 
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,11 +15,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tenon_core.errors import FieldError
 from tenon_gateway.transcoding import free_form
 from tenon_gateway.transcoding.fields import is_map, map_value
-from tenon_gateway.transcoding.mismatch import MAX_FAULTS, Convert, Mismatch
+from tenon_gateway.transcoding.mismatch import MAX_FAULTS, Convert, Mismatch, pointer
 from tenon_gateway.transcoding.times import parse_time
 from tenon_gateway.transcoding.words import enum_words
+from tenon_policy.bounds import FREE_FORM, REQUIRED, Bounds, bounds_of
 
 UNKNOWN_FIELD = "is not a known field"
+ABSENT = (None, "")
+"""What a required member must not be."""
+
+FindFault: TypeAlias = Callable[[Any], str | None]
 
 _LARGEST_FLOAT = 3.4028234663852886e38
 _RANGES = {
@@ -32,34 +37,60 @@ _RANGES = {
 
 def field_converter(field: FieldDescriptor) -> Convert:
     """Return the converter of a whole field: one value, a list or a map."""
+    bounds = bounds_of(field)
     if is_map(field):
-        return _map_of(value_converter(map_value(field)))
-    one = value_converter(field)
-    return _list_of(one) if field.is_repeated else one
+        return _map_of(value_converter(map_value(field), bounds), bounds)
+    one = value_converter(field, bounds)
+    return _list_of(one, bounds) if field.is_repeated else one
 
 
-def value_converter(field: FieldDescriptor) -> Convert:
+def value_converter(field: FieldDescriptor, bounds: Bounds) -> Convert:
     """Return the converter of one value of a field; TypeError if JSON has no form for its type."""
     if field.message_type is not None:
-        return _message(field.message_type)
+        return _message(field.message_type, bounds)
     if field.enum_type is not None:
         return _enum(field.enum_type)
     if field.cpp_type in _RANGES:
-        return _integer(*_RANGES[field.cpp_type])
+        return bounded(_integer(*_RANGES[field.cpp_type]), bounds.number_fault, bounds)
     if field.type == FieldDescriptor.TYPE_FLOAT:
         return _float
-    return {
+    convert = {
         FieldDescriptor.TYPE_BOOL: _bool,
         FieldDescriptor.TYPE_BYTES: _bytes,
         FieldDescriptor.TYPE_DOUBLE: _double,
         FieldDescriptor.TYPE_STRING: _string,
     }[field.type]
+    if field.type in (FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_STRING):
+        return bounded(convert, bounds.text_fault, bounds)
+    return convert
 
 
-def object_converter(descriptor: Descriptor, converters: Mapping[str, Convert]) -> Convert:
-    """Return the converter of an object with these members to a message's fields."""
+def bounded(convert: Convert, find_fault: FindFault, bounds: Bounds) -> Convert:
+    """Return the converter that also refuses what is outside the field's bounds."""
+    code = bounds.code
+
+    def convert_bounded(value: Any) -> Any:
+        converted = convert(value)
+        if fault := find_fault(converted):
+            raise Mismatch.of(fault, code)
+        return converted
+
+    return convert_bounded
+
+
+def object_converter(
+    descriptor: Descriptor, converters: Mapping[str, Convert], *, omit: Collection[str] = ()
+) -> Convert:
+    """Return the converter of an object with these members to a message's fields; those in `omit`
+    may be left out though they are required.
+    """
     find = converters.get
     oneofs = list(_oneofs(descriptor))
+    required = [
+        FieldError(pointer(field.name), REQUIRED, bounds_of(field).code)
+        for field in descriptor.fields
+        if bounds_of(field).required and field.name not in omit
+    ]
 
     def convert(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
@@ -79,6 +110,7 @@ def object_converter(descriptor: Descriptor, converters: Mapping[str, Convert]) 
                     break
         for names in oneofs:
             faults += _several(names & value.keys(), value)
+        faults += (fault for fault in required if value.get(fault.pointer[1:]) in ABSENT)
         if faults:
             raise Mismatch(faults)
         return fields
@@ -100,10 +132,12 @@ def _several(names: frozenset[str], value: Mapping[str, Any]) -> list[FieldError
     return [FieldError("", f"only one of {', '.join(given)} may be given")]
 
 
-def _list_of(one: Convert) -> Convert:
+def _list_of(one: Convert, bounds: Bounds) -> Convert:
     def convert(value: Any) -> list[Any]:
         if type(value) is not list:
             raise Mismatch.of("must be a list")
+        if fault := bounds.count_fault(value):
+            raise Mismatch.of(fault, bounds.code)
         try:
             return [one(item) for item in value]
         except Mismatch:
@@ -112,10 +146,12 @@ def _list_of(one: Convert) -> Convert:
     return convert
 
 
-def _map_of(one: Convert) -> Convert:
+def _map_of(one: Convert, bounds: Bounds) -> Convert:
     def convert(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise Mismatch.of("must be an object")
+        if fault := bounds.count_fault(value) or _key_fault(value, bounds):
+            raise Mismatch.of(fault, bounds.code)
         try:
             return {key: one(item) for key, item in value.items() if item is not None}
         except Mismatch:
@@ -123,6 +159,10 @@ def _map_of(one: Convert) -> Convert:
             raise Mismatch(_faults(one, present)) from None
 
     return convert
+
+
+def _key_fault(value: Iterable[str], bounds: Bounds) -> str | None:
+    return next(filter(None, map(bounds.key_fault, value)), None)
 
 
 def _faults(one: Convert, items: Iterator[tuple[Any, Any]]) -> list[FieldError]:
@@ -137,7 +177,9 @@ def _faults(one: Convert, items: Iterator[tuple[Any, Any]]) -> list[FieldError]:
     return faults
 
 
-def _message(descriptor: Descriptor) -> Convert:
+def _message(descriptor: Descriptor, bounds: Bounds) -> Convert:
+    if descriptor.full_name in FREE_FORM:
+        return _free_form(_WELL_KNOWN[descriptor.full_name], bounds)
     if descriptor.full_name in _WELL_KNOWN:
         return _WELL_KNOWN[descriptor.full_name]
     if descriptor.full_name.startswith("google.protobuf."):
@@ -213,6 +255,15 @@ def _time(value: Any) -> Timestamp:
         raise Mismatch.of(
             "must be an RFC 3339 time with an offset, e.g. 2026-01-31T12:00:00Z"
         ) from None
+
+
+def _free_form(convert: Convert, bounds: Bounds) -> Convert:
+    def convert_bounded(value: Any) -> Any:
+        if fault := bounds.free_form_fault(value, free_form.parts):
+            raise Mismatch.of(fault, bounds.code)
+        return convert(value)
+
+    return convert_bounded
 
 
 def _list_value(value: Any) -> Any:

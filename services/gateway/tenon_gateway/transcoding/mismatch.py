@@ -24,13 +24,15 @@ class Mismatch(Exception):
             self.faults[-1] = FieldError("", MORE)
 
     @classmethod
-    def of(cls, message: str) -> "Mismatch":
-        return cls([FieldError("", message)])
+    def of(cls, message: str, code: str = "") -> "Mismatch":
+        return cls([FieldError("", message, code)])
 
     def under(self, key: str | int) -> list[FieldError]:
         """Return the faults as seen from the object or list that holds the value."""
         step = pointer(key)
-        return [FieldError(step + fault.pointer, fault.message) for fault in self.faults]
+        return [
+            FieldError(step + fault.pointer, fault.message, fault.code) for fault in self.faults
+        ]
 
 
 def pointer(*keys: str | int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tenon_gateway.transcoding.descriptors import load_comments
@@ -13,6 +14,7 @@ from tenon_gateway.transcoding.manual import JSON, Content, ManualOperation
 from tenon_gateway.transcoding.parameters import query_fields
 from tenon_gateway.transcoding.routes import PARAMETER, WHOLE_BODY, Route
 from tenon_gateway.transcoding.schemas import Schema, Schemas, described
+from tenon_policy.bounds import bounds_of
 from tenon_policy.policies import Access, MethodPolicy, Role
 
 PROBLEM_REPLIES = {
@@ -61,7 +63,7 @@ class Operations:
         reply = operation.reply or Content()
         return {
             **_heading(name, operation.tag or tag_of(rpc or ""), comment),
-            **_unless_empty("parameters", _manual_parameters(operation)),
+            **_unless_empty("parameters", self._manual_parameters(operation)),
             **_unless_empty("requestBody", self._manual_body(operation)),
             "responses": {
                 **_success(operation.status, self._content(reply, request=False), reply.media_type),
@@ -78,12 +80,34 @@ class Operations:
         ]
 
     def _query(self, route: Route) -> list[Schema]:
-        return [{**self._parameter(field), "in": "query"} for field in query_fields(route)]
+        return [
+            {**self._parameter(field), "in": "query", "required": bounds_of(field).required}
+            for field in query_fields(route)
+        ]
 
     def _parameter(self, field: FieldDescriptor) -> Schema:
         schema = self._schemas.field(field, request=True)
         description = schema.pop("description", None)
         return described({"name": field.name, "schema": schema}, description)
+
+    def _manual_parameters(self, operation: ManualOperation) -> list[Schema]:
+        """Describe a parameter as the request's field of its name, if there is one."""
+        fields = _request_fields(operation.rpcs[0]) if operation.rpcs else {}
+        in_path = [
+            {
+                "name": name,
+                "schema": {"type": "string"},
+                **(self._parameter(fields[name]) if name in fields else {}),
+                "in": "path",
+                "required": True,
+            }
+            for name in PARAMETER.findall(operation.path)
+        ]
+        in_query = [
+            {"name": name, "in": "query", "schema": dict(schema)}
+            for name, schema in operation.query.items()
+        ]
+        return in_path + in_query
 
     def _body(self, route: Route) -> Schema:
         if not route.body:
@@ -119,6 +143,12 @@ class Operations:
         return schema
 
 
+def _request_fields(rpc: str) -> Mapping[str, FieldDescriptor]:
+    service, _, name = rpc.removeprefix("/").partition("/")
+    method = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    return dict(method.input_type.fields_by_name)
+
+
 def dotted(rpc: str) -> str:
     """Return the full name of an RPC's path: `/a.v1.B/C` is `a.v1.B.C`."""
     return rpc.removeprefix("/").replace("/", ".")
@@ -135,18 +165,6 @@ def _heading(name: str, tag: str, comment: str) -> Schema:
     if not comment:
         return heading
     return {**heading, "summary": _SENTENCE_END.split(comment)[0], "description": comment}
-
-
-def _manual_parameters(operation: ManualOperation) -> list[Schema]:
-    in_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in PARAMETER.findall(operation.path)
-    ]
-    in_query = [
-        {"name": name, "in": "query", "schema": dict(schema)}
-        for name, schema in operation.query.items()
-    ]
-    return in_path + in_query
 
 
 def _success(status: int, schema: Schema, media_type: str) -> Schema:

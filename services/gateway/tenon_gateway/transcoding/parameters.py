@@ -8,10 +8,11 @@ import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tenon_core.errors import FieldError
-from tenon_gateway.transcoding.converters import value_converter
+from tenon_gateway.transcoding.converters import bounded, value_converter
 from tenon_gateway.transcoding.fields import descriptor_of, is_map, is_object
-from tenon_gateway.transcoding.mismatch import NUL, Convert, Mismatch, refusal
+from tenon_gateway.transcoding.mismatch import NUL, Convert, Mismatch, pointer, refusal
 from tenon_gateway.transcoding.routes import UPDATE_MASK, WHOLE_BODY, BadRoute, Route
+from tenon_policy.bounds import REQUIRED, bounds_of
 
 _TEXT_TYPES = {FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM}
 
@@ -40,7 +41,7 @@ def _collect(items: Iterable[tuple[str, Convert, Any]]) -> dict[str, Any]:
 
 def _text_converter(field: FieldDescriptor) -> Convert:
     """Return the converter of one value that is written as text, in a path or a query."""
-    convert = value_converter(field)
+    convert = value_converter(field, bounds_of(field))
     if field.type in _TEXT_TYPES or field.message_type is not None:
         return lambda text: convert(_without_nul(text))
     return lambda text: convert(_literal(text))
@@ -73,17 +74,30 @@ def query_fields(route: Route) -> list[FieldDescriptor]:
 
 
 def query_reader(fields: Iterable[FieldDescriptor]) -> Callable[[Any], dict[str, Any]]:
+    fields = list(fields)
+    required = [field for field in fields if bounds_of(field).required]
     converters = {field.name: _query_converter(field) for field in fields}
     unknown = refusal("is not a known parameter")
 
     def read(query: bytes) -> dict[str, Any]:
-        if not query:
+        if not query and not required:
             return {}
-        return _collect(
-            (name, converters.get(name, unknown), texts) for name, texts in _grouped(query).items()
+        grouped = _grouped(query)
+        found = _collect(
+            (name, converters.get(name, unknown), texts) for name, texts in grouped.items()
         )
+        _require(required, found)
+        return found
 
     return read
+
+
+def _require(required: Iterable[FieldDescriptor], found: Mapping[str, Any]) -> None:
+    missing = [field for field in required if not found.get(field.name)]
+    if missing:
+        raise Mismatch(
+            FieldError(pointer(field.name), REQUIRED, bounds_of(field).code) for field in missing
+        )
 
 
 def _grouped(query: bytes) -> dict[str, list[str]]:
@@ -99,8 +113,9 @@ def _grouped(query: bytes) -> dict[str, list[str]]:
 
 def _query_converter(field: FieldDescriptor) -> Convert:
     one = _text_converter(field)
+    bounds = bounds_of(field)
     if field.is_repeated:
-        return lambda texts: [one(text) for text in texts]
+        return bounded(lambda texts: [one(text) for text in texts], bounds.count_fault, bounds)
 
     def convert(texts: list[str]) -> Any:
         if len(texts) > 1:

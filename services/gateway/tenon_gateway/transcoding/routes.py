@@ -42,6 +42,8 @@ class Route:
     response_body: str
     policy: MethodPolicy
     status: int
+    internal: frozenset[str] = frozenset()
+    """Fields that the gateway sets itself, and no client."""
 
 
 def compile_routes(services: Iterable[ServiceDescriptor]) -> list[Route]:

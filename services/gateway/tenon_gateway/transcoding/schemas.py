@@ -1,7 +1,7 @@
 """JSON schemas of messages, as OpenAPI 3.1 components.
 
 A message has one schema in replies, where every field is present, and another, with `Input` at
-the end of its name, in requests, where every field may be left out.
+the end of its name, in requests, where only what is required must be there.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from tenon.options.v1 import options_pb2
+from tenon_gateway.transcoding.bound_keywords import size_keywords, value_keywords
 from tenon_gateway.transcoding.descriptors import load_comments
 from tenon_gateway.transcoding.fields import (
     enum_of,
@@ -20,6 +21,7 @@ from tenon_gateway.transcoding.fields import (
 )
 from tenon_gateway.transcoding.routes import UPDATE_MASK, service_name
 from tenon_gateway.transcoding.words import enum_words
+from tenon_policy.bounds import bounds_of
 
 Schema = dict[str, Any]
 
@@ -74,6 +76,7 @@ class Schemas:
             "properties": {field.name: self.field(field, request=request) for field in fields},
         }
         if request:
+            schema |= _required(fields)
             schema["additionalProperties"] = False
         elif fields:
             schema["required"] = [field.name for field in fields]
@@ -92,11 +95,16 @@ class Schemas:
         return described(schema, comment)
 
     def _shape(self, field: FieldDescriptor, *, request: bool) -> Schema:
+        one = map_value(field) if is_map(field) else field
+        value = self._value(one, request=request)
+        value |= value_keywords(field, one) if request else {}
         if is_map(field):
-            value = self._value(map_value(field), request=request)
-            return {"type": "object", "additionalProperties": value}
-        value = self._value(field, request=request)
-        return {"type": "array", "items": value} if field.is_repeated else value
+            schema: Schema = {"type": "object", "additionalProperties": value}
+        elif field.is_repeated:
+            schema = {"type": "array", "items": value}
+        else:
+            return value
+        return schema | (size_keywords(field) if request else {})
 
     def _value(self, field: FieldDescriptor, *, request: bool) -> Schema:
         if field.message_type is not None:
@@ -132,6 +140,11 @@ class Schemas:
         if self._owners.setdefault(name, named.full_name) == named.full_name:
             return name
         return service_name(named.full_name).capitalize() + name
+
+
+def _required(fields: Iterable[FieldDescriptor]) -> Schema:
+    names = [field.name for field in fields if bounds_of(field).required]
+    return {"required": names} if names else {}
 
 
 def described(schema: Schema, text: str | None) -> Schema:

@@ -6,14 +6,13 @@ from google.protobuf.struct_pb2 import Value
 
 from tenon.reports.v1.query_pb2 import GRANULARITY_DAY, Metric
 from tenon_core.errors import InvalidArgument
-from tenon_gateway.transcoding.decoders import Decode, compile_decoder
+from tenon_gateway.transcoding.decoders import Decoder
 from tenon_gateway.transcoding.descriptors import load_services
 from tenon_gateway.transcoding.mismatch import MAX_FAULTS
 from tenon_gateway.transcoding.routes import compile_routes
 
-DECODERS: dict[str, Decode] = {
-    route.rpc.rpartition("/")[2]: compile_decoder(route)
-    for route in compile_routes(load_services())
+DECODERS: dict[str, Decoder] = {
+    route.rpc.rpartition("/")[2]: Decoder(route) for route in compile_routes(load_services())
 }
 ORG = {"org_id": "o"}
 DATASET = {"org_id": "o", "dataset_id": "d"}
@@ -40,7 +39,9 @@ class TestPath:
         assert (request.org_id, request.run_id) == ("o", "r")
 
     def test_parameters_may_not_be_in_the_body(self) -> None:
-        assert _errors("CreateDataset", {"org_id": "x"}) == {"/org_id": "is given by the path"}
+        assert _errors("CreateDataset", {"name": "x", "org_id": "x"}) == {
+            "/org_id": "is given by the path"
+        }
 
     def test_nul_is_refused(self) -> None:
         assert _errors("ListRuns", params={"org_id": "a\0"}) == {
@@ -72,7 +73,9 @@ class TestQuery:
         assert _errors("ListRuns", query=query) == {"": "the query is not percent-encoded UTF-8"}
 
     def test_nothing_of_a_body_may_be_in_the_query(self) -> None:
-        assert _errors("CreateDataset", {}, b"name=x") == {"/name": "is not a known parameter"}
+        assert _errors("CreateDataset", {"name": "x"}, b"name=x") == {
+            "/name": "is not a known parameter"
+        }
 
 
 class TestBody:
@@ -84,7 +87,7 @@ class TestBody:
         assert _errors("ListRuns", {"a": 1}) == {"": "this request takes no body"}
 
     def test_an_absent_body_is_an_empty_object(self) -> None:
-        assert _decode("CreateDataset").name == ""
+        assert _errors("CreateDataset") == _errors("CreateDataset", {})
 
     def test_a_field_can_be_the_body(self) -> None:
         request = _decode("RunQuery", {"dataset_id": "d", "granularity": "day"})
@@ -103,9 +106,9 @@ class TestBody:
         assert message.startswith("the body is not valid JSON: ")
 
     def test_null_leaves_a_field_unset(self) -> None:
-        request = _decode("StartRun", {"query": None, "events": {}, "format": None})
+        request = _decode("StartRun", {"query": None, "events": {"filters": None}, "format": "csv"})
         assert request.WhichOneof("source") == "events"
-        assert request.format == 0
+        assert not request.events.filters
 
     def test_null_leaves_a_map_s_entry_out(self) -> None:
         events = [{"dimensions": {"a": None, "b": "x"}, "measures": {"c": None}}]
@@ -256,7 +259,7 @@ class TestValues:
         assert _errors("RunQuery", deep) == {"": "must not be nested deeper than 32 levels"}
 
     def test_of_a_oneof_only_one_may_be_given(self) -> None:
-        assert _errors("StartRun", {"query": {}, "events": {}}) == {
+        assert _errors("StartRun", {"query": {}, "events": {}, "format": "csv"}) == {
             "": "only one of events, query may be given"
         }
 

@@ -137,6 +137,48 @@ def test_replies_hold_every_field_and_requests_any() -> None:
     assert "required" not in _component("QueryInput")
 
 
+def test_strings_and_lists_of_requests_have_their_bounds() -> None:
+    properties = _body("post", "/api/orgs/{org_id}/datasets")["properties"]
+    name, dimensions = properties["name"], properties["dimensions"]
+    assert (name["minLength"], name["maxLength"]) == (1, 100)
+    assert dimensions["maxItems"] == 50
+    assert dimensions["items"] == {"type": "string", "maxLength": 63}
+
+
+def test_maps_of_requests_have_their_bounds() -> None:
+    dimensions = _component("EventInput")["properties"]["dimensions"]
+    assert dimensions["maxProperties"] == 50
+    assert dimensions["propertyNames"] == {"maxLength": 200}
+    assert dimensions["additionalProperties"]["maxLength"] > 0
+
+
+def test_numbers_of_requests_have_their_range() -> None:
+    limit = _component("QueryInput")["properties"]["limit"]
+    assert (limit["minimum"], limit["maximum"]) == (0, 10_000)
+
+
+def test_requests_say_what_they_require_and_its_format() -> None:
+    login = _body("post", "/api/auth/login")
+    assert login["required"] == ["email", "password"]
+    assert login["properties"]["email"]["format"] == "email"
+
+
+@pytest.mark.parametrize("path", ["/api/orgs/{org_id}/datasets/{dataset_id}"])
+def test_parameters_have_the_bounds_of_their_fields(path: str) -> None:
+    for parameter in _operation("get", path)["parameters"]:
+        assert (parameter["schema"]["format"], parameter["schema"]["maxLength"]) == ("uuid", 36)
+
+
+def test_every_string_and_list_of_a_body_is_bounded() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    inputs = [schema for name, schema in schemas.items() if name.endswith("Input")]
+    for schema in (one for part in inputs for one in part["properties"].values()):
+        if schema.get("type") == "string" and schema.get("format") != "date-time":
+            assert "maxLength" in schema
+        if schema.get("type") == "array":
+            assert "maxItems" in schema
+
+
 def test_enums_are_lists_of_words() -> None:
     assert _component("Role")["enum"] == ["viewer", "member", "admin", "owner"]
     assert "- `viewer`: Reads." in _component("Role")["description"]

@@ -12,12 +12,12 @@ import pytest
 
 from tenon_core.errors import InvalidArgument
 from tenon_gateway.transcoding.bodies import _lost_a_member
-from tenon_gateway.transcoding.decoders import compile_decoder
+from tenon_gateway.transcoding.decoders import Decoder
 from tenon_gateway.transcoding.descriptors import load_services
 from tenon_gateway.transcoding.routes import compile_routes
 
 (CREATE,) = (
-    compile_decoder(route)
+    Decoder(route)
     for route in compile_routes(load_services())
     if route.rpc.endswith("/CreateOrganization")
 )

@@ -57,7 +57,8 @@ def _service(options: MethodOptions) -> ServiceDescriptor:
     """Return a service with one method, `Get`, whose request has `org_id` alone."""
     file = FileDescriptorProto(name="odd.proto", package="tenon.odd.v1", syntax="proto3")
     request = file.message_type.add(name="GetRequest")
-    request.field.add(name="org_id", number=1, type=9, label=1)
+    org_id = request.field.add(name="org_id", number=1, type=9, label=1)
+    org_id.options.Extensions[options_pb2.bounds].max_length = 36
     file.message_type.add(name="GetResponse")
     method = file.service.add(name="OddService").method.add(
         name="Get", input_type=".tenon.odd.v1.GetRequest", output_type=".tenon.odd.v1.GetResponse"

@@ -1,11 +1,11 @@
 from tenon.reports.v1.event_service_pb2 import (
-    Event,
     IngestEventsRequest,
     IngestEventsResponse,
 )
 from tenon.reports.v1.event_service_pb2 import Receipt as PackedReceipt
 from tenon.reports.v1.event_service_pb2_grpc import EventServiceServicer
 from tenon_core.ids import parse_id
+from tenon_core.offload import offload
 from tenon_reports.ingest.models import NewEvent, Outcome, Receipt
 from tenon_reports.ingest.service import IngestService
 from tenon_rpc.guard import current_call
@@ -24,9 +24,8 @@ class EventServicer(EventServiceServicer):
     async def IngestEvents(
         self, request: IngestEventsRequest, context: object
     ) -> IngestEventsResponse:
-        answer = await self._ingest.ingest(
-            current_call(), parse_id(request.dataset_id), list(map(_unpacked, request.events))
-        )
+        events = await offload(request.ByteSize(), _unpacked, request)
+        answer = await self._ingest.ingest(current_call(), parse_id(request.dataset_id), events)
         return IngestEventsResponse(
             accepted=answer.accepted,
             duplicates=answer.count(Outcome.DUPLICATE),
@@ -36,8 +35,11 @@ class EventServicer(EventServiceServicer):
         )
 
 
-def _unpacked(event: Event) -> NewEvent:
-    return NewEvent(event.id, event.time, dict(event.dimensions), dict(event.measures))
+def _unpacked(request: IngestEventsRequest) -> list[NewEvent]:
+    return [
+        NewEvent(event.id, event.time, dict(event.dimensions), dict(event.measures))
+        for event in request.events
+    ]
 
 
 def _packed(receipt: Receipt) -> PackedReceipt:

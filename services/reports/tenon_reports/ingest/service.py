@@ -9,13 +9,10 @@ from tenon_db.transaction import Transaction
 from tenon_policy.call import Call
 from tenon_reports.datasets.models import Dataset
 from tenon_reports.datasets.service import DatasetService
-from tenon_reports.errors import TooManyEvents
 from tenon_reports.ingest.batch import Batch, batch_of_events
 from tenon_reports.ingest.models import Answer, NewEvent, Outcome, Receipt, Taken
 from tenon_reports.ingest.repository import EventRepository, PurgeRepository, make_partition
 from tenon_reports.limits import INGESTS
-
-MAX_EVENTS = 5_000
 
 
 class IngestService:
@@ -28,14 +25,12 @@ class IngestService:
         self._slots = Slots(INGESTS, slots)
 
     async def ingest(self, call: Call, dataset_id: UUID | None, new: Sequence[NewEvent]) -> Answer:
-        """Take a request's events and say what became of each; TooManyEvents, LimitExceeded."""
+        """Take a request's events and say what became of each; LimitExceeded."""
         async with self._slots.held(Holder(call.account_id or call.org, call.org)):
             return await self._ingest(call, dataset_id, new)
 
     async def _ingest(self, call: Call, dataset_id: UUID | None, new: Sequence[NewEvent]) -> Answer:
         dataset = await self._datasets.get(call, dataset_id)
-        if len(new) > MAX_EVENTS:
-            raise TooManyEvents
         batch = await asyncio.to_thread(batch_of_events, dataset, new)
         await self.make_room(batch)
         async with self._database.tenant(call.org) as tx:

@@ -114,7 +114,7 @@ async def test_links_that_are_not_good_are_refused_alike(
     first = await invitations.token(tenant, made.id)
     raw = base64.urlsafe_b64decode(first + "=" * (-len(first) % 4))
     forged = [bytes([*raw[:place], raw[place] ^ 1, *raw[place + 1 :]]) for place in (0, 16, 63)]
-    forged += [raw[:-1], raw + b"x", b"", other.org_id.bytes + raw[16:]]
+    forged += [raw[:-1], raw + b"x", other.org_id.bytes + raw[16:]]
     tokens = [base64.urlsafe_b64encode(one).rstrip(b"=").decode() for one in forged]
     tokens += [f"{first}!", first[:-1], "é", first.lower()]
     for token in tokens:

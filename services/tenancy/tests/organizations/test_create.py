@@ -79,7 +79,7 @@ async def test_refuses_a_bad_slug(tenancy: grpc.aio.Channel, caller: Caller, slu
 
 
 async def test_names_every_wrong_field(tenancy: grpc.aio.Channel, caller: Caller) -> None:
-    assert await wrong_fields(tenancy, caller, "", "-") == ["/name", "/slug"]
+    assert await wrong_fields(tenancy, caller, " ", "-") == ["/name", "/slug"]
 
 
 async def test_keeps_the_slug_that_was_given(tenancy: grpc.aio.Channel, caller: Caller) -> None:
