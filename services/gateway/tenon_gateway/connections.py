@@ -23,7 +23,7 @@ that send single bytes."""
 PIECE_BYTES = 16 * 1024
 """How much is parsed at once: bounds are checked in between, and what exceeds one by no more."""
 FIELD_BYTES = len(": \r\n")
-LINGER_SECONDS = 5.0
+LINGER_SECONDS = 3.0
 """How long the rest of a refused body is read and thrown away: to close at once would reset the
 connection before the client has read why."""
 STALL_SECONDS = 30.0

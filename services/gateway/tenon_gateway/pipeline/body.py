@@ -48,7 +48,8 @@ async def stream_body(
             async with asyncio.timeout(seconds):
                 piece, more = await _gather(exchange, piece_bytes)
         except TimeoutError:
-            raise BodyTimeout from None
+            # There is nothing left to read, so the connection can be closed at once.
+            raise BodyTimeout(headers={"connection": "close"}) from None
         if piece:
             yield piece
 
