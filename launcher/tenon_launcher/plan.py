@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import formataddr
 from functools import partial
 from signal import SIGTERM
 
@@ -173,7 +174,9 @@ def own_settings(system: System, service: str) -> dict[str, str]:
                 "LINK_KEY_FILE": str(system.data.link_key),
             }
         case "notifications":
-            return {"SMTP_URL": system.smtp_url, "MAIL_FROM": "Tenon <no-reply@tenon.test>"}
+            name = system.overrides.get("TENON_PRODUCT_NAME", "Tenon")
+            sender = formataddr((name, "no-reply@tenon.test"))
+            return {"SMTP_URL": system.smtp_url, "MAIL_FROM": sender}
         case _:
             return {}
 

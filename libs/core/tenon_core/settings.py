@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import SecretStr, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -15,6 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from tenon_core.display_names import name_problem, normal_name
 from tenon_core.shared_settings import SHARED_FIELDS, SHARED_PREFIX
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -62,6 +63,10 @@ class ProcessSettings(BaseSettings):
     link there, passkeys are bound to it, and providers of logins lead back there. Plain http is
     for loopback only."""
 
+    product_name: str = "Tenon"
+    """What people know the product by: `TENON_PRODUCT_NAME`. Mails, authenticator apps and passkeys
+    show it."""
+
     @property
     def url(self) -> SplitResult:
         return urlsplit(self.public_url)
@@ -69,6 +74,15 @@ class ProcessSettings(BaseSettings):
     @property
     def secure(self) -> bool:
         return self.url.scheme == "https"
+
+    @field_validator("product_name")
+    @classmethod
+    def _check_product_name(cls, name: str) -> str:
+        if problem := name_problem(normal_name(name)):
+            raise ValueError(f"product_name {problem}")
+        if ":" in name:  # it parts the issuer from the account for authenticator apps
+            raise ValueError("product_name must not contain a colon")
+        return normal_name(name)
 
     @model_validator(mode="after")
     def _check_public_url(self) -> Self:

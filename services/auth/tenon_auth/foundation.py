@@ -89,12 +89,12 @@ class Factors:
             RowTokens(keyring, NAME, "second_steps"),
             self.devices,
         )
-        self.totp = TotpService(cipher)
+        self.totp = TotpService(cipher, backbone.settings.product_name)
         self.recovery_codes = RecoveryCodeService(
             BlindIndex(keyring, NAME, "recovery_codes", "code_hash")
         )
         challenges = Challenges(BlindIndex(keyring, NAME, "spent_challenges", "challenge"))
-        ceremonies = Ceremonies(backbone.settings.public_url)
+        ceremonies = Ceremonies(backbone.settings.public_url, backbone.settings.product_name)
         self.passkeys = Passkeys(cipher, challenges, ceremonies)
         self.live_sessions = LiveSessions(cipher)
         self.all = SecondFactors(

@@ -46,7 +46,7 @@ async def worker(settings: NotificationsSettings) -> AsyncIterator[Worker]:
             AuthPeople(backbone.channels["auth"]),
             ReportsRuns(backbone.channels["reports"]),
             TenancyOrganizations(backbone.channels["tenancy"]),
-            Renderer(settings.public_url),
+            Renderer(settings.public_url, settings.product_name),
             Envelope(settings.mail_from),
             postman,
             rates(settings),

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Json = Mapping[str, Any]
 
-NAME = "Tenon"
 USUAL_PORTS = {"http": 80, "https": 443}
 TRANSPORTS = frozenset({"ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb"})
 
@@ -47,8 +46,11 @@ class Ceremonies:
     150 ms, so these are called in threads.
     """
 
-    def __init__(self, public_url: str) -> None:
-        """`public_url` is where browsers reach the site: passkeys work nowhere else."""
+    def __init__(self, public_url: str, product_name: str) -> None:
+        """`public_url` is where browsers reach the site: passkeys work nowhere else. Browsers
+        show `product_name`.
+        """
+        self._product_name = product_name
         self._rp_id = urlsplit(public_url).hostname or ""
         self._origin = origin_of(public_url)
 
@@ -60,7 +62,7 @@ class Ceremonies:
         return _json(
             generate_registration_options(
                 rp_id=self._rp_id,
-                rp_name=NAME,
+                rp_name=self._product_name,
                 user_id=user.id.bytes,
                 user_name=user.email,
                 user_display_name=user.name,

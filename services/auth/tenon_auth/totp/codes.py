@@ -11,7 +11,6 @@ DIGITS = 6
 STEP_SECONDS = 30
 DRIFT = 1
 """How many steps a telephone's clock may be off, either way."""
-ISSUER = "Tenon"
 
 
 def new_secret() -> str:
@@ -21,11 +20,11 @@ def new_secret() -> str:
     return pyotp.random_base32(32)
 
 
-def uri(secret: str, account: str) -> str:
+def uri(secret: str, account: str, issuer: str) -> str:
     """Return what a QR code tells an app."""
     import pyotp
 
-    return pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=ISSUER)
+    return pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=issuer)
 
 
 def matching_step(secret: str, code: str, at: datetime, last_step: int) -> int | None:

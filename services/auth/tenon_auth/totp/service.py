@@ -14,8 +14,10 @@ from tenon_db.transaction import Transaction
 class TotpService:
     """Codes of authenticator apps, in a transaction of their user."""
 
-    def __init__(self, cipher: FieldCipher) -> None:
+    def __init__(self, cipher: FieldCipher, product_name: str) -> None:
+        """`product_name` is what apps show beside the codes."""
         self._cipher = cipher
+        self._product_name = product_name
 
     async def start(self, tx: Transaction, user: User) -> tuple[str, str]:
         """Make a secret that waits for its confirmation; TotpExists if there is a confirmed one.
@@ -25,7 +27,7 @@ class TotpService:
         factor = TotpFactor(user.id, uuid7(), codes.new_secret(), clock.now())
         if not await TotpRepository(tx, self._cipher).put(factor):
             raise TotpExists
-        return factor.secret, codes.uri(factor.secret, user.email)
+        return factor.secret, codes.uri(factor.secret, user.email, self._product_name)
 
     async def confirm(self, tx: Transaction, code: str) -> None:
         """Make the secret a second factor; TotpNotFound, InvalidCode."""

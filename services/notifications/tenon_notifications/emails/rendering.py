@@ -44,7 +44,7 @@ class Rendered:
 class Renderer:
     """Fills `templates/<kind>.subject`, `.txt` and `.html`; a fact that is missing is an error."""
 
-    def __init__(self, public_url: str) -> None:
+    def __init__(self, public_url: str, product_name: str) -> None:
         self._environment = Environment(
             loader=PackageLoader("tenon_notifications.emails"),
             autoescape=select_autoescape(["html"]),
@@ -55,7 +55,7 @@ class Renderer:
             keep_trailing_newline=True,
         )
         self._environment.filters |= {"count": count, "size": size, "day": day, "moment": moment}
-        self._environment.globals["public_url"] = public_url
+        self._environment.globals |= {"public_url": public_url, "product_name": product_name}
 
     def render(self, kind: Kind, facts: Mapping[str, Any]) -> Rendered:
         """Facts that are text are put on one line: nobody's name adds a header or a paragraph.

@@ -59,8 +59,8 @@ DELETION: dict[str, Any] = asdict(
 )
 
 
-def rendered(kind: Kind, **facts: Any) -> Rendered:
-    return Renderer("https://tenon.test").render(
+def rendered(kind: Kind, product_name: str = "Tenon", **facts: Any) -> Rendered:
+    return Renderer("https://tenon.test", product_name).render(
         kind,
         {"name": "Ada", **LINK, **SESSION, **RUN, **INVITATION, **ERASURE, **DELETION, **facts},
     )
@@ -216,3 +216,10 @@ def test_no_name_makes_a_link(kind: Kind, field: str) -> None:
     assert "evil.example" not in words.text
     assert "evil.example" not in words.html
     assert "evil.\u200bexample" in words.text
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_mails_name_the_product_as_the_operator_does(kind: Kind) -> None:
+    words = rendered(kind, product_name="Beacon & Co")
+    assert "Tenon" not in f"{words.subject}{words.text}{words.html}"
+    assert "Beacon &amp; Co" in words.html
