@@ -61,14 +61,17 @@ def parse_address(text: str, field: str = "email") -> EmailAddress:
         raise _invalid(field, str(error)) from None
 
 
-def parse_new_address(text: str, field: str = "email") -> EmailAddress:
-    """Parse an address that is going to be stored.
+def parse_new_address(text: str, field: str = "email", *, smtputf8: bool = True) -> EmailAddress:
+    """Parse an address that is going to be stored, and mailed to by a server with this extension.
 
     Unlike `parse_address` it bounds the local part: accounts from before that bound keep working.
     """
     address = parse_address(text, field)
     if len(address.local.encode()) > MAX_LOCAL_OCTETS:
         raise _invalid(field, f"must have at most {MAX_LOCAL_OCTETS} bytes before the @-sign")
+    if not (smtputf8 or address.local.isascii()):
+        message = "must have only ASCII letters before the @-sign: our mail server takes no others"
+        raise _invalid(field, message)
     return address
 
 

@@ -67,6 +67,10 @@ class ProcessSettings(BaseSettings):
     """What people know the product by: `TENON_PRODUCT_NAME`. Mails, authenticator apps and passkeys
     show it."""
 
+    smtputf8: bool = True
+    """Whether the mail server takes letters outside ASCII before the @-sign (RFC 6531):
+    `TENON_SMTPUTF8`. If it does not, addresses that have some are refused when they are given."""
+
     @property
     def url(self) -> SplitResult:
         return urlsplit(self.public_url)

@@ -5,13 +5,18 @@
 
 import argparse
 import asyncio
+import mailbox
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tenon_embedded.command import Command
 from tenon_embedded.ports import free_port, is_listening
 from tenon_embedded.server import Server, inherited_environment
+
+if TYPE_CHECKING:
+    from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
 class MailSink(Server):
@@ -40,17 +45,36 @@ class MailSink(Server):
         return is_listening(self.port)
 
 
+class Keeper:
+    """Keeps each message as it came, below headers that name its envelope's addresses."""
+
+    def __init__(self, maildir: Path) -> None:
+        self._maildir = mailbox.Maildir(maildir)
+
+    async def handle_DATA(  # noqa: N802 # aiosmtpd's name
+        self, _: "SMTP", __: "Session", envelope: "Envelope"
+    ) -> str:
+        assert isinstance(envelope.content, bytes)
+        recipients = ", ".join(envelope.rcpt_tos)
+        head = f"X-MailFrom: {envelope.mail_from}\r\nX-RcptTo: {recipients}\r\n"
+        self._maildir.add(head.encode() + envelope.content)
+        return "250 OK"
+
+
 async def serve(port: int, maildir: Path) -> None:
     """Until SIGTERM or SIGINT. Maildir writes and renames, so a message is there whole or not."""
-    from aiosmtpd.handlers import Mailbox  # here, so that who only starts it stays small
-    from aiosmtpd.smtp import SMTP
+    from aiosmtpd.smtp import SMTP  # here, so that who only starts it stays small
 
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    handler = Mailbox(maildir)
-    async with await loop.create_server(lambda: SMTP(handler), "127.0.0.1", port):
+    keeper = Keeper(maildir)
+
+    def connected() -> SMTP:
+        return SMTP(keeper, enable_SMTPUTF8=True)
+
+    async with await loop.create_server(connected, "127.0.0.1", port):
         await stopped.wait()
 
 

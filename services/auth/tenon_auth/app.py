@@ -101,6 +101,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         accounts.link_mails,
         credentials,
         sessions,
+        smtputf8=backbone.settings.smtputf8,
     )
     passwords = PasswordService(
         database, accounts.queue, users, devices, links, credentials, factors.all, sessions
@@ -160,6 +161,7 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
         factors.all,
         identities,
         sessions,
+        smtputf8=backbone.settings.smtputf8,
     )
     return [
         (add_EmailChangeServiceServicer_to_server, EmailChangeServicer(email_changes)),

@@ -9,5 +9,9 @@ class Undeliverable(MailError):
     """This mail can never be delivered."""
 
 
+class AddressUnsupported(Undeliverable):
+    """The SMTP server takes no address outside ASCII."""
+
+
 class MailDelayed(MailError):
     """The mail may be delivered later."""

@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.notifications.tests.mail_bench import MailBench
 from services.notifications.tests.smtp_inbox import HANG_UP, smtp_inbox
@@ -125,3 +126,38 @@ async def test_a_mail_goes_to_the_domain_of_its_address(
     assert envelope.rcpt_tos == [f"{name}.{recipient}"]
     assert isinstance(envelope.content, bytes)
     assert recipient.encode() in envelope.content
+
+
+async def test_a_mail_to_letters_outside_ascii_is_sent_where_the_server_takes_them(
+    bench: MailBench,
+) -> None:
+    address = f"ren\u00e9.{uuid4().hex}@b\u00fccher.example"
+    async with smtp_inbox(enable_SMTPUTF8=True) as inbox, bench.working(inbox.port):
+        user_id = await bench.sign_up(address)
+        await bench.until_row(user_id, state="sent", job="succeeded")
+    local = address.partition("@")[0]
+    (envelope,) = [one for one in inbox.taken if local in one.rcpt_tos[0]]
+    assert envelope.rcpt_tos == [f"{local}@xn--bcher-kva.example"]
+
+
+async def test_a_mail_to_letters_outside_ascii_fails_with_a_reason_where_it_does_not(
+    bench: MailBench,
+) -> None:
+    address = f"ren\u00e9.{uuid4().hex}@example.com"
+    async with smtp_inbox() as inbox, bench.working(inbox.port):
+        user_id = await bench.sign_up(address)
+        await bench.until_row(user_id, state="failed", job="succeeded")
+        row = await bench.row(user_id)
+        assert "SMTPUTF8" in row["failure"]
+        other = await bench.sign_up(f"{uuid4()}@example.com")
+        await bench.until_row(other, state="sent")
+    unsupported = "tenon_emails_unsupported_addresses_total"
+    assert REGISTRY.get_sample_value(unsupported, {"kind": row["kind"]})
+
+
+async def test_the_development_mailbox_takes_letters_outside_ascii(bench: MailBench) -> None:
+    address = f"ren\u00e9.{uuid4().hex}@example.com"
+    async with bench.working():
+        await bench.sign_up(address)
+        (mail,) = await bench.mails_to(address)
+    assert address in mail["To"]

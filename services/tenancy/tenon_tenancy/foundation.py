@@ -104,6 +104,7 @@ class Foundation:
             self.members,
             self.organizations,
             self.policies,
+            smtputf8=self._settings.smtputf8,
         )
         self.ownership = OwnershipService(database, self.tags, self.members, self.organizations)
         usages = EverybodysUsages(self._backbone.channels)

@@ -64,7 +64,10 @@ class EmailChangeService:
         factors: SecondFactors,
         identities: IdentityService,
         sessions: SessionService,
+        *,
+        smtputf8: bool,
     ) -> None:
+        self._smtputf8 = smtputf8
         self._database = database
         self._cipher = cipher
         self._queue = queue
@@ -83,7 +86,7 @@ class EmailChangeService:
         Whether somebody has it is looked up when the mail is sent: neither the reply nor its time
         tells.
         """
-        email = parse_new_address(email).display
+        email = parse_new_address(email, smtputf8=self._smtputf8).display
         async with self._database.user(call.user) as tx:
             user = await self._users.get_within(tx, call.user)
             if canonical_form(user.email) == canonical_form(email):

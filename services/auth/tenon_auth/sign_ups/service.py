@@ -48,7 +48,10 @@ class SignUpService:
         mails: LinkMails,
         credentials: Credentials,
         sessions: SessionService,
+        *,
+        smtputf8: bool,
     ) -> None:
+        self._smtputf8 = smtputf8
         self._database = database
         self._mode = mode
         self._queue = queue
@@ -73,7 +76,7 @@ class SignUpService:
             raise SignUpClosed
         user = User(
             id=uuid7(),
-            email=parse_new_address(email).display,
+            email=parse_new_address(email, smtputf8=self._smtputf8).display,
             name=display_name(name),
             email_verified=bool(invitation),
             create_time=clock.now(),

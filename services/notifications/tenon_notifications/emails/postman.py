@@ -16,7 +16,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from tenon_notifications.errors import MailDelayed, Undeliverable
+from tenon_notifications.errors import AddressUnsupported, MailDelayed, Undeliverable
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 PERMANENT = 500
@@ -67,12 +67,13 @@ class Postman:
     async def hand_over(self, sender: str, recipient: str, message: EmailMessage) -> None:
         """Return once the server has taken the mail.
 
-        Raises Undeliverable if it refuses this recipient or content for good, MailDelayed if it
-        cannot be reached, is busy, or refuses us: an operator may repair that.
+        Raises Undeliverable if it refuses this recipient or content for good, AddressUnsupported
+        if it takes no recipient outside ASCII, MailDelayed if it cannot be reached, is busy, or
+        refuses us: an operator may repair that.
         """
         try:
             async with self._connection() as client:
-                options = [] if recipient.isascii() else ["SMTPUTF8"]
+                options = await _options(client, recipient)
                 await client.sendmail(sender, [recipient], message.as_bytes(), mail_options=options)
         except SMTPRecipientsRefused as refused:
             raise _refused(refused.recipients[0]) from None
@@ -123,6 +124,18 @@ class Postman:
         )
         await client.connect()
         return client
+
+
+async def _options(client: SMTP, recipient: str) -> list[str]:
+    """Ask for SMTPUTF8 where it is needed; AddressUnsupported."""
+    if recipient.isascii():
+        return []
+    await client.ehlo()  # only this says what the server supports
+    if not client.supports_extension("smtputf8"):
+        raise AddressUnsupported(
+            "the SMTP server takes no address with letters outside ASCII (it lacks SMTPUTF8)"
+        )
+    return ["SMTPUTF8", "BODY=8BITMIME"] if client.supports_extension("8bitmime") else ["SMTPUTF8"]
 
 
 def _refused(refusal: SMTPResponseException) -> Exception:

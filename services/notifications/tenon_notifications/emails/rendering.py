@@ -121,7 +121,10 @@ class Envelope:
 
 def _recipient(to: Person) -> Address:
     try:
-        return Address(one_line(to.name), addr_spec=to.email)
+        if to.email.isascii():
+            return Address(one_line(to.name), addr_spec=to.email)
+        local, _, domain = to.email.rpartition("@")
+        return Address(one_line(to.name), local, domain)  # an `addr_spec` must be ASCII
     except (MessageError, ValueError, IndexError) as error:
         # Not `from error`, whose message has the address in it.
         raise Undeliverable(f"the address cannot be written: {type(error).__name__}") from None

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
+import structlog
 from prometheus_client import Counter
 
 from tenon_core import clock
@@ -36,7 +37,7 @@ from tenon_notifications.emails.models import (
 from tenon_notifications.emails.postman import Postman
 from tenon_notifications.emails.rendering import Envelope, Renderer
 from tenon_notifications.emails.repository import EmailRepository
-from tenon_notifications.errors import Undeliverable
+from tenon_notifications.errors import AddressUnsupported, Undeliverable
 
 SEND = "emails.send"
 MAX_RECIPIENTS = 500
@@ -67,6 +68,12 @@ Notice: TypeAlias = (
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
 
 FINISHED = Counter("tenon_emails_finished", "Mails sent or given up.", ["kind", "state"])
+UNSUPPORTED = Counter(
+    "tenon_emails_unsupported_addresses",
+    "Mails not sent because the SMTP server lacks SMTPUTF8.",
+    ["kind"],
+)
+log = structlog.get_logger()
 
 
 class EmailService:
@@ -177,6 +184,10 @@ class EmailService:
             words = self._renderer.render(email.kind, await self._facts(email, person))
             message = self._envelope.message(email.id, person, words, clock.now())
             await self._postman.hand_over(self._envelope.sender, person.email, message)
+        except AddressUnsupported as error:
+            UNSUPPORTED.labels(email.kind).inc()
+            log.warning("mail not sent", kind=email.kind, reason=str(error), email=str(email.id))
+            return State.FAILED, str(error)
         except Undeliverable as error:
             return State.FAILED, str(error)
         return State.SENT, None

@@ -60,7 +60,10 @@ class InvitationService:
         members: MemberService,
         organizations: OrganizationService,
         policies: PolicyService,
+        *,
+        smtputf8: bool,
     ) -> None:
+        self._smtputf8 = smtputf8
         self._database = database
         self._cipher = cipher
         self._indexes = indexes
@@ -83,7 +86,8 @@ class InvitationService:
         """Invite an address; InvalidEmail, VerifiedEmailRequired, RoleAboveOwn,
         MailDomainNotAllowed, AlreadyInvited, TooManyInvitations, TooManyMails.
         """
-        email, at = parse_new_address(email).display, clock.now()
+        email = parse_new_address(email, smtputf8=self._smtputf8).display
+        at = clock.now()
         await self._require_verified(call.user)
         terms = await self._indexes.terms(email)
         invitation = Invitation(call.org, uuid7(), email, role, call.user, uuid7(), at, at + LIFE)

@@ -8,6 +8,9 @@ from email_validator import validate_email
 
 from services.tenancy.tests.invitations.invitations_client import InvitationsClient
 from services.tenancy.tests.policies.policies_client import PoliciesClient
+from tenon.tenancy.v1.invitation_service_pb2 import CreateInvitationRequest
+from tenon.tenancy.v1.invitation_service_pb2_grpc import InvitationServiceStub
+from tenon.tenancy.v1.role_pb2 import ROLE_MEMBER
 from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.opening import open_keyring
 from tenon_rpc.status import PeerError
@@ -121,3 +124,17 @@ async def test_the_rotation_of_index_keys_hashes_invitations_of_before_again(
 
     async with worker(system.settings(APP, process="tenancy-worker")) as work, work.running():
         await eventually(hashed_again, within=30)
+
+
+async def test_no_address_is_invited_that_the_mail_server_cannot_take(
+    system: System, callers: Callers
+) -> None:
+    tenant = await callers.tenant()
+    async with system.serving(APP, smtputf8=False) as channel:
+        request = CreateInvitationRequest(
+            org_id=str(tenant.org_id), email=f"ren\u00e9.{uuid4()}@example.com", role=ROLE_MEMBER
+        )
+        with pytest.raises(PeerError) as refused:
+            await InvitationServiceStub(channel).CreateInvitation(request, metadata=tenant.metadata)
+    assert refused.value.reason == "invalid_email"
+    assert "ASCII" in refused.value.fields[0].message
