@@ -145,6 +145,7 @@ async def test_reads_go_on_for_long(rig: Rig, user: User, fault: str) -> None:
 @pytest.mark.parametrize("fault", ["away", "full"])
 async def test_a_log_out_without_redis_is_done_later(rig: Rig, user: User, fault: str) -> None:
     """It is not confirmed, since it has no effect yet; the browser forgets its cookies."""
+    rig.system.start("auth", "worker")
     token = {"authorization": f"Bearer {user.access_token}"}
     async with faulty_redis(rig, fault):
         status, told = await user.send("POST", "/api/auth/logout")

@@ -60,7 +60,7 @@ async def test_another_list_refuses_it(system: System, gateway: Gateway, tenant:
         assert await outcome(response) == REFUSED, path
 
 
-@pytest.mark.parametrize("token", ["x", "AAAA", "a" * 5_000, "ä", "bnVsbA", "%00"])
+@pytest.mark.parametrize("token", ["x", "AAAA", "a" * 200, "ä", "bnVsbA", "%00"])
 async def test_every_list_refuses_a_forged_one(
     system: System, gateway: Gateway, tenant: Tenant, token: str
 ) -> None:
