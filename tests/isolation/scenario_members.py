@@ -1,5 +1,6 @@
 """All that an organization does about who belongs to it."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -45,7 +46,7 @@ async def use_members(stage: Stage, tenant: Tenant) -> None:
     members, org_id = MemberServiceStub(stage.tenancy), str(tenant.org_id)
     registry = Registry(stage.system, stage.callers, stage.admin)
     member = await registry.join(tenant.org_id, Role.MEMBER)
-    named = {"org_id": org_id, "user_id": str(member.user_id)}
+    named: dict[str, Any] = {"org_id": org_id, "user_id": str(member.user_id)}
     await pages(members.ListMembers, ListMembersRequest, tenant, org_id=org_id)
     await members.CheckMemberships(CheckMembershipsRequest(keys=[MembershipKey(**named)]))
     await members.CheckAccounts(CheckAccountsRequest(org_ids=[org_id]))
@@ -53,7 +54,7 @@ async def use_members(stage: Stage, tenant: Tenant) -> None:
         UpdateMemberRequest(**named, role=ROLE_ADMIN), metadata=tenant.metadata
     )
     await members.RemoveMember(RemoveMemberRequest(**named), metadata=tenant.metadata)
-    last = {"org_id": org_id, "user_id": str(tenant.owner.user_id)}
+    last: dict[str, Any] = {"org_id": org_id, "user_id": str(tenant.owner.user_id)}
     lowered = UpdateMemberRequest(**last, role=ROLE_VIEWER)
     with pytest.raises(PeerError) as refused:
         await members.UpdateMember(lowered, metadata=tenant.metadata)

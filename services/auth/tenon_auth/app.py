@@ -20,6 +20,7 @@ from tenon.auth.v1.second_factor_service_pb2_grpc import add_SecondFactorService
 from tenon.auth.v1.session_service_pb2_grpc import add_SessionServiceServicer_to_server
 from tenon.auth.v1.signing_key_service_pb2_grpc import add_SigningKeyServiceServicer_to_server
 from tenon.auth.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from tenon_auth.api_keys import subscriptions as api_key_subscriptions
 from tenon_auth.api_keys.ending import ApiKeyEnding
 from tenon_auth.api_keys.rpc import ApiKeyServicer
 from tenon_auth.api_keys.service import ApiKeyService
@@ -187,8 +188,9 @@ def servicers(backbone: Backbone[AuthSettings]) -> Sequence[Registration]:
 
 
 def consumers(backbone: Backbone[AuthSettings], erasures: ErasureService) -> Sequence[Consumer]:
-    organization_data = OrganizationDataService(ApiKeyEnding(backbone.grant_changes))
-    more = {"tenancy": deletion_handlers(organization_data.erase)}
+    ending = ApiKeyEnding(backbone.grant_changes)
+    deletions = deletion_handlers(OrganizationDataService(ending).erase)
+    more = {"tenancy": {**deletions, **api_key_subscriptions.handlers(ending)}}
     return [
         Consumer(
             backbone.database,

@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from services.gateway.tests.browsing import Gateway, Serve, problem
+from services.gateway.tests.browsing import Gateway, Join, Serve, problem
 from tenon_gateway.pipeline.api_keys import ApiKeys, Exchanged
 from tenon_policy.api_keys import new_secret
 from tenon_policy.policies import Role
-from tenon_testing.callers import Callers, Key, Tenant
+from tenon_testing.callers import Caller, Callers, Key, Tenant
 from tenon_testing.servers import Servers
 from tenon_testing.system import System
 from tenon_testing.waiting import eventually
@@ -154,6 +154,70 @@ async def test_a_key_finds_out_what_it_is(
     assert (told["role"], told["permissions"]) == ("admin", permissions)
     assert told["expire_time"]
     assert not told.get("secret")
+
+
+async def created_by_an_admin(gateway: Gateway, tenant: Tenant, admin: Caller) -> Key:
+    request = {"name": "Theirs", "role": "member"}
+    reply = await gateway.client.post(
+        f"{org(tenant)}/api-keys", json=request, headers=gateway.cookies(admin)
+    )
+    assert reply.status == 201, await reply.text()
+    made = await reply.json()
+    return Key(made["id"], made["secret"])
+
+
+async def test_keys_are_listed_by_who_created_them(
+    gateway: Gateway, callers: Callers, tenant: Tenant, join: Join
+) -> None:
+    admin = await join(tenant, Role.ADMIN)
+    theirs = await created_by_an_admin(gateway, tenant, admin)
+    await callers.api_key(tenant)
+    headers = gateway.cookies(tenant.owner)
+    path = f"{org(tenant)}/api-keys"
+    listed = await gateway.client.get(f"{path}?creator={admin.user_id}", headers=headers)
+    assert [item["id"] for item in (await listed.json())["items"]] == [theirs.id]
+    refused = await gateway.client.get(f"{path}?creator=x", headers=headers)
+    assert refused.status == 422
+
+
+@pytest.mark.parametrize("change", ["DELETE", "PATCH", "leave"])
+async def test_a_members_keys_are_revoked_with_their_right(
+    gateway: Gateway, system: System, tenant: Tenant, join: Join, change: str
+) -> None:
+    """On request; other keys go on."""
+    system.start("auth", "worker")
+    admin, other = await join(tenant, Role.ADMIN), await join(tenant, Role.ADMIN)
+    key = await created_by_an_admin(gateway, tenant, admin)
+    kept = await created_by_an_admin(gateway, tenant, other)
+    member = f"{org(tenant)}/members/{admin.user_id}"
+    owner, own = gateway.cookies(tenant.owner), gateway.cookies(admin)
+    wanted: dict[str, Any] = {"revoke_api_keys": True}
+    match change:
+        case "DELETE":
+            reply = await gateway.client.delete(f"{member}?revoke_api_keys=true", headers=owner)
+        case "PATCH":
+            body = {"role": "viewer", **wanted}
+            reply = await gateway.client.request("PATCH", member, json=body, headers=owner)
+        case _:
+            reply = await gateway.client.post(f"{org(tenant)}:leave", json=wanted, headers=own)
+    assert reply.status < 300, await reply.text()
+
+    async def is_refused() -> bool:
+        return await code(gateway, key, "/api/auth/key") == "invalid_api_key"
+
+    await eventually(is_refused, within=10)
+    assert await code(gateway, kept, "/api/auth/key") == ""
+
+
+async def test_a_members_keys_go_on_unless_they_are_revoked(
+    gateway: Gateway, tenant: Tenant, join: Join
+) -> None:
+    admin = await join(tenant, Role.ADMIN)
+    key = await created_by_an_admin(gateway, tenant, admin)
+    path = f"{org(tenant)}/members/{admin.user_id}"
+    reply = await gateway.client.delete(path, headers=gateway.cookies(tenant.owner))
+    assert reply.status < 300
+    assert await code(gateway, key, "/api/auth/key") == ""
 
 
 async def test_only_a_key_is_asked_what_it_is(gateway: Gateway, tenant: Tenant) -> None:

@@ -35,15 +35,22 @@ def organization_created(org_id: UUID, owner_id: UUID) -> Event:
     return Event.of(payload, org_id=org_id)
 
 
-def member_updated(org_id: UUID, user_id: UUID, role: Role) -> Event:
+def member_updated(
+    org_id: UUID, user_id: UUID, role: Role, *, revoke_api_keys: bool = False
+) -> Event:
     payload = MemberUpdated(
-        org_id=str(org_id), user_id=str(user_id), role=role_pb2.Role.ValueType(role)
+        org_id=str(org_id),
+        user_id=str(user_id),
+        role=role_pb2.Role.ValueType(role),
+        revoke_api_keys=revoke_api_keys,
     )
     return Event.of(payload, org_id=org_id)
 
 
-def member_removed(org_id: UUID, user_id: UUID) -> Event:
-    payload = MemberRemoved(org_id=str(org_id), user_id=str(user_id))
+def member_removed(org_id: UUID, user_id: UUID, *, revoke_api_keys: bool = False) -> Event:
+    payload = MemberRemoved(
+        org_id=str(org_id), user_id=str(user_id), revoke_api_keys=revoke_api_keys
+    )
     return Event.of(payload, org_id=org_id)
 
 

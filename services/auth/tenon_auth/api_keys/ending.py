@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from tenon_auth import events
 from tenon_auth.api_keys.repository import ApiKeyRepository, SecretRepository
 from tenon_db.transaction import Transaction
 from tenon_policy.grants import GrantChanges, GrantKey, SessionKey
@@ -23,6 +24,14 @@ class ApiKeyEnding:
         secret_ids = await SecretRepository(tx).remove_all()
         await self.refuse(tx, sorted(set(secret_ids)))
         return keys + len(secret_ids)
+
+    async def end_of(self, tx: Transaction, creator_id: UUID) -> None:
+        """Revoke all keys that a user has created. Called just before the commit."""
+        secret_ids: list[UUID] = []
+        for key in await ApiKeyRepository(tx).remove_of(creator_id):
+            await tx.publish(events.api_key_revoked(key.org_id, key.id))
+            secret_ids += await SecretRepository(tx).remove(key)
+        await self.refuse(tx, secret_ids)
 
     async def refuse(self, tx: Transaction, secret_ids: Sequence[UUID]) -> None:
         """Let the hot copies of secrets follow; called just before the commit."""

@@ -65,13 +65,20 @@ class ApiKeyRepository:
             raise ApiKeyNotFound
         return key
 
-    async def page(self, before: UUID | None, limit: int) -> list[ApiKey]:
-        """Return the newest that are older than `before`."""
+    async def page(self, before: UUID | None, limit: int, creator_id: UUID | None) -> list[ApiKey]:
+        """Return the newest that are older than `before`, of one creator if given."""
         found: Select[Any] = select(api_keys).where(self._of_org)
+        if creator_id:
+            found = found.where(api_keys.c.creator_id == creator_id)
         if before:
             found = found.where(api_keys.c.id < before)
         rows = await self._tx.rows(found.order_by(api_keys.c.id.desc()).limit(limit))
         return list(map(_key, rows))
+
+    async def remove_of(self, creator_id: UUID) -> list[ApiKey]:
+        """Remove the keys that a user has created, and return them."""
+        gone = delete(api_keys).where(self._of_org, api_keys.c.creator_id == creator_id)
+        return list(map(_key, await self._tx.rows(gone.returning(api_keys))))
 
     async def set_prefix(self, key_id: UUID, prefix: str) -> None:
         await self._tx.execute(update(api_keys).where(*self._is(key_id)).values(prefix=prefix))

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -42,7 +43,9 @@ class ApiKeyServicer(ApiKeyServiceServicer):
     async def ListApiKeys(
         self, request: ListApiKeysRequest, context: object
     ) -> ListApiKeysResponse:
-        page = await self._api_keys.list(current_call(), request.page_size, request.page_token)
+        page = await self._api_keys.list(
+            current_call(), _creator(request.creator), request.page_size, request.page_token
+        )
         return ListApiKeysResponse(
             items=map(_packed, page.items), next_page_token=page.next_page_token
         )
@@ -71,6 +74,13 @@ class ApiKeyServicer(ApiKeyServiceServicer):
     ) -> ExchangeApiKeyResponse:
         token, expires = await self._api_keys.exchange(current_call(), request.secret)
         return ExchangeApiKeyResponse(access_token=token, access_expire_time=packed_time(expires))
+
+
+def _creator(text: str) -> UUID | None:
+    creator_id = parse_id(text)
+    if text and creator_id is None:
+        raise InvalidArgument(fields=[FieldError("/creator", "must be the id of a user")])
+    return creator_id
 
 
 def _wish(request: CreateApiKeyRequest) -> Wish:

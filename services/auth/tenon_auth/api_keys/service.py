@@ -81,11 +81,13 @@ class ApiKeyService:
             raise InvalidApiKey
         return key
 
-    async def list(self, call: Call, page_size: int, page_token: str) -> Page[ApiKey]:
-        """List them, newest first."""
+    async def list(
+        self, call: Call, creator_id: UUID | None, page_size: int, page_token: str
+    ) -> Page[ApiKey]:
+        """List the keys, or those that one user has created, newest first."""
         size, before = clamp(page_size), read_id(page_token)
         async with self._database.tenant(call.org) as tx:
-            found = await ApiKeyRepository(tx).page(before, size + 1)
+            found = await ApiKeyRepository(tx).page(before, size + 1, creator_id)
         return cut(found, size, lambda key: (key.id,))
 
     async def rotate(

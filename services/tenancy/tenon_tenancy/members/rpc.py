@@ -41,20 +41,27 @@ class MemberServicer(MemberServiceServicer):
         self, request: UpdateMemberRequest, context: object
     ) -> UpdateMemberResponse:
         member = await self._members.update(
-            current_call(), parse_id(request.user_id), read_role(request.role)
+            current_call(),
+            parse_id(request.user_id),
+            read_role(request.role),
+            revoke_api_keys=request.revoke_api_keys,
         )
         return UpdateMemberResponse(member=_packed(member))
 
     async def RemoveMember(
         self, request: RemoveMemberRequest, context: object
     ) -> RemoveMemberResponse:
-        await self._members.remove(current_call(), parse_id(request.user_id))
+        await self._members.remove(
+            current_call(),
+            parse_id(request.user_id),
+            revoke_api_keys=request.revoke_api_keys,
+        )
         return RemoveMemberResponse()
 
     async def LeaveOrganization(
         self, request: LeaveOrganizationRequest, context: object
     ) -> LeaveOrganizationResponse:
-        await self._members.leave(current_call())
+        await self._members.leave(current_call(), revoke_api_keys=request.revoke_api_keys)
         return LeaveOrganizationResponse()
 
     async def ReleaseUser(

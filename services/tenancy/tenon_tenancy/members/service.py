@@ -6,6 +6,7 @@ import structlog
 
 from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidArgument, TenonError
+from tenon_core.events import Event
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_time_and_id
 from tenon_db.transaction import Transaction
@@ -90,40 +91,44 @@ class MemberService:
         page = cut(rows, size, lambda member: (member.create_time, member.user_id))
         return Page(await self._named(page.items), page.next_page_token)
 
-    async def update(self, call: Call, user_id: UUID | None, role: Role) -> NamedMember:
+    async def update(
+        self, call: Call, user_id: UUID | None, role: Role, *, revoke_api_keys: bool
+    ) -> NamedMember:
         """Give a member another role; MemberNotFound, RoleAboveOwn, LastOwner."""
         async with self._database.tenant(call.org) as tx:
             member = await self._lock(tx, call, user_id, role)
-            if member.role is role:
+            if member.role is role and not revoke_api_keys:
                 call.had_no_effect()
             else:
                 await MemberRepository(tx, call.org).set_role(member.user_id, role)
                 await tx.publish(
-                    events.member_updated(call.org, member.user_id, role),
+                    events.member_updated(
+                        call.org, member.user_id, role, revoke_api_keys=revoke_api_keys
+                    ),
                     call.update(
                         f"members/{member.user_id}",
-                        {"role": member.role},
-                        {"role": role},
+                        {"role": member.role, "revoke_api_keys": False},
+                        {"role": role, "revoke_api_keys": revoke_api_keys},
                     ),
                 )
                 await self._grant(tx, call.org, {member.user_id: role})
         return await self._named_if_possible(Member(member.user_id, role, member.create_time))
 
-    async def remove(self, call: Call, user_id: UUID | None) -> None:
+    async def remove(self, call: Call, user_id: UUID | None, *, revoke_api_keys: bool) -> None:
         """Remove a member; MemberNotFound, RoleAboveOwn, LastOwner."""
         async with self._database.tenant(call.org) as tx:
             member = await self._lock(tx, call, user_id, Role.NONE)
             await MemberRepository(tx, call.org).remove(member.user_id)
             await tx.publish(
-                events.member_removed(call.org, member.user_id),
-                call.access(f"members/{member.user_id}"),
+                events.member_removed(call.org, member.user_id, revoke_api_keys=revoke_api_keys),
+                *_removal_records(call, call.org, member.user_id, revoke_api_keys),
             )
             await self._grant(tx, call.org, {member.user_id: Role.NONE})
 
-    async def leave(self, call: Call) -> None:
+    async def leave(self, call: Call, *, revoke_api_keys: bool) -> None:
         """Let the caller leave the organization; LastOwner."""
         call.had_no_effect()  # unless they are still there when it is their turn
-        await self._leave(call.org, call.user, call)
+        await self._leave(call.org, call.user, call, revoke_api_keys=revoke_api_keys)
 
     async def release(self, call: Call, user_id: UUID | None) -> None:
         """Remove a user from all organizations; LastOwner, and then from none.
@@ -205,7 +210,14 @@ class MemberService:
             await _require_other_owner(members, member.user_id)
         return member
 
-    async def _leave(self, org_id: UUID, user_id: UUID, call: Call | None = None) -> None:
+    async def _leave(
+        self,
+        org_id: UUID,
+        user_id: UUID,
+        call: Call | None = None,
+        *,
+        revoke_api_keys: bool = False,
+    ) -> None:
         """Remove a user from an organization; for a call LastOwner, if it has no other."""
         async with self._database.tenant(org_id) as tx:
             members = MemberRepository(tx, org_id)
@@ -217,8 +229,8 @@ class MemberService:
                 await _require_other_owner(members, user_id)
             await members.remove(user_id)
             await tx.publish(
-                events.member_removed(org_id, user_id),
-                *([call.access(f"members/{user_id}", org_id=org_id)] if call else []),
+                events.member_removed(org_id, user_id, revoke_api_keys=revoke_api_keys),
+                *(_removal_records(call, org_id, user_id, revoke_api_keys) if call else ()),
             )
             await self._grant(tx, org_id, {user_id: Role.NONE})
 
@@ -247,6 +259,14 @@ class MemberService:
             log.warning("auth does not answer; a name is left out", error=error.detail)
             named = NamedMember(member, "", "")
         return named
+
+
+def _removal_records(
+    call: Call, org_id: UUID, user_id: UUID, revoke_api_keys: bool
+) -> Sequence[Event]:
+    member = f"members/{user_id}"
+    resources = [member, f"{member}/api-keys"] if revoke_api_keys else [member]
+    return [call.access(resource, org_id=org_id) for resource in resources]
 
 
 async def _require_other_owner(members: MemberRepository, owner_id: UUID) -> None:

@@ -43,7 +43,9 @@ async def test_a_change_is_confirmed_without_a_name(
 ) -> None:
     tenant = await callers.tenant()
     viewer = await join(tenant, Role.VIEWER)
-    named = await members.update(call("UpdateMember", tenant), viewer.user_id, Role.ADMIN)
+    named = await members.update(
+        call("UpdateMember", tenant), viewer.user_id, Role.ADMIN, revoke_api_keys=False
+    )
     assert (named.member.role, named.email, named.name) == (Role.ADMIN, "", "")
 
 
