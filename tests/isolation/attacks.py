@@ -10,6 +10,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from tenon_core.errors import TenonError
+from tenon_rpc.paging import DIGEST_CHARS
 from tests.isolation.contract import Path, Rpc, names_something, put, texts
 from tests.isolation.doors import Door, Reply
 from tests.isolation.samples import ONCE, ids_of, kind_of, request_of, samples
@@ -144,7 +145,8 @@ def twin(name: str) -> str:
     try:
         return str(UUID(int=UUID(name).int ^ 1))
     except ValueError:
-        return _token([_neighbour(value) for value in _values(name)])
+        digest, position = name[:DIGEST_CHARS], name[DIGEST_CHARS:]
+        return digest + _token([_neighbour(value) for value in _values(position)])
 
 
 def _neighbour(value: object) -> object:
