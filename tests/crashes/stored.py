@@ -41,7 +41,7 @@ BEHIND = (
 
 LINES = (
     "SELECT '{kind}/' || {owner}, position, hash, id, action, actor, resource, session_id,"
-    " request_id, count, event_time FROM tenancy.{table}"
+    " request_id, count, event_time, client, client_digest, changes FROM tenancy.{table}"
 )
 READS = (
     "SELECT session_id::text, action, resource, floor(extract(epoch FROM event_time) / 60)::bigint"
