@@ -41,6 +41,7 @@ from tenon_gateway.routers.mailbox import MailboxRouter
 from tenon_gateway.routers.mfa import MfaRouter
 from tenon_gateway.routers.oidc import OidcRouter
 from tenon_gateway.routers.operations import OPERATIONS
+from tenon_gateway.routers.pages import PagesRouter
 from tenon_gateway.routers.uploads import UploadsRouter
 from tenon_gateway.server import HttpServer
 from tenon_gateway.settings import BadSettings, GatewaySettings
@@ -125,7 +126,8 @@ def build(
     endpoints = [
         *_service_endpoints(settings, stubs, encoders, policies),
         *MailboxRouter(_mailbox(settings), settings).endpoints(),
-        *DocsRouter(document).endpoints(),
+        *DocsRouter(document, root="/account" if settings.pages else "/api/docs").endpoints(),
+        *PagesRouter(enabled=settings.pages).endpoints(),
         *HealthRouter(ready).endpoints(),
     ]
     return Pipeline(

@@ -102,6 +102,8 @@ class GatewaySettings(ProcessSettings):
     storage_directory: Path | None = None
     """Where the file driver keeps exports, to serve its signed links; needs `link_key_file`."""
     link_key_file: Path | None = None
+    pages: bool = True
+    """Whether the gateway serves the pages that mails link to; `false` once your front end does."""
     mailbox_directory: Path | None = None
     """Maildir of the development mail sink, for GET /api/dev/mailbox."""
 

@@ -15,7 +15,7 @@ ROOT_OPERATION = ManualOperation(
     "/",
     name="ShowRoot",
     tag=GATEWAY_TAG,
-    summary="Leads to the documentation.",
+    summary="Leads to the account page, or to the documentation.",
     status=302,
 )
 OPENAPI_OPERATION = ManualOperation(
@@ -65,9 +65,10 @@ BUNDLED = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascrip
 
 
 class DocsRouter:
-    def __init__(self, document: bytes) -> None:
-        """Show an OpenAPI document."""
+    def __init__(self, document: bytes, *, root: str) -> None:
+        """Show an OpenAPI document; `/` leads to `root`."""
         self._document = document
+        self._root = root
         self._assets = _read_assets()
 
     def endpoints(self) -> list[Endpoint]:
@@ -79,7 +80,7 @@ class DocsRouter:
         ]
 
     async def root(self, request: Request) -> Response:  # noqa: ARG002 # a handler's form
-        return RedirectResponse(PAGE_OPERATION.path, 302)
+        return RedirectResponse(self._root, 302)
 
     async def openapi(self, request: Request) -> Response:  # noqa: ARG002 # a handler's form
         return Response(self._document, media_type=JSON)

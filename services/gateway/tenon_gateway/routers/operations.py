@@ -1,6 +1,6 @@
 """Every hand-written route, for the API's description and ROUTES.md."""
 
-from tenon_gateway.routers import auth, docs, files, health, mailbox, mfa, oidc, uploads
+from tenon_gateway.routers import auth, docs, files, health, mailbox, mfa, oidc, pages, uploads
 
 OPERATIONS = (
     *auth.OPERATIONS,
@@ -10,5 +10,6 @@ OPERATIONS = (
     *files.OPERATIONS,
     *mailbox.OPERATIONS,
     *docs.OPERATIONS,
+    *pages.OPERATIONS,
     *health.OPERATIONS,
 )

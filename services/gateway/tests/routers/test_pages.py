@@ -31,7 +31,7 @@ async def test_the_document_is_served(gateway: Gateway) -> None:
 async def test_the_address_leads_to_the_docs(gateway: Gateway) -> None:
     reply = await gateway.client.get("/")
     assert reply.status == 200
-    assert reply.url.path == "/api/docs"
+    assert reply.url.path == "/account"
 
 
 async def test_the_docs_bring_their_own_assets(gateway: Gateway) -> None:
