@@ -1,6 +1,7 @@
 """One claimed job from its handler's start to its recorded outcome."""
 
 import asyncio
+import traceback
 from dataclasses import dataclass
 
 import structlog
@@ -117,23 +118,28 @@ class Execution:
             return self._again(f"took longer than {self._type.timeout_seconds:.0f} s")
         if error is None:
             return Released() if self._stopped else self._again("was cancelled")
-        return self._after_error(error)
+        outcome = self._after_error(error)
+        _forget_frames(error)
+        return outcome
 
     def _after_error(self, error: BaseException) -> Outcome:
         match error:
             case GiveUp():
                 return Failed(str(error))
             case RetryLater():
-                return self._again(str(error), error.seconds)
+                return self._again(str(error), error.seconds, is_passing=True)
             case TenonError(code=code, reason=reason) if code in PASSING:
-                return self._again(reason)
+                return self._again(reason, is_passing=True)
             case _:
                 log.error("job failed", attempt=self._job.attempt, exc_info=error)
                 # Its message may quote a row, so it is not kept.
                 return self._again(type(error).__name__)
 
-    def _again(self, error: str, seconds: float | None = None) -> Outcome:
-        if self._job.attempt >= self._type.max_attempts:
+    def _again(
+        self, error: str, seconds: float | None = None, *, is_passing: bool = False
+    ) -> Outcome:
+        patient = self._type.patient_attempts if is_passing else None
+        if self._job.attempt >= (patient or self._type.max_attempts):
             return Failed(error)
         if seconds is None:
             seconds = backoff.delay(
@@ -168,3 +174,17 @@ class Execution:
                     return await jobs.retry(job.id, job.token, seconds, error)
                 case _:
                     return await jobs.release(job.id, job.token)
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Let go of what the failed handler's frames hold, such as buffers of files.
+
+    A task, its error and the frames that the error went through refer to each other, so they
+    would stay until the next full garbage collection, which may be hours away.
+    """
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link and id(link) not in seen:
+        seen.add(id(link))
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__

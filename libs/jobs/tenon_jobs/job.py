@@ -102,6 +102,8 @@ OnFailed = Callable[[Transaction, Job, str], Awaitable[None]]
 class JobType:
     """How jobs of one name are done. Times are in seconds.
 
+    `patient_attempts`, if given, stands for `max_attempts` where something that the handler needs
+    is unavailable, such as a storage that is full.
     `concurrency` gives the type slots of its own; without it, it shares the worker's.
     `organization_concurrency` is how many of one organization run at once, over all workers:
     below `concurrency`, it keeps slots free for the others. `account_concurrency` is the same of
@@ -114,6 +116,7 @@ class JobType:
     handler: Handler
     lease_seconds: float = 30.0
     max_attempts: int = 5
+    patient_attempts: int | None = None
     first_delay: float = 2.0
     longest_delay: float = 600.0
     timeout_seconds: float = 3600.0

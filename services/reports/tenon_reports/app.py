@@ -119,8 +119,9 @@ def servicers(backbone: Backbone[ReportsSettings]) -> Sequence[Registration]:
 @asynccontextmanager
 async def worker(settings: ReportsSettings) -> AsyncIterator[Worker]:
     # A file's rows are millions of lists without a cycle: by default a quarter of the time to
-    # read them would go into looking for one.
-    gc.set_threshold(100_000, 50, 50)
+    # read them would go into looking for one. Full collections stay frequent enough that what
+    # failed jobs leave behind is not kept.
+    gc.set_threshold(100_000, 10, 10)
     async with open_backbone(NAME, settings) as backbone:
         own, database = services(backbone), backbone.database
         loader = UploadLoader(

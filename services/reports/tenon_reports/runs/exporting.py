@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from tenon_core import clock
+from tenon_core.errors import StorageFull
 from tenon_db.database import Database
 from tenon_db.transaction import Transaction
 from tenon_jobs import Job, JobQueue, YieldSlot
@@ -20,6 +21,7 @@ from tenon_reports.runs.parted import PartedExport
 from tenon_reports.runs.repository import ExportRepository, RunRepository
 from tenon_reports.runs.stopping import LONGEST_EXPORT_SECONDS, Stopped, move
 from tenon_reports.runs.tracking import Tracker
+from tenon_storage.errors import StorageUnavailable
 from tenon_storage.storage import Storage
 
 EXPIRE = "runs.expire"
@@ -57,12 +59,20 @@ class RunExporter:
         except YieldSlot:
             await self._wait(run)
             raise
+        except (StorageFull, StorageUnavailable) as error:
+            await self._wait(run, error.detail)
+            raise
 
-    async def _wait(self, run: Run) -> None:
-        """Show that the run waits to go on."""
+    async def _wait(self, run: Run, reason: str = "") -> None:
+        """Show that the run waits to go on, and why."""
         async with self._database.tenant(run.org_id) as tx:
             await RunRepository(tx).move(
-                run.id, WORKING, RunState.QUEUED, phase=Phase.WAITING.value, eta_seconds=None
+                run.id,
+                WORKING,
+                RunState.QUEUED,
+                phase=Phase.WAITING.value,
+                eta_seconds=None,
+                waiting_reason=reason,
             )
 
     async def _watched(self, job: Job, run: Run, tracker: Tracker) -> None:

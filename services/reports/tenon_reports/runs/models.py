@@ -33,6 +33,8 @@ runs = Table(
     Column("eta_seconds", BigInteger),
     Column("size_bytes", BigInteger, nullable=False, server_default="0"),
     Column("failure", Text, nullable=False, server_default=""),
+    # Why it waits to go on by itself; empty while it runs.
+    Column("waiting_reason", Text, nullable=False, server_default=""),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("finish_time", DateTime(timezone=True)),
     Column("expire_time", DateTime(timezone=True)),
@@ -126,6 +128,7 @@ class Run:
     finish_time: datetime | None
     expire_time: datetime | None
     written: Written | None = None
+    waiting_reason: str = ""
 
     @property
     def unfinished(self) -> dict[str, str]:

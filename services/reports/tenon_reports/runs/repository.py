@@ -261,4 +261,5 @@ def _run(row: Row[Any]) -> Run:
         finish_time=row.finish_time,
         expire_time=row.expire_time,
         written=WRITTEN.validate_python(row.written) if row.written else None,
+        waiting_reason=row.waiting_reason,
     )

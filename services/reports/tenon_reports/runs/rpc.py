@@ -68,6 +68,7 @@ class RunServicer(RunServiceServicer):
             size_bytes=run.size_bytes,
             file_url=f"{self._public_url}/api/orgs/{run.org_id}/runs/{run.id}/file",
             failure=run.failure,
+            waiting_reason=run.waiting_reason,
             create_time=packed_time(run.create_time),
             finish_time=packed_time(run.finish_time),
             expire_time=packed_time(run.expire_time),

@@ -14,5 +14,6 @@ class Stopped(Exception):  # an event, and no error
 async def move(database: Database, run: Run, to: RunState) -> None:
     """Take the run to another state of its work; Stopped if it is not wanted any more."""
     async with database.tenant(run.org_id) as tx:
-        if not await RunRepository(tx).move(run.id, WORKING | {RunState.QUEUED}, to):
+        states = WORKING | {RunState.QUEUED}
+        if not await RunRepository(tx).move(run.id, states, to, waiting_reason=""):
             raise Stopped

@@ -12,6 +12,8 @@ from tenon_reports.runs.repository import RunRepository
 from tenon_reports.runs.service import EXPORT
 from tenon_reports.runs.stopping import LONGEST_EXPORT_SECONDS
 
+PATIENT_ATTEMPTS, FIRST_DELAY, LONGEST_DELAY = 40, 5.0, 3600.0
+"""A storage that is full is tried again for about a day: after 5 s, 10 s, …, then every hour."""
 GIVEN_UP = "The export failed because of an error on our side. Please start it again."
 
 
@@ -28,6 +30,9 @@ class RunTasks:
                 self.export,
                 timeout_seconds=LONGEST_EXPORT_SECONDS,
                 concurrency=2,
+                patient_attempts=PATIENT_ATTEMPTS,
+                first_delay=FIRST_DELAY,
+                longest_delay=LONGEST_DELAY,
                 organization_concurrency=1,
                 account_concurrency=1,
                 on_failed=self.give_up,

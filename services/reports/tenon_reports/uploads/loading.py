@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from tenon_core.errors import StorageFull
 from tenon_db.database import Database
 from tenon_jobs import Job, LeaseLost, YieldSlot
 from tenon_reports import events
@@ -23,10 +24,11 @@ from tenon_reports.ingest.models import Taken
 from tenon_reports.ingest.service import IngestService
 from tenon_reports.uploads.conversion import Conversion
 from tenon_reports.uploads.decompression import BLOCK_BYTES, decompressed
-from tenon_reports.uploads.models import Counts, UnusableFile, Upload, UploadState
+from tenon_reports.uploads.models import Counts, Listed, UnusableFile, Upload, UploadState
 from tenon_reports.uploads.records import RecordReader, Records
 from tenon_reports.uploads.rejections import rejected_rows
 from tenon_reports.uploads.repository import UploadRepository
+from tenon_storage.errors import StorageUnavailable
 from tenon_storage.storage import Storage
 
 CHUNK_ROWS = 20_000
@@ -46,6 +48,7 @@ class Chunk:
     count: int
     batch: Batch
     rejected: bytes
+    listed: Listed
 
 
 class UploadLoader:
@@ -74,6 +77,10 @@ class UploadLoader:
             dataset = await self._start(upload)
             digest = upload.sha256 or await self._digest(upload)
             await self._take_all(job, upload, dataset, digest)
+        except (StorageFull, StorageUnavailable) as error:
+            async with self._database.tenant(upload.org_id) as tx:
+                await UploadRepository(tx).wait(upload.id, error.detail)
+            raise
         except UnusableFile as error:
             await self._finish(job, upload, UploadState.FAILED, str(error))
         except DatasetNotFound:
@@ -140,13 +147,15 @@ class UploadLoader:
             taken = await self._ingest.take_within(tx, dataset, batch)
             counts = _counts(taken, batch)
             repository = UploadRepository(tx)
-            if not await repository.advance(upload.id, chunk.first, chunk.count, counts, part):
+            if not await repository.advance(
+                upload.id, chunk.first, chunk.count, counts, part, chunk.listed
+            ):
                 raise LeaseLost(str(upload.id))
 
     async def _chunks(self, upload: Upload, dataset: Dataset, digest: str) -> AsyncIterator[Chunk]:
         """Yield what is not loaded yet."""
         conversion: Conversion | None = None
-        first, rejected = 0, upload.counts.rejected
+        first, listed = 0, upload.listed
         async for records in self._records(upload):
             if conversion is None:
                 header = _header(records.take(1))
@@ -154,8 +163,11 @@ class UploadLoader:
                 await self._note_missing(upload, conversion.missing)
             first += len(records.take(max(upload.rows - first, 0)))
             if len(records):
-                chunk = await asyncio.to_thread(_chunk, conversion, records, first, rejected)
-                rejected += len(chunk.batch.failures)
+                chunk = await asyncio.to_thread(_chunk, conversion, records, first, listed)
+                listed = Listed(
+                    listed.rows + chunk.listed.rows,
+                    listed.size_bytes + chunk.listed.size_bytes,
+                )
                 yield chunk
             first += len(records)
         if conversion is None:
@@ -196,10 +208,11 @@ class UploadLoader:
             await job.complete(tx)
 
 
-def _chunk(conversion: Conversion, records: Records, first: int, rejected: int) -> Chunk:
-    """Make a chunk; `rejected` is the number of rows that were rejected before it."""
+def _chunk(conversion: Conversion, records: Records, first: int, before: Listed) -> Chunk:
+    """Make a chunk; `before` is what is listed of the rows that were rejected before it."""
     batch = conversion.batch(records, first + 1)
-    return Chunk(first, len(records), batch, rejected_rows(records, batch, before=rejected))
+    rejected, rows = rejected_rows(records, batch, before)
+    return Chunk(first, len(records), batch, rejected, Listed(rows, len(rejected)))
 
 
 def _header(records: Records) -> list[str]:

@@ -36,7 +36,12 @@ uploads = Table(
     Column("missing_columns", ARRAY(Text), nullable=False, server_default="{}"),
     # The stored objects with rejected rows, by the record at which each begins.
     Column("rejected_parts", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    # How many of the rejected rows are in these objects, and their size.
+    Column("listed_rows", BigInteger, nullable=False, server_default="0"),
+    Column("listed_bytes", BigInteger, nullable=False, server_default="0"),
     Column("failure", Text, nullable=False, server_default=""),
+    # Why it waits to go on by itself; empty while it runs.
+    Column("waiting_reason", Text, nullable=False, server_default=""),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("finish_time", DateTime(timezone=True)),
     info=TENANT,
@@ -73,6 +78,14 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """How much of the rejected rows is stored."""
+
+    rows: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     org_id: UUID
     id: UUID
@@ -89,6 +102,8 @@ class Upload:
     failure: str
     create_time: datetime
     finish_time: datetime | None
+    listed: Listed = Listed()
+    waiting_reason: str = ""
 
     @property
     def body_key(self) -> str:

@@ -63,7 +63,7 @@ class Records:
 
     def refuse(self, place: int, reason: str) -> None:
         """Let go of a record's cells; what was refused before keeps its reason."""
-        row = _shown(csv_line(self.cells[place][: SHOWN_CHARS + 2]))
+        row = shown_row(self.cells[place])
         self.refused.setdefault(place, Refused(reason, row))
         self.cells[place] = []
         self.sizes[place] = SHOWN_CHARS
@@ -232,6 +232,11 @@ def csv_line(cells: Sequence[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(cells)
     return line.getvalue()
+
+
+def shown_row(cells: Sequence[str]) -> str:
+    """Write cells as far as they are worth showing."""
+    return _shown(csv_line([cell[: SHOWN_CHARS + 1] for cell in cells[: SHOWN_CHARS + 2]]))
 
 
 def _shown(text: str) -> str:

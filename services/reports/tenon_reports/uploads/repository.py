@@ -11,6 +11,7 @@ from tenon_reports.uploads.models import (
     FINISHED,
     Counts,
     Header,
+    Listed,
     Upload,
     UploadState,
     uploads,
@@ -59,13 +60,17 @@ class UploadRepository:
 
     async def start(self, upload_id: UUID) -> None:
         await self._tx.execute(
-            self._change_unfinished(upload_id).values(state=UploadState.RUNNING.value)
+            self._change_unfinished(upload_id).values(
+                state=UploadState.RUNNING.value, waiting_reason=""
+            )
         )
 
-    async def wait(self, upload_id: UUID) -> None:
-        """Show that it waits to go on."""
+    async def wait(self, upload_id: UUID, reason: str = "") -> None:
+        """Show that it waits to go on, and why."""
         await self._tx.execute(
-            self._change_unfinished(upload_id).values(state=UploadState.QUEUED.value)
+            self._change_unfinished(upload_id).values(
+                state=UploadState.QUEUED.value, waiting_reason=reason
+            )
         )
 
     async def set_digest(self, upload_id: UUID, digest: str) -> None:
@@ -76,7 +81,13 @@ class UploadRepository:
         await self._tx.execute(change)
 
     async def advance(
-        self, upload_id: UUID, rows: int, count: int, taken: Counts, part: int | None
+        self,
+        upload_id: UUID,
+        rows: int,
+        count: int,
+        taken: Counts,
+        part: int | None,
+        listed: Listed,
     ) -> bool:
         """Count `count` more records as done; False if they are no longer at record `rows`."""
         values: dict[str, object] = {
@@ -88,6 +99,8 @@ class UploadRepository:
         }
         if part is not None:
             values["rejected_parts"] = func.array_append(uploads.c.rejected_parts, part)
+            values["listed_rows"] = uploads.c.listed_rows + listed.rows
+            values["listed_bytes"] = uploads.c.listed_bytes + listed.size_bytes
         change = self._change_unfinished(upload_id).where(uploads.c.rows == rows)
         return (await self._tx.execute(change.values(**values))).rowcount == 1
 
@@ -137,4 +150,6 @@ def _upload(row: Row[Any]) -> Upload:
         failure=row.failure,
         create_time=row.create_time,
         finish_time=row.finish_time,
+        listed=Listed(row.listed_rows, row.listed_bytes),
+        waiting_reason=row.waiting_reason,
     )

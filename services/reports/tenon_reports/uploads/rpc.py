@@ -76,4 +76,5 @@ def _packed(upload: Upload) -> PackedUpload:
         create_time=packed_time(upload.create_time),
         finish_time=packed_time(upload.finish_time),
         missing_columns=upload.missing_columns,
+        waiting_reason=upload.waiting_reason,
     )

@@ -96,7 +96,7 @@ class UploadService:
         for part in upload.rejected_parts:
             async for chunk in self._storage.read(upload.rejected_key(part)):
                 yield chunk
-        if line := last_line(upload.counts.rejected):
+        if line := last_line(upload.counts.rejected, upload.listed.rows):
             yield line
 
     async def purge(self, org_id: UUID, dataset_id: UUID) -> None:

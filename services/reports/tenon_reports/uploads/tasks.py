@@ -10,6 +10,8 @@ from tenon_reports.uploads.repository import UploadRepository
 from tenon_reports.uploads.service import LOAD, RECLAIM
 
 LONGEST_LOAD_SECONDS = 6 * 3600.0
+PATIENT_ATTEMPTS, FIRST_DELAY, LONGEST_DELAY = 40, 5.0, 3600.0
+"""A storage that is full is tried again for about a day: after 5 s, 10 s, …, then every hour."""
 
 
 class UploadTasks:
@@ -25,6 +27,9 @@ class UploadTasks:
                 self.load,
                 timeout_seconds=LONGEST_LOAD_SECONDS,
                 concurrency=2,
+                patient_attempts=PATIENT_ATTEMPTS,
+                first_delay=FIRST_DELAY,
+                longest_delay=LONGEST_DELAY,
                 organization_concurrency=1,
                 account_concurrency=1,
                 on_failed=self.give_up,

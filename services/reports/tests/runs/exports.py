@@ -14,7 +14,12 @@ LEASE_SECONDS = 1.0
 
 
 def export_type(
-    database: Database, own: Services, *, slice_seconds: float = 60, account: int | None = None
+    database: Database,
+    own: Services,
+    *,
+    slice_seconds: float = 60,
+    account: int | None = None,
+    patient_attempts: int | None = None,
 ) -> JobType:
     """A type of job that only the tests' workers do."""
     exporter = RunExporter(
@@ -33,5 +38,7 @@ def export_type(
         export,
         lease_seconds=LEASE_SECONDS,
         first_delay=0.01,
+        longest_delay=0.05,
+        patient_attempts=patient_attempts,
         account_concurrency=account,
     )
