@@ -7,14 +7,26 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from libs.db.tests.conftest import SCHEMA
 from tenon_core.errors import Unavailable
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
+from tenon_db.doorbell import Doorbell
 from tenon_db.transaction import Transaction
 
 ADD = text("INSERT INTO probe.notes VALUES (:org, :id)")
 CHANGE = text("UPDATE probe.notes SET id = id WHERE id = :id")
 REPEATABLE = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+POOL_SIZE = 5
+"""The fewest connections of which one organization may use two at once."""
+MEETING_SECONDS = 10.0
+
+
+@pytest.fixture(scope="module")
+async def database(database_url: str, doorbell: Doorbell) -> AsyncIterator[Database]:
+    pool = Database(database_url, schema=SCHEMA, doorbell=doorbell, pool_size=POOL_SIZE)
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture
@@ -47,7 +59,8 @@ async def test_a_deadlock_is_no_mistake_of_ours(database: Database, org_id: UUID
     async def change_both(first: int, second: int) -> None:
         async with database.tenant(org_id) as tx:
             await change(tx, first)
-            await both.wait()
+            async with asyncio.timeout(MEETING_SECONDS):
+                await both.wait()
             await change(tx, second)
 
     outcomes = await asyncio.gather(change_both(1, 2), change_both(2, 1), return_exceptions=True)

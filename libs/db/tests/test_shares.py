@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from libs.db.tests.conftest import SCHEMA
 from tenon_core.accounts import acting_for
@@ -15,6 +16,7 @@ from tenon_db.doorbell import Doorbell
 
 POOL_SIZE = 4
 SOON = 0.2
+BURST = 100
 
 
 @pytest.fixture
@@ -81,6 +83,17 @@ async def test_a_transaction_within_another_needs_no_share_of_its_own(pool: Data
 
     async with asyncio.timeout(SOON * POOL_SIZE):
         await asyncio.gather(*(nested() for _ in range(2 * POOL_SIZE)))
+
+
+async def test_a_burst_of_one_organization_waits_and_is_served(pool: Database) -> None:
+    """Far more than it may hold at once; the rest of the pool is idle."""
+    org_id = uuid4()
+
+    async def work() -> None:
+        async with pool.tenant(org_id) as tx:
+            await tx.execute(text("SELECT pg_sleep(0.005)"))
+
+    await asyncio.gather(*(work() for _ in range(BURST)))
 
 
 async def test_connections_come_back_however_transactions_end(pool: Database) -> None:
