@@ -92,7 +92,12 @@ async def _export_the_owner(stage: Stage, tenant: Tenant) -> None:
         tenancy_app.APP.name, stage.system.settings(tenancy_app.APP)
     ) as backbone:
         directory = AuthDirectory(backbone.channels["auth"])
-        members = MemberService(backbone.database, backbone.grant_changes, directory)
+        members = MemberService(
+            backbone.database,
+            backbone.grant_changes,
+            directory,
+            backbone.settings.owned_organizations_per_user,
+        )
         held = tenancy_personal_data.PersonalDataService(
             backbone.database, members, AuthAuditClients(backbone.channels["auth"])
         )

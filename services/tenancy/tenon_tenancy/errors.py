@@ -1,6 +1,6 @@
 """Everything that can go wrong in tenancy."""
 
-from tenon_core.errors import Code, NotFound, TenonError
+from tenon_core.errors import Code, LimitError, NotFound, TenonError
 
 
 class SlugTaken(TenonError):
@@ -8,6 +8,18 @@ class SlugTaken(TenonError):
 
     code = Code.ALREADY_EXISTS
     reason = "slug_taken"
+
+
+class TooManyOrganizations(LimitError):
+    """A user owns as many organizations as a user can. Delete an organization, transfer its
+    ownership, or ask the operator for a higher limit.
+    """
+
+    code = Code.FAILED_PRECONDITION
+    reason = "too_many_organizations"
+    advice = (
+        "Delete an organization, transfer its ownership, or ask the operator for a higher limit."
+    )
 
 
 class TooManySlugs(TenonError):

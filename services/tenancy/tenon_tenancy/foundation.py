@@ -86,7 +86,9 @@ class Foundation:
         database, grants = self._database, self._backbone.grant_changes
         self.tags = Tags(self._backbone.redis)
         self.directory = AuthDirectory(self._backbone.channels["auth"])
-        self.members = MemberService(database, grants, self.directory)
+        self.members = MemberService(
+            database, grants, self.directory, self._settings.owned_organizations_per_user
+        )
         self.organizations = OrganizationService(database, self.members, self.tags)
         self.policies = PolicyService(database, grants, self.members)
         self.invitations = InvitationService(

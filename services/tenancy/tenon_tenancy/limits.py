@@ -1,7 +1,7 @@
-"""How many mails organizations and their members can cause.
+"""How many organizations a user can own, and how many mails organizations and members cause.
 
-No counter that refuses anything is shared between organizations, except by one user's own: so a
-refusal says nothing about what others did.
+No counter of mails that refuses anything is shared between organizations, except by one user's
+own: so a refusal says nothing about what others did.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Self
 from tenon_core.errors import TooManyMails
 from tenon_core.limits import Limit, Per, define
 from tenon_db.mail_limits import MailRate
+from tenon_tenancy.errors import TooManyOrganizations
 from tenon_tenancy.settings import TenancySettings
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -20,6 +21,15 @@ def _define(name: str, what: str, per: Per, default: str) -> Limit:
     return define(Limit(name, what, per, default=default, error=TooManyMails))
 
 
+OWNED_ORGANIZATIONS = define(
+    Limit(
+        "owned_organizations_per_user",
+        "the organizations owned",
+        Per.USER,
+        setting="TENON_TENANCY_OWNED_ORGANIZATIONS_PER_USER",
+        error=TooManyOrganizations,
+    )
+)
 INVITATIONS_PER_USER = define(
     Limit(
         "invitation_mails_per_user",

@@ -32,6 +32,8 @@ class TenancySettings(ServiceSettings):
     """Holds the key that signs the links of the file storage, the gateway's."""
     deletion_days: float = Field(default=14.0, ge=0)
     """After how long an organization is deleted whose owner has asked for it."""
+    owned_organizations_per_user: PositiveInt = 100
+    """How many organizations a user can own."""
     invitations_per_user: PositiveInt = 100
     """How many invitations a user can send in a day, in all organizations together."""
     invitations_per_organization: PositiveInt = 300

@@ -142,7 +142,7 @@ class InvitationService:
 
     async def accept(self, call: Call, token: str) -> Invitation:
         """Make the caller a member; AlreadyMember, InvitationSpent, MailDomainNotAllowed,
-        InvitationForAnotherAddress.
+        InvitationForAnotherAddress, TooManyOrganizations.
         """
         link = await self._link(token)
         org_id = link.owner_id

@@ -107,6 +107,34 @@ class MemberRepository:
         return [_member(row) for row in await self._tx.rows(statement)]
 
 
+class OwnedOrganizations:
+    """The organizations that a user owns, counted in the transaction of any organization."""
+
+    def __init__(self, tx: Transaction, user_id: UUID) -> None:
+        self._tx = tx
+        self._user_id = user_id
+
+    async def lock(self) -> None:
+        """Keep other transactions from counting, and so from adding one, until the commit."""
+        key = func.hashtextextended(literal(f"owned-organizations/{self._user_id}"), 0)
+        await self._tx.execute(select(func.pg_advisory_xact_lock(key)))
+
+    async def count(self) -> int:
+        """Count them. For this statement alone, the transaction reads the user's memberships in
+        other organizations.
+        """
+        owned = select(func.count()).where(
+            memberships.c.user_id == self._user_id, memberships.c.role == Role.OWNER
+        )
+        await self._read_as(str(self._user_id))
+        counted: int = await self._tx.scalar(owned)
+        await self._read_as(str(self._tx.user_id or ""))
+        return counted
+
+    async def _read_as(self, user_id: str) -> None:
+        await self._tx.execute(select(func.set_config("app.user_id", user_id, True)))
+
+
 class ReleaseRepository:
     """Users who left all organizations for good, whoever's transaction it is."""
 

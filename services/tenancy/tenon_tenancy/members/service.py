@@ -17,9 +17,11 @@ from tenon_policy.policies import Role
 from tenon_tenancy import events
 from tenon_tenancy.clients import Directory
 from tenon_tenancy.errors import AccountBeingDeleted, LastOwner, MemberNotFound
+from tenon_tenancy.limits import OWNED_ORGANIZATIONS
 from tenon_tenancy.members.models import Member, NamedMember, require_reach
 from tenon_tenancy.members.repository import (
     MemberRepository,
+    OwnedOrganizations,
     ReleaseRepository,
     find_accounts,
     find_organizations,
@@ -36,7 +38,10 @@ class MemberService:
     hold a transaction of the organization's.
     """
 
-    def __init__(self, database: Database, grants: GrantChanges, directory: Directory) -> None:
+    def __init__(
+        self, database: Database, grants: GrantChanges, directory: Directory, max_owned: int
+    ) -> None:
+        self._max_owned = max_owned
         self._database = database
         self._grants = grants
         self._directory = directory
@@ -44,11 +49,15 @@ class MemberService:
     async def add_within(
         self, tx: Transaction, org_id: UUID, user_id: UUID, role: Role, create_time: datetime
     ) -> None:
-        """Make a user a member; AccountBeingDeleted. To be the last in its transaction."""
+        """Make a user a member; AccountBeingDeleted, TooManyOrganizations. To be the last in its
+        transaction.
+        """
         releases = ReleaseRepository(tx, user_id)
         await releases.hold_off()
         if await releases.exists():
             raise AccountBeingDeleted
+        if role is Role.OWNER:
+            await self._require_room(tx, user_id)
         await MemberRepository(tx, org_id).add(Member(user_id, role, create_time))
         await self._grant(tx, org_id, {user_id: role})
 
@@ -75,8 +84,9 @@ class MemberService:
         self, tx: Transaction, org_id: UUID, owner_id: UUID, user_id: UUID
     ) -> None:
         """Make a member an owner in place of another, who is an admin then; under the lock, and
-        to be the last in its transaction.
+        to be the last in its transaction. TooManyOrganizations.
         """
+        await self._require_room(tx, user_id)
         roles = {user_id: Role.OWNER, owner_id: Role.ADMIN}
         for member_id, role in roles.items():
             await MemberRepository(tx, org_id).set_role(member_id, role)
@@ -94,12 +104,16 @@ class MemberService:
     async def update(
         self, call: Call, user_id: UUID | None, role: Role, *, revoke_api_keys: bool
     ) -> NamedMember:
-        """Give a member another role; MemberNotFound, RoleAboveOwn, LastOwner."""
+        """Give a member another role; MemberNotFound, RoleAboveOwn, LastOwner,
+        TooManyOrganizations.
+        """
         async with self._database.tenant(call.org) as tx:
             member = await self._lock(tx, call, user_id, role)
             if member.role is role and not revoke_api_keys:
                 call.had_no_effect()
             else:
+                if role is Role.OWNER and member.role is not Role.OWNER:
+                    await self._require_room(tx, member.user_id)
                 await MemberRepository(tx, call.org).set_role(member.user_id, role)
                 await tx.publish(
                     events.member_updated(
@@ -209,6 +223,15 @@ class MemberService:
         if member.role is Role.OWNER and role is not Role.OWNER:
             await _require_other_owner(members, member.user_id)
         return member
+
+    async def _require_room(self, tx: Transaction, user_id: UUID) -> None:
+        """Require that a user can own another organization until the commit;
+        TooManyOrganizations.
+        """
+        owned = OwnedOrganizations(tx, user_id)
+        await owned.lock()
+        if await owned.count() >= self._max_owned:
+            raise OWNED_ORGANIZATIONS.exceeded()
 
     async def _leave(
         self,

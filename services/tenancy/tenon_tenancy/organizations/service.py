@@ -34,7 +34,7 @@ class OrganizationService:
 
     async def create(self, call: Call, name: str, slug: str) -> Organization:
         """Make an organization with the caller as its owner; without a slug, one is made from
-        the name. SlugTaken, InvalidArgument.
+        the name. SlugTaken, TooManyOrganizations, InvalidArgument.
         """
         name = normal_name(name)
         problems = [*name_problems(name), *(slug_problems(slug) if slug else ())]

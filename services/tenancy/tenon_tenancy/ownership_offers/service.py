@@ -66,7 +66,9 @@ class OwnershipService:
         return offer
 
     async def accept(self, call: Call) -> None:
-        """Make the caller an owner, and who offered it an admin; OwnershipOfferNotFound."""
+        """Make the caller an owner, and who offered it an admin; OwnershipOfferNotFound,
+        TooManyOrganizations.
+        """
         offer = await self.get(call)
         # The policy makes stale what the caller has cached; this, what the other has.
         cached = [f"users/{offer.owner_id}"]

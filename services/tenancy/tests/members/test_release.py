@@ -99,7 +99,12 @@ async def race(
 @pytest.fixture
 def members(backbone: Backbone[TenancySettings]) -> MemberService:
     directory = AuthDirectory(backbone.channels["auth"])
-    return MemberService(backbone.database, backbone.grant_changes, directory)
+    return MemberService(
+        backbone.database,
+        backbone.grant_changes,
+        directory,
+        backbone.settings.owned_organizations_per_user,
+    )
 
 
 async def test_an_erasure_that_races_with_a_creation_leaves_an_owner(

@@ -29,7 +29,12 @@ async def members(
     """Members where auth is where nobody listens."""
     peers = {"auth": f"127.0.0.1:{free_port()}"}
     channel = open_channel(system.settings(APP).model_copy(update={"peers": peers}), "auth")
-    yield MemberService(backbone.database, backbone.grant_changes, AuthDirectory(channel))
+    yield MemberService(
+        backbone.database,
+        backbone.grant_changes,
+        AuthDirectory(channel),
+        backbone.settings.owned_organizations_per_user,
+    )
     await channel.close(None)
 
 

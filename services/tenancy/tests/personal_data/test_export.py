@@ -53,7 +53,12 @@ async def test_all_logs_together_are_bounded_and_it_says_so(
         await AuditEventRepository(tx).append(lines(uuid4(), "another's", 3))
     monkeypatch.setattr(service_module, "MAX_LINES", bound)
     directory = AuthDirectory(backbone.channels["auth"])
-    members = MemberService(backbone.database, backbone.grant_changes, directory)
+    members = MemberService(
+        backbone.database,
+        backbone.grant_changes,
+        directory,
+        backbone.settings.owned_organizations_per_user,
+    )
     held = await PersonalDataService(backbone.database, members, clients_of(backbone)).export(ada)
     assert [line["action"] for line in held["audit_events"]] == told
     assert held["truncated"] is (bound < 6)

@@ -139,7 +139,10 @@ async def test_whom_to_invite_goes_by_the_domain(
 ) -> None:
     tenant = await callers.tenant()
     members = MemberService(
-        backbone.database, backbone.grant_changes, AuthDirectory(backbone.channels["auth"])
+        backbone.database,
+        backbone.grant_changes,
+        AuthDirectory(backbone.channels["auth"]),
+        backbone.settings.owned_organizations_per_user,
     )
     service = PolicyService(backbone.database, backbone.grant_changes, members)
 
