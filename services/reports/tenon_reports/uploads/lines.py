@@ -21,6 +21,10 @@ class LineCutter:
     def push(self, block: bytes) -> bytes:
         """Return the lines that are complete by now."""
         if not self._began:
+            block, self._rest = self._rest + block, b""
+            if block != BOM and BOM.startswith(block):  # more of it may follow
+                self._rest = block
+                return b""
             block = block.removeprefix(BOM)
             self._began = True
         if self._skipping:

@@ -220,7 +220,7 @@ async def test_nothing_of_a_damaged_gzip_file_is_loaded(
 
 @pytest.mark.parametrize(
     ("header", "pointer"),
-    [({"time_column": ""}, "/time_column"), ({"time_zone": "Mars/Olympus"}, "/time_zone")],
+    [({"time_column": ""}, "/header/time_column"), ({"time_zone": "Mars/Olympus"}, "/time_zone")],
 )
 async def test_a_bad_header_is_refused(
     client: ReportsClient, header: dict[str, str], pointer: str

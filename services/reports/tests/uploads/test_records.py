@@ -64,6 +64,8 @@ def test_what_csv_wrote_is_read_back_from_blocks_of_any_size(
 
 
 @given(data=st.binary(max_size=60), block=st.integers(1, 9))
+@example(data=b"\xef\xbb\xbf\n", block=1)
+@example(data=b"\xef\xbb", block=1)
 def test_any_bytes_are_read_to_their_end_in_blocks_of_any_size(data: bytes, block: int) -> None:
     whole, parts = read(data), read(data, block)
     assert parts.lines == whole.lines
