@@ -78,9 +78,9 @@ def test_an_app_and_a_recovery_code(whole_system: System, new_person: Callable[[
     assert person.send("POST", "/api/auth/login", json=credentials)["session"]
 
 
-def test_only_a_verified_address_is_told(new_person: Callable[[], Person]) -> None:
-    """Nobody fills a stranger's mailbox by enrolling and removing."""
-    person = new_person()
+def test_only_a_verified_address_is_told(new_unverified_person: Callable[[], Person]) -> None:
+    """Enrolling and removing does not fill a stranger's mailbox."""
+    person = new_unverified_person()
     wait_for_mails(person, 1)  # the welcome
     secret = person.send("POST", "/api/auth/mfa/totp", json={})["secret"]
     person.send("POST", "/api/auth/mfa/totp:confirm", json={"code": code_of(secret)})
