@@ -46,6 +46,19 @@ def submit(
     return client.post(found[1], json={**token, **fields})
 
 
+def mail_about(person: Person, text: str) -> str:
+    """Wait for a mail to a user that contains a text, and return its words."""
+
+    def find() -> str | None:
+        mails = person.client.get("/api/dev/mailbox").json()["items"]
+        texts = (mail["text"] for mail in mails if person.email in mail["to"])
+        return next((found for found in texts if text in found), None)
+
+    found = wait_until(find, within=60)
+    assert found is not None
+    return found
+
+
 def user(person: Person) -> dict[str, Any]:
     found: dict[str, Any] = person.send("GET", "/api/auth/session")["user"]
     return found
@@ -98,3 +111,17 @@ def test_the_links_to_change_an_address_and_to_undo_it(new_person: Callable[[], 
     undo = link_to(person, person.email, "/undo-email-change")
     assert submit(person.client, undo).is_success
     assert link_to(person, person.email, "/reset-password")
+
+
+def test_the_mail_about_an_api_key_leads_to_where_it_is_revoked(
+    new_person: Callable[[], Person],
+) -> None:
+    person = new_person()
+    key = person.send("POST", f"{person.org}/api-keys", json={"name": "Nightly", "role": "member"})
+    mail = mail_about(person, key["id"])
+    assert "Ada created an API key in Acme." in mail
+    assert "/settings" in mail
+    assert person.client.get("/settings").status_code == 200
+    (listed,) = person.send("GET", f"{person.org}/api-keys?page_size=100")["items"]
+    person.send("DELETE", f"{person.org}/api-keys/{listed['id']}")
+    assert person.send("GET", f"{person.org}/api-keys")["items"] == []

@@ -8,6 +8,7 @@ from tenon.auth.v1 import events_pb2, second_factor_pb2
 from tenon.auth.v1.events_pb2 import (
     ApiKeyCreated,
     ApiKeyRevoked,
+    ApiKeyRotated,
     EmailChanged,
     EmailChangeRequested,
     EmailChangeUndone,
@@ -120,8 +121,14 @@ def operated(deed: str, operator: str, resource: str, user_id: UUID | None = Non
     return recorded(action, f"operators/{operator}", resource, user_id=user_id)
 
 
-def api_key_created(org_id: UUID, key_id: UUID) -> Event:
-    return Event.of(ApiKeyCreated(org_id=str(org_id), key_id=str(key_id)), org_id=org_id)
+def api_key_created(org_id: UUID, key_id: UUID, user_id: UUID) -> Event:
+    payload = ApiKeyCreated(org_id=str(org_id), key_id=str(key_id), user_id=str(user_id))
+    return Event.of(payload, org_id=org_id)
+
+
+def api_key_rotated(org_id: UUID, key_id: UUID, user_id: UUID) -> Event:
+    payload = ApiKeyRotated(org_id=str(org_id), key_id=str(key_id), user_id=str(user_id))
+    return Event.of(payload, org_id=org_id)
 
 
 def api_key_revoked(org_id: UUID, key_id: UUID) -> Event:

@@ -6,7 +6,7 @@ from tenon_core.errors import TooManyMails
 from tenon_core.limits import Limit, Per, define
 from tenon_db.mail_limits import MailRate
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 LINKS_PER_USER = define(
     Limit(
@@ -16,6 +16,20 @@ LINKS_PER_USER = define(
         default="3 each",
         error=TooManyMails,
     )
+)
+
+API_KEYS = MailRate(
+    define(
+        Limit(
+            "api_key_mails_per_organization",
+            "the API keys created and rotated in a day, each of which is mailed to the owners",
+            Per.ORGANIZATION,
+            default="300",
+            error=TooManyMails,
+        )
+    ),
+    300,
+    DAY,
 )
 
 

@@ -179,7 +179,7 @@ class AuthPeople:
 
     async def find_session(self, user_id: UUID, session_id: UUID) -> SessionNotice | None:
         request = GetSessionNoticeRequest(user_id=str(user_id), session_id=str(session_id))
-        reply = await _found(self._sessions.GetSessionNotice(request))
+        reply = await found_or_none(self._sessions.GetSessionNotice(request))
         if reply is None:
             return None
         session = reply.session
@@ -189,14 +189,14 @@ class AuthPeople:
 
     async def find_link(self, user_id: UUID, link_id: UUID) -> LinkNotice | None:
         request = GetLinkNoticeRequest(user_id=str(user_id), link_id=str(link_id))
-        reply = await _found(self._links.GetLinkNotice(request))
+        reply = await found_or_none(self._links.GetLinkNotice(request))
         if reply is None:
             return None
         return LinkNotice(reply.token, reply.expire_time.ToDatetime(tzinfo=UTC))
 
     async def find_changing_email(self, user_id: UUID, link_id: UUID) -> str | None:
         request = GetEmailChangeNoticeRequest(user_id=str(user_id), link_id=str(link_id))
-        reply = await _found(self._email_changes.GetEmailChangeNotice(request))
+        reply = await found_or_none(self._email_changes.GetEmailChangeNotice(request))
         return None if reply is None else delivery_form(reply.email)
 
     async def find_erased(self, erasure_id: UUID) -> Person | None:
@@ -218,7 +218,7 @@ class AuthPeople:
 
     async def _erasure(self, erasure_id: UUID) -> GetErasureResponse | None:
         request = GetErasureRequest(erasure_id=str(erasure_id))
-        return await _found(self._erasures.GetErasure(request))
+        return await found_or_none(self._erasures.GetErasure(request))
 
     async def _load(self, user_ids: Sequence[UUID]) -> Mapping[UUID, Person | None]:
         request = BatchGetUsersRequest(ids=[str(user_id) for user_id in user_ids])
@@ -238,7 +238,7 @@ class ReportsRuns:
 
     async def find_notice(self, org_id: UUID, run_id: UUID) -> RunNotice | None:
         request = GetRunNoticeRequest(org_id=str(org_id), run_id=str(run_id))
-        reply = await _found(self._stub.GetRunNotice(request))
+        reply = await found_or_none(self._stub.GetRunNotice(request))
         return None if reply is None else _notice(reply)
 
 
@@ -252,7 +252,7 @@ class TenancyOrganizations:
 
     async def find_invitation(self, org_id: UUID, link_id: UUID) -> InvitationNotice | None:
         request = GetInvitationNoticeRequest(org_id=str(org_id), link_id=str(link_id))
-        reply = await _found(self._invitations.GetInvitationNotice(request))
+        reply = await found_or_none(self._invitations.GetInvitationNotice(request))
         if reply is None:
             return None
         invitation = reply.invitation
@@ -266,7 +266,7 @@ class TenancyOrganizations:
 
     async def find_ownership(self, org_id: UUID, offer_id: UUID) -> OwnershipNotice | None:
         request = GetOwnershipNoticeRequest(org_id=str(org_id), offer_id=str(offer_id))
-        reply = await _found(self._ownership.GetOwnershipNotice(request))
+        reply = await found_or_none(self._ownership.GetOwnershipNotice(request))
         if reply is None:
             return None
         expires = reply.expire_time.ToDatetime(tzinfo=UTC)
@@ -274,7 +274,7 @@ class TenancyOrganizations:
 
     async def find_deletion(self, deletion_id: UUID) -> DeletionNotice | None:
         request = GetOrganizationDeletionNoticeRequest(deletion_id=str(deletion_id))
-        reply = await _found(self._deletions.GetOrganizationDeletionNotice(request))
+        reply = await found_or_none(self._deletions.GetOrganizationDeletionNotice(request))
         if reply is None:
             return None
         deletion = reply.deletion
@@ -287,7 +287,7 @@ class TenancyOrganizations:
         )
 
 
-async def _found(asked: Awaitable[R]) -> R | None:
+async def found_or_none(asked: Awaitable[R]) -> R | None:
     """Return what was asked for; None if its owner knows no such thing."""
     try:
         return await asked

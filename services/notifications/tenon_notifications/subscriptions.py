@@ -8,6 +8,8 @@ from google.protobuf.message import Message
 
 from tenon.auth.v1.events_pb2 import (
     SESSION_END_CAUSE_TOKEN_REUSED,
+    ApiKeyCreated,
+    ApiKeyRotated,
     EmailChanged,
     EmailChangeRequested,
     EmailChangeUndone,
@@ -43,6 +45,7 @@ from tenon_db.feed import FeedEvent
 from tenon_db.transaction import Transaction
 from tenon_notifications.emails.models import Email, Kind
 from tenon_notifications.emails.service import EmailService
+from tenon_notifications.emails.to_owners import OwnerMails
 from tenon_notifications.organization_data.service import OrganizationDataService
 from tenon_rpc.organization_data import deletion_handlers
 from tenon_rpc.times import unpacked_time
@@ -67,6 +70,7 @@ User: TypeAlias = (
     | RecoveryCodesReplaced
 )
 
+ApiKeyEvent: TypeAlias = ApiKeyCreated | ApiKeyRotated
 Deletion: TypeAlias = OrganizationDeletionScheduled | OrganizationDeletionFinished
 
 Mail: TypeAlias = Callable[[FeedEvent], Email | Sequence[Email] | None]
@@ -74,7 +78,7 @@ Mail: TypeAlias = Callable[[FeedEvent], Email | Sequence[Email] | None]
 
 
 def subscriptions(
-    emails: EmailService, organization_data: OrganizationDataService
+    emails: EmailService, owner_mails: OwnerMails, organization_data: OrganizationDataService
 ) -> Mapping[str, Mapping[str, Handler]]:
     """Return the handlers by service and type of event."""
     handlers = {
@@ -82,6 +86,10 @@ def subscriptions(
         for service, mails in MAILS.items()
     }
     handlers["auth"][UserErased.DESCRIPTOR.full_name] = _erasing(emails)
+    handlers["auth"] |= {
+        kind.DESCRIPTOR.full_name: _to_owners(owner_mails, kind, mail)
+        for kind, mail in ABOUT_API_KEYS.items()
+    }
     handlers["tenancy"] |= deletion_handlers(organization_data.request)
     return handlers
 
@@ -92,6 +100,22 @@ def _handler(emails: EmailService, mail: Mail) -> Handler:
             asked_for = mail(event) or ()
             for email in [asked_for] if isinstance(asked_for, Email) else asked_for:
                 await emails.request(tx, email)
+
+    return handle
+
+
+def _to_owners(owner_mails: OwnerMails, kind: type[ApiKeyEvent], mail: Kind) -> Handler:
+    async def handle(tx: Transaction, events: Sequence[FeedEvent]) -> None:
+        for event in events:
+            key = kind.FromString(event.payload)
+            await owner_mails.request(
+                tx,
+                event.id,
+                mail,
+                org_id=UUID(key.org_id),
+                subject_id=UUID(key.key_id),
+                actor_id=parse_id(key.user_id),
+            )
 
     return handle
 
@@ -317,4 +341,8 @@ MAILS: Mapping[str, Mapping[type[Message], Mail]] = {
         OrganizationDeletionFinished: _deletion_finished,
     },
     "reports": {RunSucceeded: _run_succeeded, RunFailed: _run_failed},
+}
+ABOUT_API_KEYS: Mapping[type[ApiKeyEvent], Kind] = {
+    ApiKeyCreated: Kind.API_KEY_CREATED,
+    ApiKeyRotated: Kind.API_KEY_ROTATED,
 }

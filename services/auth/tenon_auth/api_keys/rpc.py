@@ -9,6 +9,8 @@ from tenon.auth.v1.api_key_service_pb2 import (
     CreateApiKeyResponse,
     ExchangeApiKeyRequest,
     ExchangeApiKeyResponse,
+    GetApiKeyNoticeRequest,
+    GetApiKeyNoticeResponse,
     GetCurrentApiKeyRequest,
     GetCurrentApiKeyResponse,
     ListApiKeysRequest,
@@ -74,6 +76,16 @@ class ApiKeyServicer(ApiKeyServiceServicer):
     ) -> ExchangeApiKeyResponse:
         token, expires = await self._api_keys.exchange(current_call(), request.secret)
         return ExchangeApiKeyResponse(access_token=token, access_expire_time=packed_time(expires))
+
+    async def GetApiKeyNotice(
+        self, request: GetApiKeyNoticeRequest, context: object
+    ) -> GetApiKeyNoticeResponse:
+        key = await self._api_keys.get_notice(parse_id(request.org_id), parse_id(request.key_id))
+        return GetApiKeyNoticeResponse(
+            name=key.name,
+            role=role_pb2.Role.ValueType(key.role),
+            expire_time=packed_time(key.expire_time),
+        )
 
 
 def _creator(text: str) -> UUID | None:

@@ -8,14 +8,17 @@ from tenon_auth.api_keys.ending import ApiKeyEnding
 from tenon_auth.api_keys.models import ApiKey, Secret, Wish, require_reach
 from tenon_auth.api_keys.repository import ApiKeyRepository, SecretRepository
 from tenon_auth.audit_keys.service import AuditKeyService
-from tenon_auth.errors import ApiKeyExpired, TooManyApiKeys
+from tenon_auth.errors import ApiKeyExpired, ApiKeyNotFound, TooManyApiKeys
+from tenon_auth.limits import API_KEYS
 from tenon_auth.signing_keys.service import ACCESS_TOKEN_SECONDS, KeyClaims, SigningKeyService
 from tenon_core import clock
 from tenon_core.errors import FieldError, InvalidApiKey, InvalidArgument
+from tenon_core.events import Event
 from tenon_core.ids import uuid7
 from tenon_crypto.blind_index import BlindIndex
 from tenon_crypto.keyring import Mac
 from tenon_db.database import Database
+from tenon_db.mail_limits import MailCounters
 from tenon_db.pages import Page, clamp, cut, read_id
 from tenon_db.transaction import Transaction
 from tenon_policy.api_keys import SHOWN_CHARS, is_well_formed, new_secret
@@ -47,7 +50,9 @@ class ApiKeyService:
         self._audit_keys = audit_keys
 
     async def create(self, call: Call, wish: Wish) -> tuple[ApiKey, str]:
-        """Make a key; return it with its secret. InvalidArgument, RoleAboveOwn, TooManyApiKeys."""
+        """Make a key; return it with its secret. InvalidArgument, RoleAboveOwn, TooManyApiKeys,
+        TooManyMails.
+        """
         at = clock.now()
         if problems := wish.problems(at):
             raise InvalidArgument(fields=problems)
@@ -67,8 +72,8 @@ class ApiKeyService:
         async with self._database.tenant(call.org) as tx:
             await self._add(tx, key, at)
             await self._give(tx, key, text)
-            await tx.publish(
-                events.api_key_created(key.org_id, key.id), call.access(_resource(key))
+            await self._tell_owners(
+                tx, call, key, events.api_key_created(key.org_id, key.id, call.user)
             )
         return key, text
 
@@ -79,6 +84,16 @@ class ApiKeyService:
             key = await ApiKeyRepository(tx).find(call.key.key_id)
         if key is None:
             raise InvalidApiKey
+        return key
+
+    async def get_notice(self, org_id: UUID | None, key_id: UUID | None) -> ApiKey:
+        """Return the key that a mail is about; ApiKeyNotFound."""
+        if org_id is None or key_id is None:
+            raise ApiKeyNotFound
+        async with self._database.tenant(org_id) as tx:
+            key = await ApiKeyRepository(tx).find(key_id)
+        if key is None:
+            raise ApiKeyNotFound
         return key
 
     async def list(
@@ -94,7 +109,7 @@ class ApiKeyService:
         self, call: Call, key_id: UUID | None, grace_seconds: int
     ) -> tuple[ApiKey, str]:
         """Give a key another secret; return both. InvalidArgument, ApiKeyNotFound, RoleAboveOwn,
-        ApiKeyExpired.
+        ApiKeyExpired, TooManyMails.
         """
         _require_grace(grace_seconds)
         text = new_secret()
@@ -109,7 +124,9 @@ class ApiKeyService:
             await repository.set_prefix(key.id, key.prefix)
             await SecretRepository(tx).end(key, at + timedelta(seconds=grace_seconds))
             await self._give(tx, key, text)
-            await tx.publish(call.access(_resource(key)))
+            await self._tell_owners(
+                tx, call, key, events.api_key_rotated(key.org_id, key.id, call.user)
+            )
             await self._ending.refuse(tx, await SecretRepository(tx).remove(key, over=at))
         return key, text
 
@@ -178,6 +195,12 @@ class ApiKeyService:
         if await repository.count() >= MAX_KEYS:
             raise TooManyApiKeys
         await repository.add(key)
+
+    async def _tell_owners(self, tx: Transaction, call: Call, key: ApiKey, event: Event) -> None:
+        """Publish an event that is mailed to the owners, with its audit record; TooManyMails."""
+        counters = MailCounters(tx, self._database.schema)
+        await counters.charge([(API_KEYS, key.org_id.bytes)])
+        await tx.publish(event, call.access(_resource(key)))
 
     async def _give(self, tx: Transaction, key: ApiKey, text: str) -> None:
         secret = Secret(uuid7(), key.org_id, key.id, key.expire_time)

@@ -1,6 +1,7 @@
 """What an organization does with its keys."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tenon.tenancy.v1.organization_service_pb2 import GetOrganizationRequest
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from tenon_auth.api_keys import service
 from tenon_auth.app import APP
+from tenon_auth.limits import API_KEYS
 from tenon_core.errors import TenonError
 from tenon_crypto.file_keyring import INDEX, add_key, create_keyring
 from tenon_policy.policies import Role
@@ -154,6 +156,19 @@ async def test_an_organization_has_at_most_so_many_keys(
     monkeypatch.setattr(service, "MAX_KEYS", 3)
     told = await asyncio.gather(*(reason(keys.create()) for _ in range(6)))
     assert sorted(told) == ["", "", "", *["too_many_api_keys"] * 3]
+
+
+async def test_keys_that_are_mailed_to_the_owners_are_limited(
+    keys: KeysClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Creating and revoking, or rotating, again and again cannot flood the owners' mailboxes."""
+    monkeypatch.setattr(service, "API_KEYS", replace(API_KEYS, count=2))
+    key = await keys.create()
+    rotated = await keys.rotate(key)
+    assert await reason(keys.create()) == "too_many_mails"
+    assert await reason(keys.rotate(key)) == "too_many_mails"
+    assert [item.id for item in (await keys.list()).items] == [key.id]
+    await keys.exchange(rotated.secret)
 
 
 async def test_a_key_acts_for_its_organization(keys: KeysClient, tenancy: Any) -> None:

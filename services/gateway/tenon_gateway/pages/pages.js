@@ -104,6 +104,18 @@ async function showOrganization(list, org) {
     item.append(button("Decline its ownership", () => send("POST", path + "/ownership:decline")));
   }
   list.append(item);
+  await showApiKeys(list, org.name, path + "/api-keys");
+}
+
+// Only admins and owners may list the keys; others see none.
+async function showApiKeys(list, organization, path) {
+  const keys = await send("GET", path + "?page_size=100");
+  for (const key of keys.body.items || []) {
+    const item = document.createElement("li");
+    item.textContent = "API key of " + organization + ": " + key.name + " (" + key.id + ") ";
+    item.append(button("Revoke", () => send("DELETE", path + "/" + key.id)));
+    list.append(item);
+  }
 }
 
 async function showAccount() {

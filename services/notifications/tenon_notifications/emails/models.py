@@ -54,6 +54,8 @@ class Kind(StrEnum):
     INVITATION = "invitation"
     OWNERSHIP_OFFERED = "ownership_offered"
     OWNERSHIP_TRANSFERRED = "ownership_transferred"
+    API_KEY_CREATED = "api_key_created"
+    API_KEY_ROTATED = "api_key_rotated"
     ORGANIZATION_DELETION_SCHEDULED = "organization_deletion_scheduled"
     ORGANIZATION_ERASED = "organization_erased"
 
@@ -87,7 +89,8 @@ class State(StrEnum):
 class Email:
     """A mail to a user, known by ids only: address, name and content are asked for when it is
     sent, and forgotten. `subject_id` is what it is about: a run, a session. An invitation has its
-    own id for that of a user, who may not exist. It is not sent before `send_time`.
+    own id for that of a user, who may not exist. `actor_id` is the user who did what it is about,
+    if it names them. It is not sent before `send_time`.
     """
 
     id: UUID
@@ -96,6 +99,7 @@ class Email:
     org_id: UUID | None = None
     subject_id: UUID | None = None
     send_time: datetime | None = None
+    actor_id: UUID | None = None
 
     @classmethod
     def because_of(
@@ -107,9 +111,10 @@ class Email:
         org_id: UUID | None = None,
         subject_id: UUID | None = None,
         send_time: datetime | None = None,
+        actor_id: UUID | None = None,
     ) -> Self:
         """Make the mail of this kind about an event: the same event gives the same id."""
-        return cls(uuid5(event_id, kind), user_id, kind, org_id, subject_id, send_time)
+        return cls(uuid5(event_id, kind), user_id, kind, org_id, subject_id, send_time, actor_id)
 
     @property
     def in_organization(self) -> tuple[UUID, UUID]:
@@ -124,6 +129,7 @@ class Email:
             "user_id": self.user_id,
             "org_id": self.org_id,
             "subject_id": self.subject_id,
+            "actor_id": self.actor_id,
         }
         return {"kind": self.kind, **{name: str(value) for name, value in ids.items() if value}}
 
@@ -138,4 +144,5 @@ class Email:
             Kind(payload["kind"]),
             read("org_id"),
             read("subject_id") or read("run_id"),  # as it was called in jobs that may still wait
+            actor_id=read("actor_id"),
         )

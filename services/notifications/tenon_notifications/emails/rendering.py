@@ -27,6 +27,8 @@ WITHHELD = {
     "organization_name": "an organization",
     "org_name": "an organization",
     "dataset_name": "a dataset",
+    "actor_name": "A member",
+    "key_name": "",
     "device": "",
 }
 """What people and browsers call themselves and their things, and what stands for a bad name."""

@@ -27,6 +27,7 @@ from tenon_notifications.clients import (
     Runs,
     SessionNotice,
 )
+from tenon_notifications.emails.api_keys import ApiKeyNotice, ApiKeyNotices
 from tenon_notifications.emails.models import (
     OF_EMAIL_CHANGES,
     TO_UNVERIFIED_ADDRESSES,
@@ -63,6 +64,7 @@ Notice: TypeAlias = (
     | OwnershipNotice
     | ErasureNotice
     | DeletionNotice
+    | ApiKeyNotice
 )
 
 Complete: TypeAlias = Callable[[Transaction], Awaitable[None]]
@@ -86,6 +88,7 @@ class EmailService:
         people: People,
         runs: Runs,
         organizations: Organizations,
+        api_keys: ApiKeyNotices,
         renderer: Renderer,
         envelope: Envelope,
         postman: Postman,
@@ -96,6 +99,7 @@ class EmailService:
         self._people = people
         self._runs = runs
         self._organizations = organizations
+        self._api_keys = api_keys
         self._renderer = renderer
         self._envelope = envelope
         self._postman = postman
@@ -230,6 +234,8 @@ class EmailService:
                 notice = await self._invitation(email)
             case Kind.OWNERSHIP_OFFERED | Kind.OWNERSHIP_TRANSFERRED:
                 notice = await self._ownership(email)
+            case Kind.API_KEY_CREATED | Kind.API_KEY_ROTATED:
+                notice = await self._api_keys.find(email)
             case Kind.ORGANIZATION_DELETION_SCHEDULED | Kind.ORGANIZATION_ERASED:
                 notice = await self._deletion(email)
             case (

@@ -40,6 +40,11 @@ LINK: dict[str, Any] = {
     "token": "c2VjcmV0",
     "expire_time": datetime(2026, 11, 23, 13, 30, tzinfo=UTC),
 }
+API_KEY: dict[str, Any] = {
+    "actor_name": "Grace",
+    "key_id": "01890000-0000-7000-8000-000000000002",
+    "key_name": "Nightly",
+}
 INVITATION: dict[str, Any] = {"organization_name": "Acme", "role": "member"}
 ERASURE: dict[str, Any] = asdict(
     ErasureNotice(
@@ -62,7 +67,17 @@ DELETION: dict[str, Any] = asdict(
 def rendered(kind: Kind, product_name: str = "Tenon", **facts: Any) -> Rendered:
     return Renderer("https://tenon.test", product_name).render(
         kind,
-        {"name": "Ada", **LINK, **SESSION, **RUN, **INVITATION, **ERASURE, **DELETION, **facts},
+        {
+            "name": "Ada",
+            **LINK,
+            **SESSION,
+            **RUN,
+            **INVITATION,
+            **API_KEY,
+            **ERASURE,
+            **DELETION,
+            **facts,
+        },
     )
 
 
@@ -107,6 +122,16 @@ def test_a_new_device_is_told_with_its_time() -> None:
     for said in ("Firefox on Linux", "192.0.2.7", "23 November 2026, 09:05 UTC"):
         assert said in words.text
         assert said in words.html
+
+
+@pytest.mark.parametrize("kind", [Kind.API_KEY_CREATED, Kind.API_KEY_ROTATED])
+def test_a_bad_name_of_a_key_or_its_creator_is_left_out(kind: Kind) -> None:
+    evil = "Log in at https://evil.example/"
+    words = rendered(kind, actor_name=evil, key_name=evil)
+    for text in (words.text, words.html):
+        assert "evil" not in text
+        assert "A member " in text
+        assert "name not shown" in text
 
 
 def test_a_finished_run_says_what_is_in_the_file_and_where_it_is() -> None:
@@ -203,6 +228,9 @@ def test_sizes_are_read_easily(number: float, text: str) -> None:
         (Kind.INVITATION, "organization_name"),
         (Kind.OWNERSHIP_OFFERED, "organization_name"),
         (Kind.ORGANIZATION_DELETION_SCHEDULED, "org_name"),
+        (Kind.API_KEY_CREATED, "key_name"),
+        (Kind.API_KEY_CREATED, "actor_name"),
+        (Kind.API_KEY_ROTATED, "organization_name"),
         (Kind.RUN_SUCCEEDED, "dataset_name"),
         (Kind.NEW_DEVICE, "device"),
         (Kind.PASSWORD_CHANGED, "name"),

@@ -213,6 +213,9 @@ class MemberService:
         """Return who belongs to an organization; nobody joins while it is locked."""
         return await MemberRepository(tx, org_id).user_ids()
 
+    async def owner_ids(self, tx: Transaction, org_id: UUID) -> Sequence[UUID]:
+        return await MemberRepository(tx, org_id).owners()
+
     async def _lock(self, tx: Transaction, call: Call, user_id: UUID | None, role: Role) -> Member:
         """Return the member who is to get this role, once the caller may give it."""
         members, own = MemberRepository(tx, call.org), await self.own_role_within(tx, call)

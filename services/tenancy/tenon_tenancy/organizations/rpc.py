@@ -2,6 +2,8 @@ from tenon.tenancy.v1 import organization_pb2, role_pb2
 from tenon.tenancy.v1.organization_service_pb2 import (
     CreateOrganizationRequest,
     CreateOrganizationResponse,
+    GetOrganizationNoticeRequest,
+    GetOrganizationNoticeResponse,
     GetOrganizationRequest,
     GetOrganizationResponse,
     ListOrganizationsRequest,
@@ -10,6 +12,7 @@ from tenon.tenancy.v1.organization_service_pb2 import (
     UpdateOrganizationResponse,
 )
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceServicer
+from tenon_core.ids import parse_id
 from tenon_rpc.guard import current_call
 from tenon_rpc.times import packed_time
 from tenon_tenancy.organizations.models import Organization
@@ -47,6 +50,12 @@ class OrganizationServicer(OrganizationServiceServicer):
         changes = {path: given.get(path, "") for path in request.update_mask.paths}
         organization = await self._organizations.update(current_call(), changes)
         return UpdateOrganizationResponse(organization=_packed(organization))
+
+    async def GetOrganizationNotice(
+        self, request: GetOrganizationNoticeRequest, context: object
+    ) -> GetOrganizationNoticeResponse:
+        name, owner_ids = await self._organizations.get_notice(parse_id(request.org_id))
+        return GetOrganizationNoticeResponse(name=name, owner_ids=map(str, owner_ids))
 
 
 def _packed(organization: Organization) -> organization_pb2.Organization:

@@ -1,10 +1,10 @@
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from uuid import UUID
 
 from tenon_core import clock
 from tenon_core.display_names import normal_name
-from tenon_core.errors import FieldError, InvalidArgument
+from tenon_core.errors import FieldError, InvalidArgument, NotFound
 from tenon_core.ids import uuid7
 from tenon_db.database import Database
 from tenon_db.pages import Page, clamp, cut, read_time_and_id
@@ -62,6 +62,14 @@ class OrganizationService:
     async def name_within(self, tx: Transaction, org_id: UUID) -> str:
         """Return an organization's name, in a transaction of its own."""
         return (await OrganizationRepository(tx).get(org_id, Role.NONE)).name
+
+    async def get_notice(self, org_id: UUID | None) -> tuple[str, Sequence[UUID]]:
+        """Return an organization's name and the ids of its owners; NotFound."""
+        if org_id is None:
+            raise NotFound
+        async with self._database.tenant(org_id) as tx:
+            name = await self.name_within(tx, org_id)
+            return name, await self._members.owner_ids(tx, org_id)
 
     async def get(self, call: Call) -> Organization:
         """Return the organization of the call, also to an API key, which is no member."""
