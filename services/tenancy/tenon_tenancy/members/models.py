@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, SmallInteger, Table, Uuid
+from sqlalchemy import Column, DateTime, Integer, SmallInteger, Table, Uuid
 
 from tenon_core.errors import FieldError, InvalidArgument
 from tenon_db.tables import GLOBAL, TENANT
@@ -18,6 +18,15 @@ memberships = Table(
     Column("role", SmallInteger, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     info=TENANT,
+)
+
+# How many organizations each user owns, kept by a trigger of `memberships`.
+owned_organizations = Table(
+    "owned_organizations",
+    METADATA,
+    Column("user_id", Uuid, primary_key=True),
+    Column("organizations", Integer, nullable=False),
+    info=GLOBAL,
 )
 
 # Ids of users who left all organizations because their account is being deleted.

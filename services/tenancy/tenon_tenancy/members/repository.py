@@ -23,7 +23,12 @@ from tenon_db.pages import TimeAndId
 from tenon_db.transaction import Transaction
 from tenon_policy.grants import MemberKey
 from tenon_policy.policies import Role
-from tenon_tenancy.members.models import Member, memberships, released_users
+from tenon_tenancy.members.models import (
+    Member,
+    memberships,
+    owned_organizations,
+    released_users,
+)
 from tenon_tenancy.organizations.models import organizations
 
 
@@ -107,34 +112,6 @@ class MemberRepository:
         return [_member(row) for row in await self._tx.rows(statement)]
 
 
-class OwnedOrganizations:
-    """The organizations that a user owns, counted in the transaction of any organization."""
-
-    def __init__(self, tx: Transaction, user_id: UUID) -> None:
-        self._tx = tx
-        self._user_id = user_id
-
-    async def lock(self) -> None:
-        """Keep other transactions from counting, and so from adding one, until the commit."""
-        key = func.hashtextextended(literal(f"owned-organizations/{self._user_id}"), 0)
-        await self._tx.execute(select(func.pg_advisory_xact_lock(key)))
-
-    async def count(self) -> int:
-        """Count them. For this statement alone, the transaction reads the user's memberships in
-        other organizations.
-        """
-        owned = select(func.count()).where(
-            memberships.c.user_id == self._user_id, memberships.c.role == Role.OWNER
-        )
-        await self._read_as(str(self._user_id))
-        counted: int = await self._tx.scalar(owned)
-        await self._read_as(str(self._tx.user_id or ""))
-        return counted
-
-    async def _read_as(self, user_id: str) -> None:
-        await self._tx.execute(select(func.set_config("app.user_id", user_id, True)))
-
-
 class ReleaseRepository:
     """Users who left all organizations for good, whoever's transaction it is."""
 
@@ -188,6 +165,16 @@ async def find_accounts(tx: Transaction, org_ids: Sequence[UUID]) -> dict[UUID, 
         .order_by(memberships.c.org_id, memberships.c.create_time, memberships.c.user_id)
     )
     return {row.org_id: row.user_id for row in rows}
+
+
+async def count_owned(tx: Transaction, user_id: UUID) -> int:
+    """Return how many organizations a user owns, whoever's transaction it is.
+
+    After a change that makes the user an owner, no other transaction makes them one until the
+    commit.
+    """
+    counted = select(owned_organizations.c.organizations)
+    return await tx.scalar(counted.where(owned_organizations.c.user_id == user_id)) or 0
 
 
 async def find_organizations(tx: Transaction, user_id: UUID) -> list[tuple[UUID, Role]]:

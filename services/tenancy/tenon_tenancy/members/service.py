@@ -21,8 +21,8 @@ from tenon_tenancy.limits import OWNED_ORGANIZATIONS
 from tenon_tenancy.members.models import Member, NamedMember, require_reach
 from tenon_tenancy.members.repository import (
     MemberRepository,
-    OwnedOrganizations,
     ReleaseRepository,
+    count_owned,
     find_accounts,
     find_organizations,
     find_roles,
@@ -56,9 +56,9 @@ class MemberService:
         await releases.hold_off()
         if await releases.exists():
             raise AccountBeingDeleted
-        if role is Role.OWNER:
-            await self._require_room(tx, user_id)
         await MemberRepository(tx, org_id).add(Member(user_id, role, create_time))
+        if role is Role.OWNER:
+            await self._require_within_limit(tx, user_id)
         await self._grant(tx, org_id, {user_id: role})
 
     async def lock_within(self, tx: Transaction, org_id: UUID) -> None:
@@ -86,11 +86,11 @@ class MemberService:
         """Make a member an owner in place of another, who is an admin then; under the lock, and
         to be the last in its transaction. TooManyOrganizations.
         """
-        await self._require_room(tx, user_id)
         roles = {user_id: Role.OWNER, owner_id: Role.ADMIN}
         for member_id, role in roles.items():
             await MemberRepository(tx, org_id).set_role(member_id, role)
             await tx.publish(events.member_updated(org_id, member_id, role))
+        await self._require_within_limit(tx, user_id)
         await self._grant(tx, org_id, roles)
 
     async def list(self, call: Call, page_size: int, page_token: str) -> Page[NamedMember]:
@@ -112,9 +112,9 @@ class MemberService:
             if member.role is role and not revoke_api_keys:
                 call.had_no_effect()
             else:
-                if role is Role.OWNER and member.role is not Role.OWNER:
-                    await self._require_room(tx, member.user_id)
                 await MemberRepository(tx, call.org).set_role(member.user_id, role)
+                if role is Role.OWNER and member.role is not Role.OWNER:
+                    await self._require_within_limit(tx, member.user_id)
                 await tx.publish(
                     events.member_updated(
                         call.org, member.user_id, role, revoke_api_keys=revoke_api_keys
@@ -227,13 +227,9 @@ class MemberService:
             await _require_other_owner(members, member.user_id)
         return member
 
-    async def _require_room(self, tx: Transaction, user_id: UUID) -> None:
-        """Require that a user can own another organization until the commit;
-        TooManyOrganizations.
-        """
-        owned = OwnedOrganizations(tx, user_id)
-        await owned.lock()
-        if await owned.count() >= self._max_owned:
+    async def _require_within_limit(self, tx: Transaction, user_id: UUID) -> None:
+        """Refuse a change that made a user an owner; TooManyOrganizations."""
+        if await count_owned(tx, user_id) > self._max_owned:
             raise OWNED_ORGANIZATIONS.exceeded()
 
     async def _leave(
