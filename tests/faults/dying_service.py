@@ -27,9 +27,10 @@ async def mark_nothing(*arguments: object) -> str:  # noqa: ARG001 # as above
 
 if __name__ == "__main__":
     service = "auth" if "TENON_AUTH_LISTEN" in os.environ else "tenancy"
-    said = f"TENON_{service.upper()}_DYING_"
-    owner, replace = REPLACES[os.environ.get(f"{said}AT", "grants")]
+    prefix = f"TENON_{service.upper()}_DYING_"
+    # Taken out of the environment: a service refuses settings that it does not know.
+    owner, replace = REPLACES[os.environ.pop(f"{prefix}AT", "grants")]
     setattr(owner, replace, die)
-    if os.environ.get(f"{said}MARKS") == "no":
+    if os.environ.pop(f"{prefix}MARKS", "") == "no":
         owner.mark = mark_nothing
     main(import_module(f"tenon_{service}.app").APP)

@@ -71,8 +71,10 @@ async def test_deadlines_shrink_on_their_way_to_the_database(
     user: User, admin: psycopg.Connection
 ) -> None:
     """The gateway asks tenancy for the members, and tenancy auth for their names."""
+    members = f"{user.org}/members"
+    assert await user.status(members) == 200  # after this, processes know the account
     with noting(admin, "tenancy.memberships", "auth.users") as noted:
-        assert await user.status(f"{user.org}/members?page_size=7") == 200
+        assert await user.status(f"{members}?page_size=7") == 200
     given, asked = REQUEST_SECONDS * 1_000, noted["tenancy.memberships"]
     assert given / 2 < noted["auth.users"] < asked < given * ROUNDED_UP
 
@@ -153,7 +155,7 @@ async def test_a_cancelled_call_ends_its_statement(
 async def test_a_call_in_flight_survives_the_age_of_its_connection(
     rig: Rig, user: User, admin: psycopg.Connection
 ) -> None:
-    replica = rig.system.replica("reports", connection_age_seconds="1")
+    replica = rig.system.replica("reports", connection_age_seconds="1", query_slots="16")
     proxy = Proxy(replica.listen_port)
     channel = rig.system.channel("reports", at=f"127.0.0.1:{proxy.port}")
     async with locked(rig.system, DATASETS):
