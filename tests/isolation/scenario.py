@@ -125,7 +125,7 @@ async def _use_keys(stage: Stage, tenant: Tenant) -> None:
     await stage.admin.execute(
         "UPDATE auth.api_keys SET expire_time = now() - interval '1 year' WHERE id = %s", [over.id]
     )
-    key, _ = await keys.create(), await keys.create()
+    key, _, _ = [await keys.create() for _ in range(3)]
     page = await keys.list(page_size=PAGE)
     await keys.list(page_size=PAGE, page_token=page.next_page_token)
     await stage.admin.execute(

@@ -1,6 +1,6 @@
 """How an organization ends, while its shadow, which has the same rows, must stay."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from services.auth.tests.api_keys.keys_client import KeysClient
 from services.reports.tests.reports_client import ReportsClient, event
@@ -125,8 +125,18 @@ async def _erase_reports(stage: Stage, org_id: UUID) -> None:
 
 
 async def _erase_keys(stage: Stage, org_id: UUID) -> None:
+    """Revoke the keys of a member who is removed, then all of the organization."""
+    former_id = uuid4()
+    await stage.admin.execute(
+        "UPDATE auth.api_keys SET creator_id = %s"
+        " WHERE id = (SELECT min(id::text)::uuid FROM auth.api_keys WHERE org_id = %s)",
+        [former_id, org_id],
+    )
     settings = stage.system.settings(auth_app.APP, process="auth-worker")
     async with open_backbone(auth_app.APP.name, settings) as backbone:
-        held = AuthsData(ApiKeyEnding(backbone.grant_changes))
+        ending = ApiKeyEnding(backbone.grant_changes)
+        async with backbone.database.tenant(org_id) as tx:
+            await ending.end_of(tx, former_id)
+        held = AuthsData(ending)
         async with backbone.database.tenant(org_id) as tx:
             await held.erase(tx, org_id)
