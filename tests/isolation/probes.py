@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import isfunction, signature
 from typing import Any, TypeAlias
 
 import psycopg
@@ -26,7 +27,12 @@ from tests.isolation.predicates import (
     without,
 )
 
-METHODS = ("execute", "execute_many", "rows", "row", "scalar")
+METHODS = tuple(
+    name
+    for name, method in vars(Transaction).items()
+    if isfunction(method) and "statement" in signature(method).parameters
+)
+"""Whatever runs a statement, so that a new way to run one is watched too."""
 SERVICES = ("tenon_auth.", "tenon_tenancy.", "tenon_reports.", "tenon_notifications.")
 
 Outcome: TypeAlias = Callable[[], Awaitable[object]]
@@ -81,13 +87,15 @@ class Prober:
             yield self.found
 
     def _hooked(self, method: Any) -> Any:
-        async def probed(tx: Transaction, statement: Any, parameters: Any = None) -> Any:
+        parameterized = "parameters" in signature(method).parameters
+
+        async def probed(tx: Transaction, statement: Any, *given: Any) -> Any:
             if _probing.get():
-                return await method(tx, statement, parameters)
+                return await method(tx, statement, *given)
             token = _probing.set(True)
             try:
-                await self._probe(tx, statement, parameters)
-                return await method(tx, statement, parameters)
+                await self._probe(tx, statement, given[0] if given and parameterized else None)
+                return await method(tx, statement, *given)
             finally:
                 _probing.reset(token)
 
@@ -202,11 +210,11 @@ def stripped(function: str) -> Iterator[None]:
     """Let one function run its statements without any organization predicate."""
 
     def bare(method: Any) -> Any:
-        async def run(tx: Transaction, statement: Any, parameters: Any = None) -> Any:
+        async def run(tx: Transaction, statement: Any, *given: Any) -> Any:
             if _function() == function:
                 for predicate in predicates(statement):
                     statement = without(statement, predicate)
-            return await method(tx, statement, parameters)
+            return await method(tx, statement, *given)
 
         return run
 

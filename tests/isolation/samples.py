@@ -12,6 +12,7 @@ from uuid import uuid4
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
+from tenon_policy.checks import faults
 from tenon_testing.callers import PASSWORD
 from tests.isolation.contract import NOBODY, Path, Rpc, holds, names_something, put, texts
 
@@ -36,6 +37,7 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "UploadService.CreateUpload": [{"header": {"dataset_id": "", "time_column": "when"}}],
     "AuditExportService.StartAuditExport": [{"format": "FORMAT_JSONL"}],
     "IdentityService.ConnectIdentity": [{"provider": NOBODY}],
+    "InvitationService.AcceptInvitation": [{"token": NEW}],
     "InvitationService.CreateInvitation": [{"email": f"{NEW}@example.com", "role": "ROLE_VIEWER"}],
     "AuditStreamService.CreateAuditStream": [{"webhook": {"url": "https://hooks.invalid/"}}],
     "AuditStreamService.UpdateAuditStream": [{"description": NEW, "update_mask": "description"}],
@@ -44,9 +46,12 @@ SAMPLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "OrganizationService.UpdateOrganization": [{"name": NEW, "update_mask": "name"}],
     "PolicyService.UpdatePolicies": [{"session_hours": 8, "update_mask": "sessionHours"}],
     "LogInService.ConfirmSession": [{"password": PASSWORD}],
-    "PasskeyService.AddPasskey": [{"name": NEW}],
+    "PasskeyService.AddPasskey": [{"name": NEW, "passkey": {"type": "public-key"}}],
     "PasskeyService.RenamePasskey": [{"name": NEW}],
+    "SecondFactorService.ConfirmTotp": [{"code": "000000"}],
+    "EmailChangeService.ConfirmEmailChange": [{"token": NEW}],
     "EmailChangeService.RequestEmailChange": [{"email": f"{NEW}@example.com"}],
+    "UserService.VerifyEmail": [{"token": NEW}],
     "UserService.UpdateUser": [{"name": NEW, "update_mask": "name"}],
     "PasswordService.ChangePassword": [
         {"current_password": PASSWORD, "new_password": "another horse and battery"}
@@ -132,6 +137,16 @@ def require_complete(rpc: Rpc) -> None:
         kind_of(rpc, path)
         if not any(holds(request, path) for request in requests):
             raise NoSample(f"{rpc.name}: no sample in {__file__} holds {'.'.join(path)}")
+    require_valid(rpc)
+
+
+def require_valid(rpc: Rpc) -> None:
+    """Refuse a sample that the bounds of its fields refuse, whatever its ids are; NoSample."""
+    for sample in samples(rpc):
+        for path in ids_of(rpc, sample):
+            put(sample, path, str(uuid4()))
+        if found := faults(sample):
+            raise NoSample(f"{rpc.name}: its sample in {__file__} is not valid: {found}")
 
 
 def _renewed(value: Any) -> Any:

@@ -17,6 +17,8 @@ from tenon.tenancy.v1.organization_service_pb2 import (
     UpdateOrganizationRequest,
 )
 from tenon.tenancy.v1.organization_service_pb2_grpc import OrganizationServiceStub
+from tenon_auth import app as auth_app
+from tenon_auth.api_keys.ending import ApiKeyEnding
 from tenon_core.ids import uuid7
 from tenon_policy.policies import Role
 from tenon_reports import app as reports_app
@@ -135,3 +137,14 @@ async def _use_keys(stage: Stage, tenant: Tenant) -> None:
     await SessionServiceStub(stage.auth).CheckSessions(CheckSessionsRequest(ids=[key.id]))
     await keys.rotate(key)
     await keys.revoke(key.id)
+    await _revoke_keys_of(stage, tenant)
+
+
+async def _revoke_keys_of(stage: Stage, tenant: Tenant) -> None:
+    """Revoke what the owner created, as auth does when tenancy says that somebody went."""
+    settings = stage.system.settings(auth_app.APP, process="auth-worker")
+    async with (
+        open_backbone(auth_app.APP.name, settings) as backbone,
+        backbone.database.tenant(tenant.org_id) as tx,
+    ):
+        await ApiKeyEnding(backbone.grant_changes).end_of(tx, tenant.owner.user_id)

@@ -31,11 +31,15 @@ from tenon.tenancy.v1.ownership_service_pb2 import (
 )
 from tenon.tenancy.v1.ownership_service_pb2_grpc import OwnershipServiceStub
 from tenon.tenancy.v1.role_pb2 import ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, ROLE_VIEWER
+from tenon_core import clock
 from tenon_policy.policies import Role
+from tenon_rotation.indexes import IndexRotation
+from tenon_rotation.models import Level
 from tenon_rpc.backbone import open_backbone
 from tenon_rpc.status import PeerError
 from tenon_tenancy import app as tenancy_app
 from tenon_tenancy.foundation import Foundation
+from tenon_tenancy.members.repository import ReleaseRepository
 from tenon_testing.callers import Tenant
 from tests.isolation.stage import Stage, pages
 from tests.isolation.worlds import Registry
@@ -59,6 +63,7 @@ async def use_members(stage: Stage, tenant: Tenant) -> None:
     with pytest.raises(PeerError) as refused:
         await members.UpdateMember(lowered, metadata=tenant.metadata)
     assert refused.value.reason == "last_owner"
+    await _release(stage, member.user_id)
 
 
 async def use_invitations(stage: Stage, tenant: Tenant) -> None:
@@ -80,7 +85,8 @@ async def use_invitations(stage: Stage, tenant: Tenant) -> None:
     )
     outdate = "UPDATE tenancy.invited_addresses SET canonical_version = 1 WHERE org_id = %s"
     await _invited(stage, tenant, f"{uuid4()}@example.com")
-    await stage.admin.execute(outdate.encode(), [tenant.org_id])  # inviting hashes it again
+    await stage.admin.execute(outdate.encode(), [tenant.org_id])
+    assert await _has_outdated_indexes(stage)  # inviting hashes it again
     await _forget(stage, tenant, await _invited(stage, tenant, f"{uuid4()}@example.com"))
 
 
@@ -108,6 +114,26 @@ async def _invited(stage: Stage, tenant: Tenant, email: str) -> Invitation:
         request, metadata=tenant.metadata
     )
     return reply.invitation
+
+
+async def _has_outdated_indexes(stage: Stage) -> bool:
+    """Ask as the daily look at the keys does."""
+    async with open_backbone("tenancy", stage.system.settings(tenancy_app.APP)) as backbone:
+        indexes = Foundation(backbone).rotations.service.levels[Level.INDEX]
+        assert isinstance(indexes, IndexRotation)
+        return await indexes.has_outdated()
+
+
+async def _release(stage: Stage, user_id: UUID) -> None:
+    """Let a user leave for good, and take that back, as when they turn out to be a last owner."""
+    async with (
+        open_backbone("tenancy", stage.system.settings(tenancy_app.APP)) as backbone,
+        backbone.database.user(user_id) as tx,
+    ):
+        releases = ReleaseRepository(tx, user_id)
+        await releases.lock()
+        await releases.add(clock.now())
+        await releases.remove()
 
 
 async def _token(stage: Stage, tenant: Tenant, invitation: Invitation) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -15,6 +16,9 @@ from tenon.reports.v1.dataset_service_pb2 import (
 )
 from tenon.reports.v1.run_pb2 import Run
 from tenon.reports.v1.run_service_pb2 import CancelRunRequest, ListRunsRequest
+from tenon_reports import app as reports_app
+from tenon_reports.uploads.repository import UploadRepository
+from tenon_rpc.backbone import open_backbone
 from tenon_rpc.status import PeerError
 from tenon_testing.callers import Tenant
 from tests.isolation.stage import Stage, pages
@@ -26,6 +30,7 @@ async def use_reports(stage: Stage, tenant: Tenant) -> None:
     dataset = await _fill(client)
     upload = await client.upload(dataset, b"time,color,size\n2026-01-01,red,1\n,x,y\n")
     colorless = await client.upload(dataset, b"time,size\n2026-01-02,2\n")
+    await _let_wait(stage, client, upload.id)
     runs = [await client.start_run(events={"dataset_id": dataset}) for _ in range(4)]
     await _look_at_runs(client)
     await _cancel(stage, client, runs[2:])
@@ -78,6 +83,16 @@ async def _cancel(stage: Stage, client: ReportsClient, runs: Sequence[Run]) -> N
     for run in runs:
         request = CancelRunRequest(org_id=client.org_id, run_id=run.id)
         await client.runs.CancelRun(request, metadata=client.tenant.metadata)
+
+
+async def _let_wait(stage: Stage, client: ReportsClient, upload_id: str) -> None:
+    """Do what a worker does while the storage is full."""
+    settings = stage.system.settings(reports_app.APP)
+    async with (
+        open_backbone("reports", settings) as backbone,
+        backbone.database.tenant(client.tenant.org_id) as tx,
+    ):
+        await UploadRepository(tx).wait(UUID(upload_id), "full")
 
 
 async def _ended(client: ReportsClient, runs: Sequence[Run]) -> bool:

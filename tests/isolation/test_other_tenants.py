@@ -50,6 +50,14 @@ def test_every_id_of_the_contract_is_known_here(rpc: Rpc) -> None:
     require_complete(rpc)
 
 
+def test_a_sample_that_its_bounds_refuse_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The positive control: a required field that the sample leaves out."""
+    verify = next(rpc for rpc in ATTACKED if rpc.name == "UserService.VerifyEmail")
+    monkeypatch.setattr("tests.isolation.samples.SAMPLES", {})
+    with pytest.raises(NoSample, match="/token"):
+        require_complete(verify)
+
+
 def test_an_id_that_nobody_knows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The positive control: a new kind of id, and one in a message that no sample holds."""
     get_run = next(rpc for rpc in ATTACKED if rpc.name == "RunService.GetRun")

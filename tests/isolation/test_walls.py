@@ -27,7 +27,7 @@ from tests.isolation.attacks import Attack, carry_out
 from tests.isolation.contract import rpcs
 from tests.isolation.doors import ServiceDoor
 from tests.isolation.predicates import SCHEMAS
-from tests.isolation.probes import Findings, Prober, Site, stripped
+from tests.isolation.probes import METHODS, Findings, Prober, Site, stripped
 from tests.isolation.scenario import use_everything
 from tests.isolation.shadows import cast_shadows, take_the_third_wall_down
 from tests.isolation.stage import Stage
@@ -38,7 +38,7 @@ PAGE = ROOT / "docs" / "isolation.md"
 PACKAGES = ("tenon_auth.api_keys", "tenon_tenancy", "tenon_reports")
 """Where statements on tenants' tables are written."""
 LOOK_UPS = frozenset({"system: grants", "system: demands"})
-RUNS = frozenset({"execute", "rows", "row", "scalar"})
+RUNS = frozenset(METHODS)
 
 
 @dataclass(frozen=True)
