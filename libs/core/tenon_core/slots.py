@@ -9,14 +9,14 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from uuid import UUID
 
 from tenon_core.limits import IN_USE, Limit, Per, define
 
 WAIT_SECONDS = 5.0
-"""How long a request waits in line before it is refused."""
+"""How long a request waits in a line that does not move before it is refused."""
 MAX_WAITING = 500
 """How many requests of one account wait in line."""
 
@@ -63,6 +63,14 @@ class Holder:
     org_id: UUID | None = None
 
 
+@dataclass(slots=True)
+class _Line:
+    """The requests of one holder that wait, and when one of them was last given a slot."""
+
+    turns: deque[asyncio.Future[None]] = field(default_factory=deque)
+    moved_at: float = 0.0
+
+
 class Slots:
     """Hands out slots to those that hold fewest, in the order in which they came."""
 
@@ -74,12 +82,15 @@ class Slots:
         self._wait_seconds = wait_seconds
         self._free = total
         self._held: Counter[UUID] = Counter()
-        self._waiting: dict[Holder, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[Holder, _Line] = {}
         self._in_use = IN_USE.labels(limits.process.name)
 
     @asynccontextmanager
     async def held(self, holder: Holder) -> AsyncIterator[None]:
-        """Hold a slot in the body; LimitExceeded if none came free in time."""
+        """Hold a slot in the body; LimitExceeded if the line did not move for too long.
+
+        While it moves, only the caller's own deadline ends the wait.
+        """
         if holder in self._waiting or self._reached(holder):
             await self._wait(holder)
         else:
@@ -94,32 +105,45 @@ class Slots:
         if self._count_waiting(holder) >= MAX_WAITING:
             raise self._limits.account.exceeded(self._wait_seconds)
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(holder, deque()).append(turn)
+        line = self._waiting.setdefault(holder, _Line())
+        line.turns.append(turn)
+        came = False
         try:
-            async with asyncio.timeout(self._wait_seconds):
-                await turn
-        except BaseException as error:
-            self._leave(holder, turn)
-            if isinstance(error, TimeoutError):
-                limit = self._reached(holder) or self._limits.process
-                raise limit.exceeded(self._wait_seconds) from error
-            raise
+            came = await self._came(turn, line)
+        finally:
+            if not came:
+                self._leave(holder, turn)
+        if not came:
+            limit = self._reached(holder) or self._limits.process
+            raise limit.exceeded(self._wait_seconds)
+
+    async def _came(self, turn: asyncio.Future[None], line: _Line) -> bool:
+        """Wait for the turn; False once its line has not moved for too long."""
+        loop = asyncio.get_running_loop()
+        joined_at = loop.time()
+        while not turn.done():
+            left = max(joined_at, line.moved_at) + self._wait_seconds - loop.time()
+            if left <= 0:
+                return False
+            await asyncio.wait([turn], timeout=left)
+        return True
 
     def _count_waiting(self, holder: Holder) -> int:
         return sum(
-            len(line)
+            len(line.turns)
             for other, line in self._waiting.items()
             if other.account_id == holder.account_id
         )
 
     def _leave(self, holder: Holder, turn: asyncio.Future[None]) -> None:
         """Leave the line; a slot that came at the same moment goes to the next."""
-        if turn.done() and not turn.cancelled():
+        if turn.done():
             self._give_back(holder)
-        elif turn in (line := self._waiting.get(holder, deque())):
-            line.remove(turn)
-            if not line:
-                del self._waiting[holder]
+            return
+        turns = self._waiting[holder].turns
+        turns.remove(turn)
+        if not turns:
+            del self._waiting[holder]
 
     def _reached(self, holder: Holder) -> Limit | None:
         """Return the limit that keeps the holder from another slot now."""
@@ -139,12 +163,12 @@ class Slots:
     def _serve(self, holder: Holder) -> None:
         """Give a slot to the first in a holder's line; the line goes behind those of its equals."""
         line = self._waiting.pop(holder)
-        turn = line.popleft()
-        if line:
+        turn = line.turns.popleft()
+        if line.turns:
             self._waiting[holder] = line
-        if not turn.done():  # else its task was cancelled at this moment
-            self._count(holder, 1)
-            turn.set_result(None)
+        line.moved_at = turn.get_loop().time()
+        self._count(holder, 1)
+        turn.set_result(None)
 
     def _holdings(self, holder: Holder) -> tuple[int, int]:
         return self._held[holder.account_id], self._held[holder.org_id or holder.account_id]

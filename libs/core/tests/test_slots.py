@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from uuid import UUID, uuid4
@@ -11,6 +12,7 @@ from tenon_core.slots import Holder, Slots, define_slots
 LIMITS = define_slots("test_work", "the work of a test", "TENON_TEST_SLOTS")
 SOON = 0.02
 LATER = 30.0
+PATIENCE = 0.5
 
 
 @pytest.fixture
@@ -84,6 +86,33 @@ async def test_a_free_slot_goes_to_who_holds_least_before_who_waited_longer() ->
         first.set()
     assert served.index("idle") == 2
     assert sorted(served[3:]) == ["busy 2", "busy 3", "busy 4"]
+
+
+async def test_a_burst_waits_for_as_long_as_its_line_moves() -> None:
+    """In all many times as long as a line may stand still."""
+    pool, holder = Slots(LIMITS, 2, PATIENCE), Holder(uuid4(), uuid4())
+
+    async def work() -> float:
+        joined_at = time.monotonic()
+        async with pool.held(holder):
+            waited = time.monotonic() - joined_at
+            await asyncio.sleep(PATIENCE / 10)
+        return waited
+
+    longest = max(await asyncio.gather(*(work() for _ in range(40))))
+    assert longest > 2 * PATIENCE
+
+
+async def test_a_line_that_stands_still_is_refused(held: AsyncExitStack) -> None:
+    """Though the line moved before, and other holders go on."""
+    pool, holder, others = Slots(LIMITS, 4, SOON), Holder(uuid4(), uuid4()), Holder(uuid4())
+    await held.enter_async_context(pool.held(holder))
+    waiting = asyncio.create_task(held.enter_async_context(pool.held(holder)))
+    async with asyncio.timeout(LATER):
+        while not waiting.done():
+            async with pool.held(others):
+                await asyncio.sleep(0)
+    assert isinstance(waiting.exception(), LimitExceeded)
 
 
 async def test_cancelled_and_refused_waiters_lose_no_slot(held: AsyncExitStack) -> None:
