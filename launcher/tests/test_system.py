@@ -15,6 +15,7 @@ import psutil
 import psycopg
 import pytest
 
+from tenon_core.shared_settings import SHARED_FIELDS, SHARED_PREFIX
 from tenon_embedded.ports import free_port
 from tenon_launcher.plan import PROCESSES, SERVICES, WORKERS
 
@@ -176,7 +177,8 @@ def test_secrets_are_for_the_owner_only_and_made_once(launcher: Launcher) -> Non
 def test_a_process_gets_its_own_settings_only(running: Launcher) -> None:
     log = (running.data / "logs" / "gateway.log").read_text().split()
     assert "TENON_GATEWAY_RATE_LIMIT_MODE" in log
-    assert all(name.startswith("TENON_GATEWAY_") for name in log)
+    shared = {f"{SHARED_PREFIX}{name.upper()}" for name in SHARED_FIELDS}
+    assert all(name.startswith("TENON_GATEWAY_") or name in shared for name in log)
 
 
 def test_each_service_has_a_schema_and_a_role_that_reaches_no_other(running: Launcher) -> None:
