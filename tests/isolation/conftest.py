@@ -9,7 +9,7 @@ from typing import TypeAlias
 import grpc
 import psycopg
 import pytest
-from aiohttp import ClientSession, DummyCookieJar
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from tenon_policy.policies import Access, Role
 from tenon_testing.callers import Callers, Tenant
@@ -51,8 +51,12 @@ async def channels(whole_system: System) -> AsyncIterator[Mapping[str, grpc.aio.
 
 @pytest.fixture(scope="session")
 async def session(whole_system: System) -> AsyncIterator[ClientSession]:
-    """The gateway, for clients that keep no cookies."""
-    async with ClientSession(whole_system.url, cookie_jar=DummyCookieJar()) as opened:
+    """The gateway, for clients that keep no cookies. They reuse no connection that the gateway may
+    be closing at this moment: it closes those that are idle for 10 s.
+    """
+    connector = TCPConnector(keepalive_timeout=5)
+    jar = DummyCookieJar()
+    async with ClientSession(whole_system.url, cookie_jar=jar, connector=connector) as opened:
         yield opened
 
 
